@@ -1,0 +1,1 @@
+//! Thread-per-core HTTP load generator for Linux on io_uring.

@@ -1,0 +1,3 @@
+//! The program `pummel`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The load engine of pummel: a plan in, events and a report out.

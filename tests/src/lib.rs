@@ -1,0 +1,1 @@
+//! Whether pummel is right.
