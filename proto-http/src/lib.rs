@@ -1,5 +1,78 @@
-//! HTTP client state machines without IO: bytes in, bytes and events out.
+//! HTTP clients as state machines without IO: bytes in, bytes and events out.
+//!
+//! A load generator must decide itself when bytes move and which moment counts as which, so nothing
+//! here opens a socket, reads a clock, starts a thread or keeps a pointer into a buffer it was
+//! lent. The same bytes always give the same events, however they were split, which is what lets
+//! the engine be tested without a network (docs/adr/0002-sans-io-protocol.md).
+//!
+//! # The verbs
+//!
+//! One for each thing that can happen to a connection:
+//!
+//! | verb | it happened that |
+//! |---|---|
+//! | [`h1::Conn::capacity`] | the owner wants to know how many requests may start now |
+//! | [`h1::Conn::start`] | a request was handed to the kernel |
+//! | [`h1::Conn::receive`] | bytes arrived |
+//! | [`h1::Conn::receive_end`] | the peer closed its side |
+//!
+//! HTTP/1.1 has no verb that transmits: [`Request::render_h1`] renders a request once, before the
+//! run, and every connection of every shard sends those same bytes. Nothing on an HTTP/1.1
+//! connection speaks on its own account. HTTP/2 does (`SETTINGS`, `WINDOW_UPDATE`, `PING`), and
+//! brings `poll_transmit` with it.
+//!
+//! There is no verb for cancelling either: an HTTP/1.1 response cannot be called off, so the owner
+//! of a request whose deadline passed drops the connection.
+//!
+//! # The drain rule
+//!
+//! After [`h1::Conn::receive`] returned an event, call it again until it returns `None`, even when
+//! no input is left: the end of an exchange is an event without bytes of its own. Only then may
+//! another verb be called.
+//!
+//! # Example
+//!
+//! ```
+//! use core::num::NonZeroU8;
+//! use pummel_proto_http::{Done, Event, Head, Request, Reuse, Version, h1};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let request = Request::builder("GET", "example.org", "/")?.build();
+//! let bytes = request.render_h1(); // send these, as often as you like
+//! assert!(bytes.starts_with(b"GET / HTTP/1.1\r\nHost: example.org\r\n"));
+//!
+//! let mut conn = h1::Conn::new(NonZeroU8::MIN);
+//! conn.start(request.expects())?;
+//!
+//! let mut input: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+//! let mut events = Vec::new();
+//! while let Some(event) = conn.receive(&mut input)? {
+//!     events.push(event);
+//! }
+//! assert_eq!(
+//!     events,
+//!     [
+//!         Event::Head(Head { status: 200, version: Version::Http11 }),
+//!         Event::Body(b"hello"),
+//!         Event::Done(Done { reuse: Reuse::Keep }),
+//!     ]
+//! );
+//! # Ok(())
+//! # }
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod error;
+mod event;
+pub mod h1;
+pub mod limits;
+mod request;
+
+pub use error::{ErrorKind, ProtocolError, StartError};
+pub use event::{Done, Event, Head, Phase, Reuse, Version};
+pub use request::{Expect, Request, RequestBuilder, RequestError};

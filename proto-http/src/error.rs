@@ -1,0 +1,190 @@
+//! What a peer can do wrong, each with a name that is fit for a table.
+//!
+//! A protocol error is not an error of the program but an outcome of a request: it is counted by
+//! its [`ErrorKind`]. It always ends the connection, because after it nobody knows where the next
+//! response begins.
+
+/// A violation of the protocol by the peer; the connection is lost.
+#[derive(Debug, PartialEq, Eq, Clone, Copy, thiserror::Error)]
+#[error("{kind}")]
+pub struct ProtocolError {
+    kind: ErrorKind,
+}
+
+impl ProtocolError {
+    /// Returns what was violated, as a key for tables.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns the stable name of what was violated, in `snake_case`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.kind.name()
+    }
+}
+
+impl From<ErrorKind> for ProtocolError {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind }
+    }
+}
+
+/// Declares [`ErrorKind`], its names and the list of all kinds from one table, so that they cannot
+/// drift apart.
+macro_rules! error_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $text:literal;)+) => {
+        /// The kinds of [`ProtocolError`]: a closed set, usable as an index (`kind as usize`, dense
+        /// from 0).
+        #[derive(Debug, PartialEq, Eq, Clone, Copy, Hash, PartialOrd, Ord, thiserror::Error)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            $($(#[$doc])* #[error($text)] $kind,)+
+        }
+
+        impl ErrorKind {
+            /// All kinds, in the order of their discriminants.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
+
+            /// Returns the stable `snake_case` name, as reports print it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)+
+                }
+            }
+        }
+    };
+}
+
+error_kinds! {
+    /// The first line is not a status line (RFC 9112 section 4).
+    BadStatusLine = "bad_status_line",
+        "read a status line; the peer may not speak HTTP/1.1";
+    /// A status line of another version than 1.0 or 1.1 (RFC 9112 section 2.3).
+    BadVersion = "bad_version",
+        "read a status line of HTTP/1.0 or HTTP/1.1; the peer speaks another version";
+    /// Whitespace or an empty line stands before the status line (RFC 9112 section 2.2).
+    LeadingWhitespace = "leading_whitespace",
+        "read a status line: whitespace or an empty line precedes it";
+    /// A line ends in LF without CR (RFC 9112 section 2.2).
+    BareLf = "bare_lf",
+        "read a line: it ends in LF without CR";
+    /// A CR is not followed by LF (RFC 9112 section 2.2).
+    BareCr = "bare_cr",
+        "read a line: it holds a CR without LF";
+    /// A NUL byte in a line (RFC 9110 section 5.5).
+    NulByte = "nul_byte",
+        "read a line: it holds a NUL byte";
+    /// A field line is continued on the next line (RFC 9112 section 5.2).
+    ObsFold = "obs_fold",
+        "read a field: it is folded over several lines";
+    /// Whitespace between a field's name and its colon (RFC 9112 section 5.1).
+    SpaceBeforeColon = "space_before_colon",
+        "read a field: whitespace precedes its colon";
+    /// A field name is not a token, or has no colon after it (RFC 9110 section 5.1).
+    BadFieldName = "bad_field_name",
+        "read a field: its name is not a token with a colon";
+    /// A field value holds a control character (RFC 9110 section 5.5).
+    BadFieldValue = "bad_field_value",
+        "read a field: its value holds a control character";
+    /// A head longer than [`HEAD_BYTES_MAX`](crate::limits::HEAD_BYTES_MAX).
+    HeadTooLarge = "head_too_large",
+        "read a head of at most 64 KiB; this one is longer";
+    /// A head with more fields than [`FIELDS_MAX`](crate::limits::FIELDS_MAX).
+    TooManyFields = "too_many_fields",
+        "read a head of at most 128 fields; this one has more";
+    /// More interim responses than [`INTERIM_MAX`](crate::limits::INTERIM_MAX).
+    TooManyInterim = "too_many_interim",
+        "read a final response: more than 16 interim ones precede it";
+    /// A 101 though no request asked for another protocol (RFC 9110 section 7.8).
+    UnexpectedUpgrade = "unexpected_upgrade",
+        "stay in HTTP/1.1: the peer switched protocols unasked";
+    /// A `Content-Length` that is no decimal number, or above 2⁶⁴ − 1 (RFC 9112 section 6.3, rule
+    /// 5).
+    BadLength = "bad_length",
+        "read Content-Length: it is no number below 2^64";
+    /// Several `Content-Length` values that differ (RFC 9112 section 6.3, rule 5).
+    ConflictingLength = "conflicting_length",
+        "read Content-Length: it is given several times, with different values";
+    /// A `Transfer-Encoding` whose meaning is in doubt (RFC 9112 sections 6.1 and 7.1).
+    BadTransferEncoding = "bad_transfer_encoding",
+        "read Transfer-Encoding: its list of codings is malformed";
+    /// Content announced in a 205 (RFC 9110 section 15.3.6).
+    UnexpectedContent = "unexpected_content",
+        "read a response with status 205: it announces content";
+    /// A chunk size without digits, with a stranger among them or with too many (RFC 9112 section
+    /// 7.1).
+    BadChunkSize = "bad_chunk_size",
+        "read a chunk: its size is no hexadecimal number of 1 to 16 digits";
+    /// A chunk extension with a control character, or too long a one (RFC 9112 section 7.1.1).
+    BadChunkExtension = "bad_chunk_extension",
+        "read a chunk: its extension is malformed or above 4 KiB";
+    /// No CRLF after a chunk's data (RFC 9112 section 7.1).
+    BadChunkEnd = "bad_chunk_end",
+        "read a chunk: its data are not followed by CRLF";
+    /// A trailer section that is too long (RFC 9112 section 7.1.2).
+    TrailerTooLarge = "trailer_too_large",
+        "read a trailer section of at most 16 KiB and 128 fields";
+    /// Bytes arrived though no request was outstanding, or after the last response of the
+    /// connection (RFC 9112 section 9.2): the sign of response splitting and of lost
+    /// synchronisation.
+    UnsolicitedBytes = "unsolicited_bytes",
+        "match a response to a request: bytes came that no request asked for";
+    /// The peer closed before the first byte of an awaited response.
+    TruncatedWait = "truncated_wait",
+        "read a response: the peer closed the connection before its first byte";
+    /// The peer closed within a head, or between an interim response and the final one (RFC 9112
+    /// section 8).
+    TruncatedHead = "truncated_head",
+        "read a response: the peer closed the connection within its head";
+    /// The peer closed within a body of known end (RFC 9112 section 8).
+    TruncatedBody = "truncated_body",
+        "read a response: the peer closed the connection within its body";
+}
+
+/// Why a request cannot start on this connection now.
+#[derive(Debug, PartialEq, Eq, Clone, Copy, thiserror::Error)]
+pub enum StartError {
+    /// As many requests are outstanding as the connection's depth allows.
+    #[error("start a request: the pipeline is full; wait for a response")]
+    Full,
+    /// The connection takes no more requests: it is closing, closed or failed.
+    #[error("start a request: the connection is closing; open another one")]
+    Closing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::string::ToString;
+
+    #[test]
+    fn kinds_index_a_table_and_have_distinct_snake_case_names() {
+        let mut names = BTreeSet::new();
+        for (index, kind) in ErrorKind::ALL.iter().enumerate() {
+            assert_eq!(*kind as usize, index);
+            let name = kind.name();
+            assert!(
+                name.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                "{name}"
+            );
+            assert!(names.insert(name), "{name} twice");
+        }
+    }
+
+    #[test]
+    fn texts_complete_the_sentence_failed_to() {
+        for kind in ErrorKind::ALL {
+            let text = ProtocolError::from(*kind).to_string();
+            assert!(
+                text.starts_with(|first: char| first.is_ascii_lowercase()),
+                "{text}"
+            );
+            assert!(!text.ends_with('.'), "{text}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The response head: status line and fields, from bytes that may be split anywhere.
+//!
+//! A head that arrives whole is parsed where it lies. One that is split is gathered line by line in
+//! a carry buffer, and each line is judged as soon as it is complete, so that a fault is found at
+//! the same byte whether the head came in one piece or in single bytes.
+//!
+//! `httparse` does the reading. It forgives what RFC 9112 lets a recipient forgive (a bare LF,
+//! empty lines before the status line); this module does not, because what one recipient forgives
+//! and another does not is how requests and responses get out of step.
+
+use super::fields::Fields;
+use crate::error::ErrorKind;
+use crate::event::Version;
+use crate::limits::{CARRY_KEEP_BYTES_MAX, FIELDS_COMMON, FIELDS_MAX, HEAD_BYTES_MAX};
+use alloc::vec::Vec;
+
+/// What a complete head says about itself and about what follows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ResponseHead {
+    pub(super) status: u16,
+    pub(super) version: Version,
+    pub(super) fields: Fields,
+}
+
+/// Reads one head after another.
+#[derive(Debug)]
+pub(super) struct HeadReader {
+    /// The complete lines of a split head, and the beginning of its next line.
+    carry: Vec<u8>,
+    /// Where in `carry` the line begins that is not complete yet.
+    line_start: usize,
+}
+
+impl HeadReader {
+    pub(super) const fn new() -> Self {
+        Self {
+            carry: Vec::new(),
+            line_start: 0,
+        }
+    }
+
+    /// Whether a part of a head has been consumed.
+    pub(super) const fn is_within_head(&self) -> bool {
+        !self.carry.is_empty()
+    }
+
+    /// Consumes a head from the front of `input`; `None` when all of `input` was consumed before
+    /// its end.
+    ///
+    /// O(bytes of the head), however it is split.
+    pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<ResponseHead>, ErrorKind> {
+        if self.carry.is_empty()
+            && let Some((head, length)) = parse_in_place(input)
+        {
+            *input = input.get(length..).unwrap_or_default();
+            return Ok(Some(head));
+        }
+        self.receive_lines(input)
+    }
+
+    /// The patient way: line by line, for heads that are split, faulty or both.
+    #[cold]
+    fn receive_lines(&mut self, input: &mut &[u8]) -> Result<Option<ResponseHead>, ErrorKind> {
+        while !input.is_empty() {
+            let line_end = memchr::memchr(b'\n', input).map_or(input.len(), |at| at + 1);
+            let room = HEAD_BYTES_MAX - self.carry.len();
+            let (taken, rest) = input.split_at(line_end.min(room));
+            self.carry.extend_from_slice(taken);
+            *input = rest;
+            check_start(&self.carry)?;
+            if line_end > room {
+                return Err(ErrorKind::HeadTooLarge);
+            }
+            if taken.last() != Some(&b'\n') {
+                return Ok(None);
+            }
+            match self.carry.get(self.line_start..).unwrap_or_default() {
+                b"\r\n" => return self.finish().map(Some),
+                line => check_line(line, self.line_start == 0)?,
+            }
+            self.line_start = self.carry.len();
+        }
+        Ok(None)
+    }
+
+    /// Parses the complete head in `carry`, and makes room for the next one.
+    fn finish(&mut self) -> Result<ResponseHead, ErrorKind> {
+        let head = match parse::<FIELDS_MAX>(&self.carry) {
+            Ok(Some((head, length))) => {
+                debug_assert_eq!(
+                    length,
+                    self.carry.len(),
+                    "every line of the carry was judged"
+                );
+                head
+            }
+            Err(httparse::Error::TooManyHeaders) => return Err(ErrorKind::TooManyFields),
+            Ok(None) | Err(_) => return Err(ErrorKind::BadStatusLine),
+        };
+        self.line_start = 0;
+        self.carry.clear();
+        if self.carry.capacity() > CARRY_KEEP_BYTES_MAX {
+            self.carry = Vec::new();
+        }
+        if head.status < 100 {
+            return Err(ErrorKind::BadStatusLine);
+        }
+        Ok(head)
+    }
+}
+
+/// Parses a head that lies whole and faultless at the front of `input`; `None` for any other.
+fn parse_in_place(input: &[u8]) -> Option<(ResponseHead, usize)> {
+    // `httparse` would skip empty lines.
+    if input.first() != Some(&b'H') {
+        return None;
+    }
+    let input = input.get(..HEAD_BYTES_MAX).unwrap_or(input);
+    let parsed = match parse::<FIELDS_COMMON>(input) {
+        Err(httparse::Error::TooManyHeaders) => parse::<FIELDS_MAX>(input),
+        parsed => parsed,
+    };
+    let (head, length) = parsed.ok()??;
+    // A CR that is not followed by LF does not parse. So there are as many CRs as lines (the
+    // fields, the status line and the empty line) exactly if every LF is preceded by one.
+    let lines = usize::from(head.fields.count) + 2;
+    let returns = memchr::memchr_iter(b'\r', input.get(..length)?).count();
+    (returns == lines && head.status >= 100).then_some((head, length))
+}
+
+/// Parses a head of at most `N` fields; `None` if it is not complete.
+fn parse<const N: usize>(bytes: &[u8]) -> Result<Option<(ResponseHead, usize)>, httparse::Error> {
+    let mut fields = [httparse::EMPTY_HEADER; N];
+    let mut response = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(length) = response.parse(bytes)? else {
+        return Ok(None);
+    };
+    let version = match response.version {
+        Some(0) => Version::Http10,
+        Some(1) => Version::Http11,
+        _ => return Err(httparse::Error::Version),
+    };
+    let status = response.code.unwrap_or_default();
+    let fields = Fields::read(response.headers);
+    Ok(Some((
+        ResponseHead {
+            status,
+            version,
+            fields,
+        },
+        length,
+    )))
+}
+
+/// Judges the first bytes of a head, as far as they have come.
+fn check_start(bytes: &[u8]) -> Result<(), ErrorKind> {
+    const PROTOCOL: &[u8] = b"HTTP/1.";
+    let Some(fault) = bytes
+        .iter()
+        .zip(PROTOCOL)
+        .position(|(byte, expected)| byte != expected)
+    else {
+        return match bytes.get(PROTOCOL.len()) {
+            None | Some(b'0' | b'1') => Ok(()),
+            Some(_) => Err(ErrorKind::BadVersion),
+        };
+    };
+    Err(match (fault, bytes.first()) {
+        (0, Some(b' ' | b'\t' | b'\r' | b'\n')) => ErrorKind::LeadingWhitespace,
+        (fault, _) if fault >= b"HTTP/".len() => ErrorKind::BadVersion,
+        _ => ErrorKind::BadStatusLine,
+    })
+}
+
+/// Judges one complete line of a head, by itself: `line` ends in LF and is not empty.
+fn check_line(line: &[u8], is_status_line: bool) -> Result<(), ErrorKind> {
+    let parsed = if is_status_line {
+        httparse::Response::new(&mut []).parse(line).map(drop)
+    } else {
+        httparse::parse_headers(line, &mut [httparse::EMPTY_HEADER]).map(drop)
+    };
+    let content = line.strip_suffix(b"\r\n");
+    match (parsed, content) {
+        (Ok(()), Some(_)) => Ok(()),
+        (Ok(()), None) => Err(ErrorKind::BareLf),
+        (Err(error), content) => Err(classify(error, content.unwrap_or(line), is_status_line)),
+    }
+}
+
+/// Names the fault of a line that does not parse, given without its line end.
+fn classify(error: httparse::Error, line: &[u8], is_status_line: bool) -> ErrorKind {
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let before_colon = line.split(|&byte| byte == b':').next().unwrap_or_default();
+    if line.contains(&0) {
+        ErrorKind::NulByte
+    } else if line.contains(&b'\r') {
+        ErrorKind::BareCr
+    } else if is_status_line {
+        ErrorKind::BadStatusLine
+    } else if line.first().is_some_and(space) {
+        ErrorKind::ObsFold
+    } else if error != httparse::Error::HeaderName {
+        ErrorKind::BadFieldValue
+    } else if before_colon.len() < line.len() && before_colon.last().is_some_and(space) {
+        ErrorKind::SpaceBeforeColon
+    } else {
+        ErrorKind::BadFieldName
+    }
+}

@@ -1,0 +1,513 @@
+//! The request: validated when built, rendered once, sent as often as the run lasts.
+//!
+//! A [`Request`] that exists can be sent: the builder refuses whatever would break the framing (a
+//! CR or LF in a value, a user's own `Content-Length`) or change the protocol (`CONNECT`,
+//! `Upgrade`), because such a request would make every later response on its connection unreadable.
+
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// The default `User-Agent`.
+const USER_AGENT: &str = concat!("pummel/", env!("CARGO_PKG_VERSION"));
+
+/// A request that can be sent: method, target, fields and body, all validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    method: String,
+    authority: String,
+    target: String,
+    fields: Vec<Field>,
+    body: Option<Vec<u8>>,
+}
+
+/// A field line; its name is a token and its value cannot end a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Field {
+    name: String,
+    value: String,
+}
+
+/// What a request makes of the response to it on the wire.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub struct Expect {
+    /// Whether the response may have a body: false for `HEAD` (RFC 9112 section 6.3, rule 1).
+    pub body: bool,
+    /// Whether the request asks for the connection to be closed after its response.
+    pub close: bool,
+}
+
+/// Why a request cannot be built. The texts are for the person who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The method is not a token.
+    #[error("use method {0:?}: it must be a word of letters, digits and !#$%&'*+-.^_`|~")]
+    Method(String),
+    /// The method is `CONNECT`.
+    #[error("use method CONNECT: it opens a tunnel, and a tunnel carries no responses to measure")]
+    Connect,
+    /// The authority cannot stand in a `Host` field.
+    #[error("use {0:?} as the host: write host or host:port, without user, path or spaces")]
+    Authority(String),
+    /// The target is not in origin-form.
+    #[error(
+        "request {0:?}: the path begins with / and holds visible ASCII but #; write others as %XX"
+    )]
+    Target(String),
+    /// A field name is not a token.
+    #[error("send field {0:?}: its name must be a word of letters, digits and !#$%&'*+-.^_`|~")]
+    FieldName(String),
+    /// A field value holds CR, LF, NUL or another control character.
+    #[error("send field {0}: its value must not hold line breaks or control characters")]
+    FieldValue(String),
+    /// The field would contradict the framing that pummel writes.
+    #[error("send field {0}: pummel frames the body itself; leave the field out")]
+    Framing(String),
+    /// The field would switch the connection to another protocol.
+    #[error("send field {0}: switching the protocol of a connection is not supported")]
+    Upgrade(String),
+    /// A second `Host` field (RFC 9112 section 3.2 allows one).
+    #[error("send a second Host field: a request has exactly one")]
+    SecondHost,
+}
+
+impl Request {
+    /// Begins a request for `target` at `authority`.
+    ///
+    /// `method` is any token but `CONNECT`, and case-sensitive; `authority` is what `Host` says
+    /// (`host` or `host:port`); `target` is in origin-form (`/path?query`), or `*` for `OPTIONS`.
+    ///
+    /// # Errors
+    /// [`RequestError`] names the part that cannot be sent.
+    pub fn builder(
+        method: &str,
+        authority: &str,
+        target: &str,
+    ) -> Result<RequestBuilder, RequestError> {
+        if !is_token(method) {
+            return Err(RequestError::Method(method.to_owned()));
+        }
+        if method == "CONNECT" {
+            return Err(RequestError::Connect);
+        }
+        if !is_authority(authority) {
+            return Err(RequestError::Authority(authority.to_owned()));
+        }
+        if !is_target(target) && (method, target) != ("OPTIONS", "*") {
+            return Err(RequestError::Target(target.to_owned()));
+        }
+        Ok(RequestBuilder {
+            request: Self {
+                method: method.to_owned(),
+                authority: authority.to_owned(),
+                target: target.to_owned(),
+                fields: Vec::new(),
+                body: None,
+            },
+        })
+    }
+
+    /// Returns the method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Returns what the response to this request looks like on the wire.
+    #[must_use]
+    pub fn expects(&self) -> Expect {
+        let close = self
+            .fields
+            .iter()
+            .filter(|field| field.is("Connection"))
+            .flat_map(|field| field.value.split(','))
+            .any(|option| option.trim().eq_ignore_ascii_case("close"));
+        Expect {
+            body: self.method != "HEAD",
+            close,
+        }
+    }
+
+    /// Renders the request for HTTP/1.1: request line, `Host`, the default fields, the user's
+    /// fields in their order, `Content-Length`, empty line, body.
+    ///
+    /// Allocates the result; made for once per run, not once per request.
+    #[must_use]
+    pub fn render_h1(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in [&self.method, " ", &self.target, " HTTP/1.1\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        render_field(
+            &mut out,
+            "Host",
+            self.value_of("Host").unwrap_or(&self.authority),
+        );
+        for (name, value) in [("User-Agent", USER_AGENT), ("Accept", "*/*")] {
+            if self.value_of(name).is_none() {
+                render_field(&mut out, name, value);
+            }
+        }
+        for field in self.fields.iter().filter(|field| !field.is("Host")) {
+            render_field(&mut out, &field.name, &field.value);
+        }
+        if let Some(length) = self.content_length() {
+            render_field(&mut out, "Content-Length", &length.to_string());
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(self.body.as_deref().unwrap_or_default());
+        out
+    }
+
+    /// Returns the value of the first user field called `name`.
+    fn value_of(&self, name: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|field| field.is(name))
+            .map(|field| field.value.as_str())
+    }
+
+    /// Returns the length to announce, if any: with every body, and with a method that anticipates
+    /// one even when there is none (RFC 9110 section 8.6).
+    fn content_length(&self) -> Option<usize> {
+        let announced = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
+        match &self.body {
+            Some(body) => Some(body.len()),
+            None => announced.then_some(0),
+        }
+    }
+}
+
+impl Field {
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// A request in the making; see [`Request::builder`].
+#[derive(Debug, Clone)]
+pub struct RequestBuilder {
+    request: Request,
+}
+
+impl RequestBuilder {
+    /// Adds a field line, after those already added; duplicates are kept.
+    ///
+    /// `Host`, `User-Agent` and `Accept` replace the default of that name. Whitespace around the
+    /// value is dropped.
+    ///
+    /// # Errors
+    /// [`RequestError`] if the field could end a line early, contradicts the framing or asks for
+    /// another protocol.
+    pub fn field(mut self, name: &str, value: &str) -> Result<Self, RequestError> {
+        if !is_token(name) {
+            return Err(RequestError::FieldName(name.to_owned()));
+        }
+        if value
+            .bytes()
+            .any(|byte| byte.is_ascii_control() && byte != b'\t')
+        {
+            return Err(RequestError::FieldValue(name.to_owned()));
+        }
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is("Content-Length") || is("Transfer-Encoding") {
+            return Err(RequestError::Framing(name.to_owned()));
+        }
+        if is("Upgrade") {
+            return Err(RequestError::Upgrade(name.to_owned()));
+        }
+        if is("Host") {
+            if self.request.value_of("Host").is_some() {
+                return Err(RequestError::SecondHost);
+            }
+            if !value.is_empty() && !is_authority(value) {
+                return Err(RequestError::Authority(value.to_owned()));
+            }
+        }
+        let value = value.trim_matches([' ', '\t']).to_owned();
+        self.request.fields.push(Field {
+            name: name.to_owned(),
+            value,
+        });
+        Ok(self)
+    }
+
+    /// Sets the body, which any method may have; an empty one is announced as `Content-Length: 0`.
+    #[must_use]
+    pub fn body(mut self, bytes: Vec<u8>) -> Self {
+        self.request.body = Some(bytes);
+        self
+    }
+
+    /// Finishes the request.
+    #[must_use]
+    pub fn build(self) -> Request {
+        self.request
+    }
+}
+
+fn render_field(out: &mut Vec<u8>, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// Whether `text` is a token (RFC 9110 section 5.6.2).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// Whether `byte` may stand in a token (RFC 9110 section 5.6.2).
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// Whether `text` may stand in `Host`: a host with an optional port, and no userinfo
+/// (RFC 9110 sections 7.2 and 4.2.4).
+fn is_authority(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte))
+}
+
+/// Whether `text` is in origin-form (RFC 9112 section 3.2.1), as far as the framing is concerned:
+/// characters that RFC 3986 wants escaped but servers meet in practice (`|`, `{`) may be sent on
+/// purpose.
+fn is_target(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    if rest.first() != Some(&b'/') {
+        return false;
+    }
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = match (byte, after) {
+            (b'%', [high, low, after @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                after
+            }
+            (b'%' | b'#', _) => return false,
+            (byte, after) if byte.is_ascii_graphic() => after,
+            _ => return false,
+        };
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::format;
+
+    fn render(builder: RequestBuilder) -> String {
+        String::from_utf8(builder.build().render_h1()).unwrap()
+    }
+
+    fn get() -> RequestBuilder {
+        Request::builder("GET", "example.org:8080", "/a?b=%20c").unwrap()
+    }
+
+    #[test]
+    fn a_plain_get_has_host_first_then_the_defaults() {
+        let expected = format!(
+            "GET /a?b=%20c HTTP/1.1\r\nHost: example.org:8080\r\n\
+             User-Agent: {USER_AGENT}\r\nAccept: */*\r\n\r\n"
+        );
+        assert_eq!(render(get()), expected);
+    }
+
+    #[test]
+    fn a_users_field_replaces_the_default_whatever_its_case() {
+        let builder = get()
+            .field("accept", "text/html")
+            .and_then(|builder| builder.field("X-Two", "1"))
+            .and_then(|builder| builder.field("hOst", "other"))
+            .and_then(|builder| builder.field("user-agent", ""))
+            .and_then(|builder| builder.field("X-Two", " 2\t"))
+            .unwrap();
+        assert_eq!(
+            render(builder),
+            "GET /a?b=%20c HTTP/1.1\r\nHost: other\r\naccept: text/html\r\nX-Two: 1\r\n\
+             user-agent: \r\nX-Two: 2\r\n\r\n"
+        );
+    }
+
+    // RFC 9110 section 8.6: Content-Length with content, and with methods that anticipate it.
+    #[test]
+    fn content_length_is_announced_with_a_body_and_with_methods_that_expect_one() {
+        let length = |method: &str, body: Option<&[u8]>| {
+            let mut builder = Request::builder(method, "h", "/").unwrap();
+            if let Some(body) = body {
+                builder = builder.body(body.to_vec());
+            }
+            let text = render(builder);
+            let (head, rest) = text.split_once("\r\n\r\n").unwrap();
+            assert_eq!(rest.as_bytes(), body.unwrap_or_default());
+            head.lines()
+                .find_map(|line| line.strip_prefix("Content-Length: "))
+                .map(String::from)
+        };
+        assert_eq!(length("GET", None), None);
+        assert_eq!(length("DELETE", None), None);
+        assert_eq!(length("GET", Some(b"abc")).as_deref(), Some("3"));
+        assert_eq!(length("GET", Some(b"")).as_deref(), Some("0"));
+        for method in ["POST", "PUT", "PATCH"] {
+            assert_eq!(length(method, None).as_deref(), Some("0"));
+            assert_eq!(length(method, Some(b"{}")).as_deref(), Some("2"));
+        }
+    }
+
+    #[test]
+    fn head_expects_no_body_and_connection_close_expects_a_close() {
+        let head = Request::builder("HEAD", "h", "/").unwrap().build();
+        assert_eq!(
+            head.expects(),
+            Expect {
+                body: false,
+                close: false
+            }
+        );
+        let close = get().field("connection", "foo, Close").unwrap().build();
+        assert_eq!(
+            close.expects(),
+            Expect {
+                body: true,
+                close: true
+            }
+        );
+        let keep = get().field("Connection", "keep-alive").unwrap().build();
+        assert_eq!(
+            keep.expects(),
+            Expect {
+                body: true,
+                close: false
+            }
+        );
+    }
+
+    // RFC 9110 section 5.5: CR, LF and NUL in a value are dangerous.
+    #[test]
+    fn header_injection_is_refused() {
+        for value in ["a\r\nX: b", "a\nb", "a\rb", "a\0b", "\x7f", "\u{1}"] {
+            assert_eq!(
+                get().field("X", value).unwrap_err(),
+                RequestError::FieldValue("X".into()),
+                "{value:?}"
+            );
+        }
+        for name in ["", "a b", "a:", "a\r\n", "ä"] {
+            assert_eq!(
+                get().field(name, "v").unwrap_err(),
+                RequestError::FieldName(name.into())
+            );
+        }
+    }
+
+    #[test]
+    fn framing_upgrades_and_a_second_host_are_refused() {
+        assert!(matches!(
+            get().field("content-length", "3"),
+            Err(RequestError::Framing(_))
+        ));
+        assert!(matches!(
+            get().field("Transfer-Encoding", "chunked"),
+            Err(RequestError::Framing(_))
+        ));
+        assert!(matches!(
+            get().field("upgrade", "websocket"),
+            Err(RequestError::Upgrade(_))
+        ));
+        let hosted = get().field("Host", "a").unwrap();
+        assert!(matches!(
+            hosted.field("host", "b"),
+            Err(RequestError::SecondHost)
+        ));
+        assert!(matches!(
+            get().field("Host", "a/b"),
+            Err(RequestError::Authority(_))
+        ));
+    }
+
+    #[test]
+    fn request_lines_that_a_server_could_misread_are_refused() {
+        let build = |method, authority, target| Request::builder(method, authority, target).err();
+        assert_eq!(build("CONNECT", "h", "/"), Some(RequestError::Connect));
+        assert_eq!(
+            build("G T", "h", "/"),
+            Some(RequestError::Method("G T".into()))
+        );
+        assert_eq!(
+            build("", "h", "/"),
+            Some(RequestError::Method(String::new()))
+        );
+        for authority in ["", "h/", "user@h", "a b", "h\r\n"] {
+            assert_eq!(
+                build("GET", authority, "/"),
+                Some(RequestError::Authority(authority.into()))
+            );
+        }
+        for target in [
+            "", "a", "*", "/a b", "/#x", "/\r\n", "/ä", "/%", "/%2", "/%zz",
+        ] {
+            assert_eq!(
+                build("GET", "h", target),
+                Some(RequestError::Target(target.into()))
+            );
+        }
+        assert_eq!(build("OPTIONS", "h", "*"), None);
+        assert_eq!(build("PURGE", "[::1]:80", "/a|b{c}?d=%7E"), None);
+    }
+
+    proptest! {
+        // What is accepted reads back as it was written, by a parser that is not ours.
+        #[test]
+        fn whatever_is_accepted_reads_back_the_same(
+            method in "\\PC{0,8}",
+            target in "/\\PC{0,20}",
+            name in "[a-zA-Z:\\- ]{0,9}",
+            value in any::<String>(),
+            body in any::<Option<Vec<u8>>>(),
+        ) {
+            let Ok(builder) = Request::builder(&method, "h", &target)
+                .and_then(|builder| builder.field(&name, &value))
+            else {
+                return Ok(());
+            };
+            let builder = match &body {
+                Some(body) => builder.body(body.clone()),
+                None => builder,
+            };
+            let bytes = builder.build().render_h1();
+            let mut fields = [httparse::EMPTY_HEADER; 8];
+            let mut parsed = httparse::Request::new(&mut fields);
+            let length = parsed.parse(&bytes).unwrap().unwrap();
+            prop_assert_eq!(parsed.method, Some(method.as_str()));
+            prop_assert_eq!(parsed.path, Some(target.as_str()));
+            let trimmed = value.trim_matches([' ', '\t']).as_bytes();
+            let sent = |field: &httparse::Header<'_>| {
+                field.name == name && field.value == trimmed
+            };
+            prop_assert!(parsed.headers.iter().any(sent));
+            prop_assert_eq!(&bytes[length..], body.as_deref().unwrap_or_default());
+        }
+    }
+}
