@@ -1,1 +1,27 @@
-//! The load engine of pummel: a plan in, events and a report out.
+//! The load engine of pummel: a [`Plan`](plan::Plan) in, [`Event`](coordinator::Event)s and a
+//! [`Report`](report::Report) out.
+//!
+//! It prints nothing, parses no flags and serialises nothing. [`run`] is its one verb. The rooms:
+//!
+//! | room | what it knows |
+//! |---|---|
+//! | [`plan`] | WHAT to do: pure data |
+//! | [`pace`] | WHEN: the intended start of every slot, pure arithmetic |
+//! | [`record`] | HOW IT WENT: counters and histograms |
+//! | [`reactor`] | THE WORLD: the kernel, the clock, threads; the only `unsafe` code |
+//! | `shard` | ONE CORE: all that runs on it |
+//! | [`coordinator`] | THE CONDUCTOR: barrier, ticks, stop, observers |
+
+pub mod coordinator;
+pub mod error;
+pub mod pace;
+pub mod plan;
+pub mod reactor;
+pub mod record;
+pub mod report;
+mod shard;
+pub mod units;
+
+pub use coordinator::{Control, Event, Observers, Tick, run};
+pub use error::RunError;
+pub use report::Report;

@@ -167,11 +167,7 @@ mod tests {
         for (index, kind) in ErrorKind::ALL.iter().enumerate() {
             assert_eq!(*kind as usize, index);
             let name = kind.name();
-            assert!(
-                name.bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
-                "{name}"
-            );
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
             assert!(names.insert(name), "{name} twice");
         }
     }
@@ -180,10 +176,7 @@ mod tests {
     fn texts_complete_the_sentence_failed_to() {
         for kind in ErrorKind::ALL {
             let text = ProtocolError::from(*kind).to_string();
-            assert!(
-                text.starts_with(|first: char| first.is_ascii_lowercase()),
-                "{text}"
-            );
+            assert!(text.starts_with(|first: char| first.is_ascii_lowercase()), "{text}");
             assert!(!text.ends_with('.'), "{text}");
         }
     }

@@ -123,10 +123,7 @@ impl Request {
             .filter(|field| field.is("Connection"))
             .flat_map(|field| field.value.split(','))
             .any(|option| option.trim().eq_ignore_ascii_case("close"));
-        Expect {
-            body: self.method != "HEAD",
-            close,
-        }
+        Expect { body: self.method != "HEAD", close }
     }
 
     /// Renders the request for HTTP/1.1: request line, `Host`, the default fields, the user's
@@ -139,11 +136,7 @@ impl Request {
         for part in [&self.method, " ", &self.target, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
-        render_field(
-            &mut out,
-            "Host",
-            self.value_of("Host").unwrap_or(&self.authority),
-        );
+        render_field(&mut out, "Host", self.value_of("Host").unwrap_or(&self.authority));
         for (name, value) in [("User-Agent", USER_AGENT), ("Accept", "*/*")] {
             if self.value_of(name).is_none() {
                 render_field(&mut out, name, value);
@@ -162,10 +155,7 @@ impl Request {
 
     /// Returns the value of the first user field called `name`.
     fn value_of(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|field| field.is(name))
-            .map(|field| field.value.as_str())
+        self.fields.iter().find(|field| field.is(name)).map(|field| field.value.as_str())
     }
 
     /// Returns the length to announce, if any: with every body, and with a method that anticipates
@@ -204,10 +194,7 @@ impl RequestBuilder {
         if !is_token(name) {
             return Err(RequestError::FieldName(name.to_owned()));
         }
-        if value
-            .bytes()
-            .any(|byte| byte.is_ascii_control() && byte != b'\t')
-        {
+        if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
             return Err(RequestError::FieldValue(name.to_owned()));
         }
         let is = |other: &str| name.eq_ignore_ascii_case(other);
@@ -226,10 +213,7 @@ impl RequestBuilder {
             }
         }
         let value = value.trim_matches([' ', '\t']).to_owned();
-        self.request.fields.push(Field {
-            name: name.to_owned(),
-            value,
-        });
+        self.request.fields.push(Field { name: name.to_owned(), value });
         Ok(self)
     }
 
@@ -362,9 +346,7 @@ mod tests {
             let text = render(builder);
             let (head, rest) = text.split_once("\r\n\r\n").unwrap();
             assert_eq!(rest.as_bytes(), body.unwrap_or_default());
-            head.lines()
-                .find_map(|line| line.strip_prefix("Content-Length: "))
-                .map(String::from)
+            head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map(String::from)
         };
         assert_eq!(length("GET", None), None);
         assert_eq!(length("DELETE", None), None);
@@ -379,29 +361,11 @@ mod tests {
     #[test]
     fn head_expects_no_body_and_connection_close_expects_a_close() {
         let head = Request::builder("HEAD", "h", "/").unwrap().build();
-        assert_eq!(
-            head.expects(),
-            Expect {
-                body: false,
-                close: false
-            }
-        );
+        assert_eq!(head.expects(), Expect { body: false, close: false });
         let close = get().field("connection", "foo, Close").unwrap().build();
-        assert_eq!(
-            close.expects(),
-            Expect {
-                body: true,
-                close: true
-            }
-        );
+        assert_eq!(close.expects(), Expect { body: true, close: true });
         let keep = get().field("Connection", "keep-alive").unwrap().build();
-        assert_eq!(
-            keep.expects(),
-            Expect {
-                body: true,
-                close: false
-            }
-        );
+        assert_eq!(keep.expects(), Expect { body: true, close: false });
     }
 
     // RFC 9110 section 5.5: CR, LF and NUL in a value are dangerous.
@@ -415,63 +379,37 @@ mod tests {
             );
         }
         for name in ["", "a b", "a:", "a\r\n", "ä"] {
-            assert_eq!(
-                get().field(name, "v").unwrap_err(),
-                RequestError::FieldName(name.into())
-            );
+            assert_eq!(get().field(name, "v").unwrap_err(), RequestError::FieldName(name.into()));
         }
     }
 
     #[test]
     fn framing_upgrades_and_a_second_host_are_refused() {
-        assert!(matches!(
-            get().field("content-length", "3"),
-            Err(RequestError::Framing(_))
-        ));
+        assert!(matches!(get().field("content-length", "3"), Err(RequestError::Framing(_))));
         assert!(matches!(
             get().field("Transfer-Encoding", "chunked"),
             Err(RequestError::Framing(_))
         ));
-        assert!(matches!(
-            get().field("upgrade", "websocket"),
-            Err(RequestError::Upgrade(_))
-        ));
+        assert!(matches!(get().field("upgrade", "websocket"), Err(RequestError::Upgrade(_))));
         let hosted = get().field("Host", "a").unwrap();
-        assert!(matches!(
-            hosted.field("host", "b"),
-            Err(RequestError::SecondHost)
-        ));
-        assert!(matches!(
-            get().field("Host", "a/b"),
-            Err(RequestError::Authority(_))
-        ));
+        assert!(matches!(hosted.field("host", "b"), Err(RequestError::SecondHost)));
+        assert!(matches!(get().field("Host", "a/b"), Err(RequestError::Authority(_))));
     }
 
     #[test]
     fn request_lines_that_a_server_could_misread_are_refused() {
         let build = |method, authority, target| Request::builder(method, authority, target).err();
         assert_eq!(build("CONNECT", "h", "/"), Some(RequestError::Connect));
-        assert_eq!(
-            build("G T", "h", "/"),
-            Some(RequestError::Method("G T".into()))
-        );
-        assert_eq!(
-            build("", "h", "/"),
-            Some(RequestError::Method(String::new()))
-        );
+        assert_eq!(build("G T", "h", "/"), Some(RequestError::Method("G T".into())));
+        assert_eq!(build("", "h", "/"), Some(RequestError::Method(String::new())));
         for authority in ["", "h/", "user@h", "a b", "h\r\n"] {
             assert_eq!(
                 build("GET", authority, "/"),
                 Some(RequestError::Authority(authority.into()))
             );
         }
-        for target in [
-            "", "a", "*", "/a b", "/#x", "/\r\n", "/ä", "/%", "/%2", "/%zz",
-        ] {
-            assert_eq!(
-                build("GET", "h", target),
-                Some(RequestError::Target(target.into()))
-            );
+        for target in ["", "a", "*", "/a b", "/#x", "/\r\n", "/ä", "/%", "/%2", "/%zz"] {
+            assert_eq!(build("GET", "h", target), Some(RequestError::Target(target.into())));
         }
         assert_eq!(build("OPTIONS", "h", "*"), None);
         assert_eq!(build("PURGE", "[::1]:80", "/a|b{c}?d=%7E"), None);

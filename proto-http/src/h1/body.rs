@@ -59,10 +59,7 @@ impl Framing {
         let persists = !fields.close && (head.version == Version::Http11 || fields.keep_alive);
         // Rule 1: no body whatever the fields say.
         if !body_expected || matches!(head.status, 204 | 304) {
-            return Ok(Self {
-                body: Body::Length(0),
-                persists,
-            });
+            return Ok(Self { body: Body::Length(0), persists });
         }
         match fields.coding? {
             Coding::Absent => {}
@@ -71,37 +68,22 @@ impl Framing {
                 // suspect; the message is read by its coding, and the connection ends with it.
                 let suspect = head.version == Version::Http10 || !matches!(fields.length, Ok(None));
                 let body = Body::Chunked(Chunks::new());
-                return Ok(Self {
-                    body,
-                    persists: persists && !suspect,
-                });
+                return Ok(Self { body, persists: persists && !suspect });
             }
             // Rule 4.
             Coding::Other { .. } => {
-                return Ok(Self {
-                    body: Body::UntilClose,
-                    persists: false,
-                });
+                return Ok(Self { body: Body::UntilClose, persists: false });
             }
         }
         match (fields.length?, head.status) {
             // RFC 9110 section 15.3.6: a 205 has no content. One that does not announce its length
             // has none either; one that announces some is not to be trusted about where it ends.
-            (None | Some(0), 205) => Ok(Self {
-                body: Body::Length(0),
-                persists,
-            }),
+            (None | Some(0), 205) => Ok(Self { body: Body::Length(0), persists }),
             (Some(_), 205) => Err(ErrorKind::UnexpectedContent),
             // Rule 6.
-            (Some(length), _) => Ok(Self {
-                body: Body::Length(length),
-                persists,
-            }),
+            (Some(length), _) => Ok(Self { body: Body::Length(length), persists }),
             // Rule 8.
-            (None, _) => Ok(Self {
-                body: Body::UntilClose,
-                persists: false,
-            }),
+            (None, _) => Ok(Self { body: Body::UntilClose, persists: false }),
         }
     }
 }
@@ -129,11 +111,7 @@ fn take_content<'b>(left: &mut u64, input: &mut &'b [u8]) -> Progress<'b> {
     let (content, rest) = input.split_at(length);
     *input = rest;
     *left -= length as u64;
-    if content.is_empty() {
-        Progress::More
-    } else {
-        Progress::Content(content)
-    }
+    if content.is_empty() { Progress::More } else { Progress::Content(content) }
 }
 
 /// Where in a chunked body the next byte stands (RFC 9112 section 7.1).
@@ -169,12 +147,7 @@ const _: () = assert!(FIELDS_MAX <= u8::MAX as usize);
 
 impl Chunks {
     const fn new() -> Self {
-        Self {
-            state: ChunkState::Size,
-            left: 0,
-            spent: 0,
-            trailers: 0,
-        }
+        Self { state: ChunkState::Size, left: 0, spent: 0, trailers: 0 }
     }
 
     fn receive<'b>(&mut self, input: &mut &'b [u8]) -> Result<Progress<'b>, ErrorKind> {
@@ -221,9 +194,7 @@ impl Chunks {
                 Ok(ChunkState::Extension)
             }
             (ChunkState::Size, digit) => {
-                let value = char::from(digit)
-                    .to_digit(16)
-                    .ok_or(ErrorKind::BadChunkSize)?;
+                let value = char::from(digit).to_digit(16).ok_or(ErrorKind::BadChunkSize)?;
                 self.spend(u16::from(CHUNK_SIZE_DIGITS_MAX), ErrorKind::BadChunkSize)?;
                 self.left = self.left << 4 | u64::from(value);
                 Ok(ChunkState::Size)
@@ -235,11 +206,7 @@ impl Chunks {
             (ChunkState::Extension, _) => Err(ErrorKind::BadChunkExtension),
             (ChunkState::SizeLf, b'\n') => {
                 self.spent = 0;
-                Ok(if self.left == 0 {
-                    ChunkState::TrailerStart
-                } else {
-                    ChunkState::Data
-                })
+                Ok(if self.left == 0 { ChunkState::TrailerStart } else { ChunkState::Data })
             }
             (ChunkState::SizeLf, _) => Err(ErrorKind::BareCr),
             (ChunkState::DataCr, b'\r') => Ok(ChunkState::DataLf),

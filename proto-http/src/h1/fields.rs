@@ -120,13 +120,8 @@ fn read_coding(earlier: Result<Coding, ErrorKind>, value: &[u8]) -> Result<Codin
         let mut parts = element.splitn(2, |&byte| byte == b';');
         let name = trim(parts.next().unwrap_or_default());
         let has_parameters = parts.next().is_some();
-        let chunked_before = matches!(
-            coding,
-            Coding::Chunked
-                | Coding::Other {
-                    chunked_before: true
-                }
-        );
+        let chunked_before =
+            matches!(coding, Coding::Chunked | Coding::Other { chunked_before: true });
         if name.eq_ignore_ascii_case(b"chunked") {
             if chunked_before || has_parameters {
                 return Err(ErrorKind::BadTransferEncoding);

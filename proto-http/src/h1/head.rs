@@ -33,10 +33,7 @@ pub(super) struct HeadReader {
 
 impl HeadReader {
     pub(super) const fn new() -> Self {
-        Self {
-            carry: Vec::new(),
-            line_start: 0,
-        }
+        Self { carry: Vec::new(), line_start: 0 }
     }
 
     /// Whether a part of a head has been consumed.
@@ -87,11 +84,7 @@ impl HeadReader {
     fn finish(&mut self) -> Result<ResponseHead, ErrorKind> {
         let head = match parse::<FIELDS_MAX>(&self.carry) {
             Ok(Some((head, length))) => {
-                debug_assert_eq!(
-                    length,
-                    self.carry.len(),
-                    "every line of the carry was judged"
-                );
+                debug_assert_eq!(length, self.carry.len(), "every line of the carry was judged");
                 head
             }
             Err(httparse::Error::TooManyHeaders) => return Err(ErrorKind::TooManyFields),
@@ -142,23 +135,13 @@ fn parse<const N: usize>(bytes: &[u8]) -> Result<Option<(ResponseHead, usize)>, 
     };
     let status = response.code.unwrap_or_default();
     let fields = Fields::read(response.headers);
-    Ok(Some((
-        ResponseHead {
-            status,
-            version,
-            fields,
-        },
-        length,
-    )))
+    Ok(Some((ResponseHead { status, version, fields }, length)))
 }
 
 /// Judges the first bytes of a head, as far as they have come.
 fn check_start(bytes: &[u8]) -> Result<(), ErrorKind> {
     const PROTOCOL: &[u8] = b"HTTP/1.";
-    let Some(fault) = bytes
-        .iter()
-        .zip(PROTOCOL)
-        .position(|(byte, expected)| byte != expected)
+    let Some(fault) = bytes.iter().zip(PROTOCOL).position(|(byte, expected)| byte != expected)
     else {
         return match bytes.get(PROTOCOL.len()) {
             None | Some(b'0' | b'1') => Ok(()),

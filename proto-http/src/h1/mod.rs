@@ -67,19 +67,13 @@ struct Queue {
 
 impl Queue {
     fn push(&mut self, bodyless: bool) {
-        debug_assert!(
-            self.length < PIPELINE_MAX,
-            "the depth is at most PIPELINE_MAX"
-        );
+        debug_assert!(self.length < PIPELINE_MAX, "the depth is at most PIPELINE_MAX");
         self.bodyless |= u128::from(bodyless) << self.length;
         self.length += 1;
     }
 
     fn pop(&mut self) {
-        debug_assert!(
-            self.length > 0,
-            "an exchange ends only if one was outstanding"
-        );
+        debug_assert!(self.length > 0, "an exchange ends only if one was outstanding");
         self.bodyless >>= 1;
         self.length -= 1;
     }
@@ -94,16 +88,9 @@ impl Conn {
     /// [`PIPELINE_MAX`].
     #[must_use]
     pub const fn new(depth: NonZeroU8) -> Self {
-        let depth = if depth.get() > PIPELINE_MAX {
-            PIPELINE_MAX
-        } else {
-            depth.get()
-        };
+        let depth = if depth.get() > PIPELINE_MAX { PIPELINE_MAX } else { depth.get() };
         Self {
-            queue: Queue {
-                bodyless: 0,
-                length: 0,
-            },
+            queue: Queue { bodyless: 0, length: 0 },
             state: State::Head,
             head: HeadReader::new(),
             depth,
@@ -115,11 +102,7 @@ impl Conn {
     /// Returns how many requests may start now; 0 once the connection is closing, closed or failed.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        if self.closing {
-            0
-        } else {
-            u32::from(self.depth - self.queue.length)
-        }
+        if self.closing { 0 } else { u32::from(self.depth - self.queue.length) }
     }
 
     /// Returns how many requests have started and not been answered to the end. Those that a closed
@@ -204,13 +187,7 @@ impl Conn {
         // one.
         let kind = match (self.state, self.phase()) {
             (State::Failed(error), _) => return Err(error),
-            (
-                State::Body {
-                    body: Body::UntilClose | Body::Length(0),
-                    ..
-                },
-                _,
-            ) => {
+            (State::Body { body: Body::UntilClose | Body::Length(0), .. }, _) => {
                 return Ok(Some(self.complete(false)));
             }
             (_, Phase::Idle) => {
@@ -236,10 +213,7 @@ impl Conn {
         let Framing { body, persists } = Framing::of(&head, self.queue.oldest_expects_body())?;
         self.state = State::Body { body, persists };
         self.closing |= !persists;
-        Ok(Some(Event::Head(Head {
-            status: head.status,
-            version: head.version,
-        })))
+        Ok(Some(Event::Head(Head { status: head.status, version: head.version })))
     }
 
     /// Counts an interim response, which has no body whatever its fields say (RFC 9110 section
@@ -255,9 +229,7 @@ impl Conn {
             return Err(ErrorKind::TooManyInterim);
         }
         self.interim += 1;
-        Ok(Event::Interim {
-            status: head.status,
-        })
+        Ok(Event::Interim { status: head.status })
     }
 
     /// Ends the oldest outstanding exchange.

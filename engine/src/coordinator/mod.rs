@@ -1,0 +1,370 @@
+//! THE CONDUCTOR: a low-priority thread that starts the shards, gathers what they counted, and ends the run.
+//!
+//! Shards never wait for it: it offers an empty envelope and takes the full one whenever the shard gets to
+//! it. It needs little, but it needs it in time; so it measures how late its own ticks are, and reports it.
+
+mod control;
+mod lateness;
+mod observe;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+pub use control::Control;
+pub use lateness::Lateness;
+pub use observe::{Event, Observers, Tick};
+
+use self::lateness::Watch;
+use crate::error::RunError;
+use crate::plan::{Plan, ShardPlan, split};
+use crate::reactor::{Epoll, Errno, Kind, Reactor, Uring, clock, thread as os_thread};
+use crate::record::{Cause, Histogram, Quantile, Snapshot, Trouble};
+use crate::report::{Ending, Report, ShardReport};
+use crate::shard::Shard;
+use crate::shard::mailbox::{Desk, Finished, Mailbox, Opened, Order, Reply, mailbox};
+use crate::units::{Instant, Nanos};
+
+/// The coordinator looks around this often.
+const TICK: Nanos = Nanos::from_millis(100);
+
+/// Envelopes are exchanged, and observers told, every so many ticks. Merging an envelope costs about 0.2 ms.
+const TICKS_PER_EXCHANGE: u64 = 5;
+
+/// From the start order to the start barrier, so that every shard has heard it and waits for the same moment.
+const LEAD: Nanos = Nanos::from_millis(100);
+
+/// What answers that are outstanding get after an early stop.
+const PATIENCE: Nanos = Nanos::from_secs(1);
+
+/// Beside shards that never sleep, the coordinator still gets its share of a CPU, a small one. Measured in
+/// benches/RESULTS.md, "Coordinator".
+const NICENESS: i32 = 5;
+
+/// Runs `plan` to its end, and reports. Blocks the caller; the conducting is done on a thread of its own,
+/// whose priority is lowered.
+///
+/// # Errors
+/// [`RunError`] if the run could not be done. What the target does wrong is counted instead.
+pub fn run(plan: Plan, observers: Observers, control: &Control) -> Result<Report, RunError> {
+    let control = control.clone();
+    let conducted = thread::Builder::new()
+        .name("pummel-coord".into())
+        .spawn(move || Coordinator::start(Arc::new(plan), observers, control)?.conduct());
+    match conducted.map(JoinHandle::join) {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(RunError::CoordinatorLost),
+        Err(source) => Err(RunError::Thread { source }),
+    }
+}
+
+/// The coordinator's side of one shard.
+struct Member {
+    plan: ShardPlan,
+    desk: Desk,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+    opened: Option<Opened>,
+    /// The envelope that is not with the shard; gone while it is under way.
+    spare: Option<Box<Snapshot>>,
+    requests: u64,
+    finished: Option<Finished>,
+}
+
+/// What ends a run, besides its plan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stopping {
+    No,
+    ByRequest,
+}
+
+struct Coordinator {
+    plan: Arc<Plan>,
+    observers: Observers,
+    control: Control,
+    members: Vec<Member>,
+    totals: Snapshot,
+    interval: Snapshot,
+    interval_began: Instant,
+    barrier: Option<Instant>,
+    stopping: Stopping,
+    draining: bool,
+    watch: Watch,
+}
+
+impl Coordinator {
+    fn start(plan: Arc<Plan>, observers: Observers, control: Control) -> Result<Self, RunError> {
+        let conductor = thread::current();
+        let mut members = Vec::new();
+        for part in split(&plan) {
+            let (desk, mailbox) = mailbox();
+            let (index, cpu, kind) = (part.share.index, part.cpu, plan.reactor);
+            let (shard_plan, conductor) = (part.clone(), conductor.clone());
+            let thread = thread::Builder::new()
+                .name(format!("pummel-{index}"))
+                .spawn(move || {
+                    let ended = run_shard(shard_plan, kind, mailbox);
+                    // Whatever happened, it is to be looked at now.
+                    conductor.unpark();
+                    ended
+                })
+                .map_err(|source| RunError::Shard { shard: index, cpu, source })?;
+            members.push(Member {
+                plan: part,
+                desk,
+                thread: Some(thread),
+                opened: None,
+                spare: Some(Box::default()),
+                requests: 0,
+                finished: None,
+            });
+        }
+        // After the shards were started: threads inherit it.
+        os_thread::set_low_priority(NICENESS);
+        let now = clock::now();
+        Ok(Self {
+            plan,
+            observers,
+            control,
+            members,
+            totals: Snapshot::default(),
+            interval: Snapshot::default(),
+            interval_began: now,
+            barrier: None,
+            stopping: Stopping::No,
+            draining: false,
+            watch: Watch::new(now, TICK),
+        })
+    }
+
+    fn conduct(mut self) -> Result<Report, RunError> {
+        let mut tick = 0;
+        while !self.members.iter().all(|member| member.finished.is_some()) {
+            self.pause();
+            self.hear()?;
+            self.heed_control();
+            self.raise_barrier()?;
+            if tick < self.watch.ticks() {
+                tick = self.watch.ticks();
+                if tick % TICKS_PER_EXCHANGE == 0 {
+                    self.tell_tick();
+                    self.ask_for_envelopes();
+                }
+            }
+        }
+        self.join()?;
+        self.report()
+    }
+
+    /// Waits for the next tick, or until a shard ends.
+    fn pause(&mut self) {
+        let span = self.watch.next().since(clock::now());
+        thread::park_timeout(Duration::from_nanos(span.get()));
+        self.watch.note(clock::now());
+    }
+
+    /// Takes in what the shards have said.
+    fn hear(&mut self) -> Result<(), RunError> {
+        for member in &mut self.members {
+            while let Some(reply) = member.desk.reply() {
+                match reply {
+                    Reply::Opened(opened) => member.opened = Some(opened),
+                    Reply::Envelope(envelope) => {
+                        member.requests += envelope.finished_in_window;
+                        self.interval.merge(&envelope);
+                        member.spare = Some(envelope);
+                    }
+                    Reply::Draining => {
+                        if !self.draining {
+                            self.draining = true;
+                            self.observers.tell(&Event::Draining);
+                        }
+                    }
+                    Reply::Finished(envelope, finished) => {
+                        member.requests += envelope.finished_in_window;
+                        self.interval.merge(&envelope);
+                        member.finished = Some(finished);
+                    }
+                }
+            }
+            if member.finished.is_none() && member.desk.abandoned() {
+                return Err(member.obituary());
+            }
+        }
+        Ok(())
+    }
+
+    fn heed_control(&mut self) {
+        if self.stopping == Stopping::No && self.control.stopped() {
+            self.stopping = Stopping::ByRequest;
+            for member in &mut self.members {
+                member.desk.order(Order::Stop(PATIENCE));
+            }
+        }
+    }
+
+    /// Once every connection has been tried: sets the start, or gives up.
+    fn raise_barrier(&mut self) -> Result<(), RunError> {
+        if self.barrier.is_some() || self.stopping == Stopping::ByRequest {
+            return Ok(());
+        }
+        let opened: Option<Vec<Opened>> = self.members.iter().map(|m| m.opened).collect();
+        let Some(opened) = opened else { return Ok(()) };
+        let open = opened.iter().map(|o| o.open).sum();
+        let failed = opened.iter().map(|o| o.failed).sum();
+        if open == 0 {
+            let failure = opened.iter().find_map(|o| o.failure);
+            for member in &mut self.members {
+                member.desk.order(Order::Stop(Nanos::ZERO));
+            }
+            return Err(failure.map_or(RunError::StoppedBeforeStart, no_connection));
+        }
+        let barrier = clock::now() + LEAD;
+        self.barrier = Some(barrier);
+        self.interval_began = barrier;
+        for member in &mut self.members {
+            member.desk.order(Order::Start(barrier));
+        }
+        self.observers.tell(&Event::Started { connections: open, refused: failed });
+        Ok(())
+    }
+
+    /// Offers every shard an empty envelope.
+    fn ask_for_envelopes(&mut self) {
+        for member in &mut self.members {
+            if let Some(mut envelope) = member.spare.take() {
+                envelope.clear();
+                member.desk.order(Order::Exchange(envelope));
+            }
+        }
+    }
+
+    /// Adds the numbers since the last tick to the totals, and tells the observers.
+    fn tell_tick(&mut self) {
+        let now = clock::now();
+        let Some(barrier) = self.barrier.filter(|&barrier| barrier <= now) else { return };
+        self.totals.merge(&self.interval);
+        let interval = &self.interval;
+        let latency = headline(interval);
+        let span = now.since(self.interval_began).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
+        let finished = interval.finished_in_window as f64;
+        self.observers.tell(&Event::Tick(Tick {
+            elapsed: now.since(barrier),
+            warming_up: now < barrier + self.plan.stop.warmup,
+            ledger: self.totals.ledger,
+            troubles: self.totals.errors.total(),
+            rate_per_second: if span > 0.0 { finished / span } else { 0.0 },
+            p50: latency.quantile(Quantile::P50),
+            p99: latency.quantile(Quantile::P99),
+        }));
+        self.interval.clear();
+        self.interval_began = now;
+    }
+
+    fn join(&mut self) -> Result<(), RunError> {
+        for member in &mut self.members {
+            match member.thread.take().map(JoinHandle::join) {
+                None | Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(source))) => return Err(member.refused(source)),
+                Some(Err(_)) => {
+                    return Err(RunError::ShardLost { shard: member.plan.share.index });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn report(mut self) -> Result<Report, RunError> {
+        if self.barrier.is_none() {
+            return Err(RunError::StoppedBeforeStart);
+        }
+        self.totals.merge(&self.interval);
+        let finished = self.members.iter().filter_map(|m| m.finished);
+        let window = finished.clone().map(|f| f.window).max().unwrap_or_default();
+        let target_lost = finished.clone().any(|f| f.target_lost);
+        let ending = match self.stopping {
+            Stopping::ByRequest => Ending::Interrupted,
+            Stopping::No if target_lost => Ending::TargetLost,
+            Stopping::No => Ending::Completed,
+        };
+        let report = Report {
+            reactor: self.plan.reactor.describe(),
+            window,
+            totals: self.totals,
+            shards: self.members.iter().filter_map(Member::report).collect(),
+            coordinator: self.watch.lateness(),
+            ticks_lost: self.observers.lost(),
+            ending,
+            plan: self.plan,
+        };
+        self.observers.tell(&Event::Finished(Arc::new(report.clone())));
+        Ok(report)
+    }
+}
+
+impl Member {
+    fn report(&self) -> Option<ShardReport> {
+        let finished = self.finished?;
+        let wall = finished.wall_time.as_secs_f64();
+        Some(ShardReport {
+            cpu: self.plan.cpu,
+            pinned: finished.pinned,
+            requests: self.requests,
+            busy: if wall > 0.0 { finished.cpu_time.as_secs_f64() / wall } else { 0.0 },
+        })
+    }
+
+    fn refused(&self, source: std::io::Error) -> RunError {
+        RunError::Shard { shard: self.plan.share.index, cpu: self.plan.cpu, source }
+    }
+
+    /// Why the shard's thread ended before its time.
+    fn obituary(&mut self) -> RunError {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(Err(source))) => self.refused(source),
+            _ => RunError::ShardLost { shard: self.plan.share.index },
+        }
+    }
+}
+
+/// The latencies that a progress line shows.
+fn headline(snapshot: &Snapshot) -> &Histogram {
+    if snapshot.response.is_empty() { &snapshot.service } else { &snapshot.response }
+}
+
+fn no_connection((address, trouble): (SocketAddr, Trouble)) -> RunError {
+    let (reason, remedy) = match trouble.cause {
+        Cause::System(errno) => {
+            let remedy = match errno {
+                Errno::REFUSED => "is the server running, and on this port?",
+                Errno::ADDRESS_NOT_AVAILABLE => "free local ports, or widen ip_local_port_range",
+                _ => "check the address and the network",
+            };
+            (errno.to_string(), remedy)
+        }
+        _ => ("no answer in time".to_owned(), "check the address, or raise --connect-timeout"),
+    };
+    RunError::NoConnection { address, trouble, reason, remedy }
+}
+
+/// The body of a shard's thread.
+fn run_shard(plan: ShardPlan, kind: Kind, mailbox: Mailbox) -> std::io::Result<()> {
+    let pinned = os_thread::pin(plan.cpu);
+    os_thread::set_precise_timers();
+    let slots = plan.connections.get();
+    // Made on the thread which uses it: memory near its CPU, and a ring with a single issuer.
+    match kind {
+        Kind::Uring => drive(plan, Uring::new(slots)?, mailbox, pinned),
+        Kind::Epoll => drive(plan, Epoll::new(slots)?, mailbox, pinned),
+    }
+}
+
+fn drive(
+    plan: ShardPlan,
+    reactor: impl Reactor,
+    mailbox: Mailbox,
+    pinned: bool,
+) -> std::io::Result<()> {
+    Shard::new(plan, reactor, mailbox)?.run(pinned)
+}

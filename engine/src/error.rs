@@ -1,0 +1,54 @@
+//! Why a run could not be done: what, to what, and the next thing to try.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::record::Trouble;
+
+/// A run that could not be done. What the *target* does wrong during a run is no such error: it is counted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Not one connection could be opened, so nothing was sent.
+    #[error("cannot connect to {address}: {reason}; nothing was sent ({remedy})")]
+    NoConnection {
+        /// The address tried last.
+        address: SocketAddr,
+        /// The kind of failure.
+        trouble: Trouble,
+        /// The failure in words.
+        reason: String,
+        /// The next thing to try.
+        remedy: &'static str,
+    },
+    /// The kernel refused what a shard needs.
+    #[error("start shard {shard} on CPU {cpu}: {source}")]
+    Shard {
+        /// Index of the shard.
+        shard: u32,
+        /// Its CPU.
+        cpu: usize,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel gave the coordinator no thread.
+    #[error("start the coordinator: {source}")]
+    Thread {
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The coordinator's thread ended with a panic: a defect of pummel.
+    #[error("the coordinator ended unexpectedly; please report this as a defect")]
+    CoordinatorLost,
+    /// A shard's thread ended with a panic: a defect of pummel.
+    #[error("shard {shard} ended unexpectedly; please report this as a defect")]
+    ShardLost {
+        /// Index of the shard.
+        shard: u32,
+    },
+    /// The run was stopped before its start barrier, so nothing was sent.
+    #[error("stopped before the first request; nothing was sent")]
+    StoppedBeforeStart,
+}

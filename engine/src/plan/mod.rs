@@ -1,0 +1,63 @@
+//! WHAT to do: a [`Plan`] is pure data, complete and immutable.
+//!
+//! The invariant is "a `Plan` which exists can be run": nothing in it is optional that a later stage
+//! would have to fill in, and no flag, file name or host name survives into it. Addresses are resolved,
+//! the request is rendered, the cores are chosen. [`split()`] cuts it into one [`ShardPlan`] per shard.
+
+mod load;
+mod split;
+mod stop;
+mod target;
+
+use core::num::NonZeroU32;
+
+pub use load::Load;
+pub use split::{ShardPlan, Share, split};
+pub use stop::{Limit, Stop, Timeouts};
+pub use target::{Addresses, ExpectedStatus, Target};
+
+/// A whole run, as it will be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the requests go, and what they say.
+    pub target: Target,
+    /// When requests start: bound to responses, or to the clock.
+    pub load: Load,
+    /// Connections in total, shared out over the shards with remainders kept.
+    pub connections: NonZeroU32,
+    /// When the run ends, and what is left out of its numbers.
+    pub stop: Stop,
+    /// How long to wait for whom.
+    pub timeouts: Timeouts,
+    /// The CPUs that carry a pinned shard each.
+    pub cores: Cores,
+    /// Which reactor drives the shards.
+    pub reactor: crate::reactor::Kind,
+    /// Seed of everything random; two runs with one seed send the same requests in the same order.
+    pub seed: u64,
+}
+
+/// The CPUs on which shards run, one shard each. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cores(Vec<usize>);
+
+impl Cores {
+    /// One shard on each of `cpus`, in this order; `None` if there is none.
+    #[must_use]
+    pub fn new(cpus: Vec<usize>) -> Option<Self> {
+        (!cpus.is_empty()).then_some(Self(cpus))
+    }
+
+    /// The CPU numbers, one per shard.
+    #[must_use]
+    pub fn cpus(&self) -> &[usize] {
+        &self.0
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shards(&self) -> NonZeroU32 {
+        let shards = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        NonZeroU32::new(shards).unwrap_or(NonZeroU32::MIN)
+    }
+}

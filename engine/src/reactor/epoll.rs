@@ -1,0 +1,346 @@
+//! The reactor on epoll, for kernels and containers without io_uring.
+//!
+//! Sockets are registered once, edge-triggered, and never touched again: no `epoll_ctl` per request, and an
+//! idle socket is never looked at twice. An edge obliges to read to the end; a read that leaves room in
+//! the buffer has done so (epoll(7)), so the usual exchange costs one `recv`, one `send` and a share of an
+//! `epoll_pwait2`.
+//!
+//! Sends happen at once, receives when their completion is popped, both on this thread. Events come in
+//! batches of a few only, so that [`now`](Reactor::now) stays close to the moment of the receive.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno as E;
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
+use socket2::SockRef;
+
+use super::payload::Payloads;
+use super::socket::{self, Blocking};
+use super::{Close, Completion, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock};
+use crate::units::Instant;
+
+/// Events per wait, and so the most receives that share a moment. Measured in benches/RESULTS.md, "Batches".
+const BATCH: usize = 16;
+
+/// Bytes that one receive takes.
+const BUFFER_SIZE: usize = 64 * 1024;
+
+/// The event data of the listener; those of connections are `generation << 32 | slot`.
+const LISTENER: u64 = u64::MAX;
+
+#[derive(Default)]
+struct Life {
+    /// Which of its lives the slot lives.
+    generation: u32,
+    /// None while the slot is free.
+    socket: Option<OwnedFd>,
+    state: State,
+    /// What is left of a pending send.
+    sending: Option<(Payload, Range<usize>)>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Connecting,
+    Established,
+}
+
+/// What is left to be looked at in one event.
+#[derive(Clone, Copy)]
+struct Ready {
+    slot: Slot,
+    generation: u32,
+    writable: bool,
+    readable: bool,
+    /// The peer's end is in the queue: reading goes on until it is met.
+    ended: bool,
+}
+
+/// The reactor on epoll.
+pub struct Epoll {
+    interest: OwnedFd,
+    lives: Vec<Life>,
+    payloads: Payloads,
+    listener: Option<OwnedFd>,
+    listener_ready: bool,
+    events: Vec<epoll::Event>,
+    /// The batch of this turn, in reverse.
+    ready: Vec<Ready>,
+    own: Vec<Completion>,
+    buffer: Box<[u8]>,
+    now: Instant,
+}
+
+impl Epoll {
+    /// A reactor for connections in slots 0 to `slots` − 1.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn new(slots: u32) -> io::Result<Self> {
+        Ok(Self {
+            interest: epoll::create(CreateFlags::CLOEXEC)?,
+            lives: (0..slots).map(|_| Life::default()).collect(),
+            payloads: Payloads::default(),
+            listener: None,
+            listener_ready: false,
+            events: Vec::with_capacity(BATCH),
+            ready: Vec::with_capacity(BATCH),
+            own: Vec::new(),
+            buffer: vec![0; BUFFER_SIZE].into_boxed_slice(),
+            now: clock::now(),
+        })
+    }
+
+    fn life(&mut self, slot: Slot) -> Option<&mut Life> {
+        self.lives.get_mut(slot.index())
+    }
+
+    /// Watches `socket` for the rest of its life, and puts it into `slot`.
+    fn install(&mut self, slot: Slot, socket: OwnedFd, state: State) -> io::Result<()> {
+        let Some(life) = self.lives.get_mut(slot.index()) else { return Ok(()) };
+        debug_assert!(life.socket.is_none(), "the slot is not free");
+        let data = EventData::new_u64(u64::from(life.generation) << 32 | u64::from(slot.0));
+        let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.interest, &socket, data, edges)?;
+        life.socket = Some(socket);
+        life.state = state;
+        Ok(())
+    }
+
+    fn start_connect(&mut self, slot: Slot, to: SocketAddr) -> io::Result<()> {
+        let socket = socket::open(to, Blocking::No)?;
+        // Registered first, so that no edge can be missed.
+        self.install(slot, socket, State::Connecting)?;
+        let Some(socket) = self.life(slot).and_then(|life| life.socket.as_ref()) else {
+            return Ok(());
+        };
+        match SockRef::from(socket).connect(&to.into()) {
+            Err(error) if E::from_io_error(&error) == Some(E::INPROGRESS) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// The next completion of one event, and the event with what is left of it.
+    fn look(&mut self, mut ready: Ready) -> (Option<Completion>, Option<Ready>) {
+        let slot = ready.slot;
+        let Some(life) = self.lives.get_mut(slot.index()) else { return (None, None) };
+        let Some(socket) = life.socket.as_ref().filter(|_| life.generation == ready.generation)
+        else {
+            return (None, None);
+        };
+        if life.state == State::Connecting {
+            if !ready.writable {
+                return (None, None);
+            }
+            return match sockopt::socket_error(socket) {
+                Ok(Ok(())) => {
+                    life.state = State::Established;
+                    (Some(Completion::Connected(slot)), Some(ready))
+                }
+                Ok(Err(errno)) | Err(errno) => {
+                    (Some(Completion::Failed(slot, During::Connect, errno.into())), None)
+                }
+            };
+        }
+        if ready.writable {
+            ready.writable = false;
+            if life.sending.is_some() {
+                return (self.push_on(slot), Some(ready));
+            }
+        }
+        if ready.readable { self.receive(ready) } else { (None, None) }
+    }
+
+    fn receive(&mut self, ready: Ready) -> (Option<Completion>, Option<Ready>) {
+        let slot = ready.slot;
+        let Some(socket) = self.lives.get(slot.index()).and_then(|life| life.socket.as_ref())
+        else {
+            return (None, None);
+        };
+        match recv(socket, &mut *self.buffer, RecvFlags::empty()).map(|(len, _)| len) {
+            Ok(0) => (Some(Completion::Ended(slot)), None),
+            Ok(len) => {
+                let drained = len < self.buffer.len() && !ready.ended;
+                let lease = Lease { buffer: 0, len: u32::try_from(len).unwrap_or(u32::MAX) };
+                (Some(Completion::Received(slot, lease)), (!drained).then_some(ready))
+            }
+            Err(E::AGAIN) => (None, None),
+            Err(E::INTR) => (None, Some(ready)),
+            Err(errno) => (Some(Completion::Failed(slot, During::Receive, errno.into())), None),
+        }
+    }
+
+    /// Goes on with a pending send.
+    fn push_on(&mut self, slot: Slot) -> Option<Completion> {
+        let (payload, range) = self.life(slot)?.sending.take()?;
+        match self.try_send(slot, payload, range) {
+            Ok(Sending::Free) => Some(Completion::Sent(slot)),
+            Ok(Sending::Pending) => None,
+            Err(errno) => Some(Completion::Failed(slot, During::Send, errno.into())),
+        }
+    }
+
+    /// Sends what the socket takes, and remembers the rest.
+    fn try_send(
+        &mut self,
+        slot: Slot,
+        payload: Payload,
+        mut range: Range<usize>,
+    ) -> Result<Sending, E> {
+        let Some(life) = self.lives.get_mut(slot.index()) else { return Ok(Sending::Free) };
+        let Some(socket) = &life.socket else { return Ok(Sending::Free) };
+        while !range.is_empty() {
+            let (bytes, _) = self.payloads.get(payload, range.clone());
+            match send(socket, bytes, SendFlags::NOSIGNAL) {
+                Ok(sent) => range.start += sent,
+                Err(E::AGAIN) => {
+                    life.sending = Some((payload, range));
+                    return Ok(Sending::Pending);
+                }
+                Err(E::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(Sending::Free)
+    }
+
+    fn accept(&mut self) -> Option<Completion> {
+        let listener = self.listener.as_ref().filter(|_| self.listener_ready)?;
+        loop {
+            match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok(socket) => return Some(Completion::Accepted(socket)),
+                // The connection is gone, or the call was interrupted: there may be another one.
+                Err(E::INTR | E::CONNABORTED) => {}
+                Err(_) => {
+                    self.listener_ready = false;
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, event: epoll::Event) {
+        let (data, flags) = (event.data.u64(), event.flags);
+        if data == LISTENER {
+            self.listener_ready = true;
+            return;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "cuts the fields out")]
+        let (generation, slot) = ((data >> 32) as u32, Slot(data as u32));
+        let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);
+        self.ready.push(Ready {
+            slot,
+            generation,
+            writable: flags.contains(EventFlags::OUT) || broken,
+            readable: flags.intersects(EventFlags::IN | EventFlags::RDHUP) || broken,
+            ended: flags.contains(EventFlags::RDHUP) || broken,
+        });
+    }
+
+    fn timeout(&self, until: Instant) -> Timespec {
+        let idle = self.own.is_empty() && !self.listener_ready;
+        let span = if idle { until.since(clock::now()).get() } else { 0 };
+        Timespec {
+            tv_sec: i64::try_from(span / 1_000_000_000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(span % 1_000_000_000).unwrap_or(0),
+        }
+    }
+}
+
+impl Reactor for Epoll {
+    fn clock(&mut self) -> Instant {
+        clock::now()
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn publish(&mut self, bytes: Vec<u8>, confirm: super::Confirm) -> io::Result<Payload> {
+        self.payloads.publish(bytes, confirm)
+    }
+
+    fn connect(&mut self, slot: Slot, to: SocketAddr) {
+        if let Err(error) = self.start_connect(slot, to) {
+            self.own.push(Completion::Failed(slot, During::Connect, Errno::from(&error)));
+        }
+    }
+
+    fn listen(&mut self, listener: OwnedFd) {
+        let data = EventData::new_u64(LISTENER);
+        // Level-triggered, so that what one turn leaves in the queue comes up in the next.
+        let watched = rustix::io::ioctl_fionbio(&listener, true)
+            .and_then(|()| epoll::add(&self.interest, listener.as_fd(), data, EventFlags::IN));
+        self.listener = watched.is_ok().then_some(listener);
+    }
+
+    fn adopt(&mut self, slot: Slot, accepted: OwnedFd) {
+        let adopted = socket::adopt(&accepted)
+            .and_then(|()| self.install(slot, accepted, State::Established));
+        if let Err(error) = adopted {
+            self.own.push(Completion::Failed(slot, During::Connect, Errno::from(&error)));
+        }
+    }
+
+    fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
+        self.try_send(slot, payload, range).unwrap_or_else(|errno| {
+            self.own.push(Completion::Failed(slot, During::Send, errno.into()));
+            Sending::Free
+        })
+    }
+
+    fn close(&mut self, slot: Slot, how: Close) {
+        // A failure that was noted for this life must not meet the next one.
+        self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
+        let Some(life) = self.life(slot) else { return };
+        life.generation = life.generation.wrapping_add(1);
+        life.sending = None;
+        if let Some(socket) = life.socket.take() {
+            socket::hang_up(&socket, how);
+        }
+    }
+
+    fn wait(&mut self, until: Instant) -> io::Result<()> {
+        debug_assert!(self.ready.is_empty(), "the last batch was not popped to its end");
+        let timeout = self.timeout(until);
+        self.events.clear();
+        let events = rustix::buffer::spare_capacity(&mut self.events);
+        match epoll::wait(&self.interest, events, Some(&timeout)) {
+            Ok(_) | Err(E::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        self.now = clock::now();
+        while let Some(event) = self.events.pop() {
+            self.note(event);
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Completion> {
+        if let Some(completion) = self.own.pop().or_else(|| self.accept()) {
+            return Some(completion);
+        }
+        while let Some(ready) = self.ready.pop() {
+            let (completion, rest) = self.look(ready);
+            self.ready.extend(rest);
+            if completion.is_some() {
+                return completion;
+            }
+        }
+        None
+    }
+
+    fn bytes(&self, lease: &Lease) -> &[u8] {
+        self.buffer.get(..lease.len as usize).unwrap_or(&[])
+    }
+
+    fn release(&mut self, lease: Lease) {
+        debug_assert!(lease.len as usize <= self.buffer.len());
+    }
+}

@@ -1,0 +1,195 @@
+//! THE WORLD: the only door through which bytes, completions and the time enter.
+//!
+//! Everything above this folder is a deterministic function of what a [`Reactor`] tells it. The trait is
+//! completion-shaped, because that is the harder of the two shapes: `uring` maps onto it directly, and
+//! `epoll` performs its receive when a completion is popped.
+//!
+//! # Life of a connection
+//!
+//! The owner numbers its connections with [`Slot`]s, from 0 to the capacity given at construction. A slot
+//! is *free* until [`connect`](Reactor::connect) or [`adopt`](Reactor::adopt), and free again after
+//! [`close`](Reactor::close). Closing bumps the slot's generation: a completion of an earlier life of the
+//! slot is recognised, its buffer is given back, and the owner never sees it.
+//!
+//! # A turn
+//!
+//! [`wait`](Reactor::wait), then [`pop`](Reactor::pop) until `None`. A [`Completion::Received`] carries a
+//! [`Lease`] on a buffer; look at it with [`bytes`](Reactor::bytes), give it back with
+//! [`release`](Reactor::release) before the next `pop`. [`now`](Reactor::now) is the moment at which the
+//! batch was reaped, the same for every completion of it.
+//!
+//! # Sending
+//!
+//! What is sent never changes, so it is [published](Reactor::publish) once and sent by reference: no copy,
+//! no buffer per connection, and nothing that could be freed while the kernel reads it.
+
+//!
+//! # Invariants that the `unsafe` blocks below this folder rest on
+//!
+//! - **R1** Published bytes are neither moved nor freed nor changed until the reactor is dropped, and a ring
+//!   is dropped before them: a send may read them at any time in between.
+//! - **R2** A receive buffer belongs to the kernel or to exactly one [`Lease`]: it is handed to the kernel
+//!   at start and by `release`, and lent out only on a completion that names it.
+//! - **R3** The memory of the buffer ring outlives the ring that it is registered with.
+//! - **R4** An address being connected to lives in its slot until the connect has completed.
+
+#![expect(unsafe_code, reason = "rings and buffers shared with the kernel; see R1 to R4")]
+
+mod choice;
+pub mod clock;
+mod epoll;
+mod errno;
+mod payload;
+mod socket;
+pub mod thread;
+mod uring;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+pub use choice::{Choice, ChooseError, Description, Kind, Wish, choose};
+pub use epoll::Epoll;
+pub use errno::Errno;
+pub use uring::Uring;
+
+use crate::units::Instant;
+
+/// The number that an owner gives to one of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+impl Slot {
+    /// The slot as an index into the owner's tables.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Names published bytes; see [`Reactor::publish`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload(pub(crate) u16);
+
+/// When the reactor reports a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// Only if it failed. The owner may send again at once, and promises that what it has sent on a
+    /// connection and the peer has not answered never exceeds [`SILENT_BYTES_MAX`]: so little always fits
+    /// into the socket's buffer, hence two sends cannot overtake each other.
+    Failure,
+    /// Always: after [`Sending::Pending`] the owner waits for [`Completion::Sent`] before it sends again
+    /// on the connection.
+    Always,
+}
+
+/// Most unanswered bytes per connection for which success needs no report.
+///
+/// Linux gives a TCP socket at least 4,608 bytes of send buffer, and 16 KiB by default.
+pub const SILENT_BYTES_MAX: usize = 4096;
+
+/// What became of a [`Reactor::send`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Sending {
+    /// The owner may send again on this connection.
+    Free,
+    /// The owner waits for [`Completion::Sent`].
+    Pending,
+}
+
+/// How a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// With a FIN: the peer reads an orderly end.
+    Finish,
+    /// With a RST: the peer reads an error, and nothing lingers.
+    Reset,
+}
+
+/// Received bytes, lent by the reactor until they are [released](Reactor::release).
+///
+/// Neither `Copy` nor `Clone`: a buffer is given back once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a lease which is not released is a buffer lost"]
+pub struct Lease {
+    pub(crate) buffer: u16,
+    pub(crate) len: u32,
+}
+
+/// What the world did.
+#[derive(Debug)]
+pub enum Completion {
+    /// A connection that was asked for is established.
+    Connected(Slot),
+    /// A listener accepted a connection: [adopt](Reactor::adopt) it, or drop it.
+    Accepted(OwnedFd),
+    /// Bytes arrived.
+    Received(Slot, Lease),
+    /// The peer closed its side; nothing more will arrive.
+    Ended(Slot),
+    /// A pending send is in the kernel's hands to its last byte.
+    Sent(Slot),
+    /// Something failed; the connection is of no more use, and waits to be closed.
+    Failed(Slot, During, Errno),
+}
+
+/// What a connection was doing when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum During {
+    /// Being established.
+    Connect,
+    /// Sending.
+    Send,
+    /// Receiving.
+    Receive,
+}
+
+/// A source of completions and of the time. See the [module](self) for the protocol of its use.
+///
+/// None of the methods blocks but [`wait`](Reactor::wait), and none fails but it: whatever goes wrong with
+/// a connection comes back as a [`Completion::Failed`].
+pub trait Reactor {
+    /// Reads the clock.
+    fn clock(&mut self) -> Instant;
+
+    /// The moment at which the last [`wait`](Reactor::wait) returned.
+    fn now(&self) -> Instant;
+
+    /// Takes `bytes` which will be sent, in whole or in part, any number of times until the reactor ends.
+    /// Meant for a handful of payloads at start.
+    ///
+    /// # Errors
+    /// After 65,535 payloads.
+    fn publish(&mut self, bytes: Vec<u8>, confirm: Confirm) -> io::Result<Payload>;
+
+    /// Starts to connect the free slot `slot` to `to`.
+    fn connect(&mut self, slot: Slot, to: SocketAddr);
+
+    /// Accepts on `listener` from now on.
+    fn listen(&mut self, listener: OwnedFd);
+
+    /// Puts an accepted connection into the free slot `slot`.
+    fn adopt(&mut self, slot: Slot, accepted: OwnedFd);
+
+    /// Sends the bytes `range` of `payload` on the established connection `slot`.
+    fn send(&mut self, slot: Slot, payload: Payload, range: core::ops::Range<usize>) -> Sending;
+
+    /// Ends the connection in `slot` and frees the slot. No completion of it will be popped any more.
+    fn close(&mut self, slot: Slot, how: Close);
+
+    /// Hands over what was asked for, then blocks until something completed or `until` is reached.
+    ///
+    /// # Errors
+    /// If the kernel refuses the wait itself: the reactor is then of no more use.
+    fn wait(&mut self, until: Instant) -> io::Result<()>;
+
+    /// The next completion of this turn.
+    fn pop(&mut self) -> Option<Completion>;
+
+    /// The bytes of a lease.
+    fn bytes(&self, lease: &Lease) -> &[u8];
+
+    /// Gives the buffer of a lease back.
+    fn release(&mut self, lease: Lease);
+}

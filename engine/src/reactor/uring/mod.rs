@@ -1,0 +1,418 @@
+//! The reactor on io_uring.
+//!
+//! Per connection one multishot receive stays armed, which takes its buffers from a registered ring; per
+//! request there is one send, whose success completes silently. So a small exchange costs one submission
+//! and one completion, and one system call serves many of them. The ring defers the kernel's completion
+//! work to our own wait (`DEFER_TASKRUN`), which is what makes it cheaper than epoll.
+
+mod buffers;
+mod probe;
+mod token;
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use io_uring::squeue::{Entry, Flags};
+use io_uring::types::{Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::{EnterFlags, IoUring, cqueue, opcode};
+use rustix::net::{RecvFlags, SendFlags};
+use socket2::SockAddr;
+
+use self::buffers::{BUFFER_SIZE, Buffers};
+pub(super) use self::probe::{features, probe};
+use self::token::{Generation, Operation, Token};
+use super::payload::Payloads;
+use super::socket::{self, Blocking};
+use super::{
+    Close, Completion, Confirm, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock,
+};
+use crate::units::{Instant, Nanos};
+
+/// Submissions that one system call can carry; more simply take another call.
+const SUBMISSIONS: u32 = 512;
+
+/// Room for the completions of one turn, at least; the kernel keeps what does not fit.
+const COMPLETIONS_MIN: u32 = 4096;
+
+/// A completion as the kernel wrote it.
+#[derive(Clone, Copy)]
+struct Raw {
+    token: u64,
+    result: i32,
+    flags: u32,
+}
+
+/// One connection.
+#[derive(Default)]
+struct Life {
+    generation: Generation,
+    /// None while the slot is free.
+    socket: Option<OwnedFd>,
+    /// R4: read by the kernel until the connect has completed.
+    address: Option<Box<SockAddr>>,
+    /// What is left of a confirmed send.
+    sending: Option<(Payload, Range<usize>)>,
+}
+
+/// The reactor on io_uring.
+pub struct Uring {
+    /// Dropped first: what the kernel reads and writes is below (R1, R3).
+    ring: IoUring,
+    buffers: Buffers,
+    payloads: Payloads,
+    lives: Vec<Life>,
+    listener: Option<OwnedFd>,
+    /// The batch of this turn, and how far it has been popped.
+    reaped: Vec<Raw>,
+    popped: usize,
+    /// Completions made up by us, for what failed before the kernel was asked.
+    own: Vec<Completion>,
+    /// Whether the kernel takes absolute deadlines.
+    absolute: bool,
+    now: Instant,
+}
+
+impl Uring {
+    /// A reactor for connections in slots 0 to `slots` − 1, to be used by the calling thread alone.
+    ///
+    /// # Errors
+    /// If the kernel refuses the ring or its buffers.
+    pub fn new(slots: u32) -> io::Result<Self> {
+        let completions = slots.saturating_mul(2).max(COMPLETIONS_MIN).next_power_of_two();
+        let ring = probe::build(SUBMISSIONS, completions)?;
+        let buffers = Buffers::register(&ring.submitter())?;
+        ring.submitter().register_files_sparse(slots)?;
+        Ok(Self {
+            absolute: probe::takes_absolute_deadlines(&ring),
+            buffers,
+            payloads: Payloads::default(),
+            lives: (0..slots).map(|_| Life::default()).collect(),
+            listener: None,
+            reaped: Vec::with_capacity(completions as usize),
+            popped: 0,
+            own: Vec::new(),
+            now: clock::now(),
+            ring,
+        })
+    }
+
+    fn life(&mut self, slot: Slot) -> Option<&mut Life> {
+        self.lives.get_mut(slot.index())
+    }
+
+    /// Queues a submission; when the queue is full, the kernel is given what is in it first.
+    fn submit(&mut self, entry: &Entry) {
+        // SAFETY: R1, R3, R4 — what the entry points to outlives the operation.
+        while unsafe { self.ring.submission().push(entry) }.is_err() {
+            // Nothing but a broken ring refuses submissions for good, and `wait` reports that.
+            if self.ring.submit().is_err() {
+                return;
+            }
+        }
+    }
+
+    fn token(&self, operation: Operation, slot: Slot) -> u64 {
+        let generation =
+            self.lives.get(slot.index()).map_or_else(Generation::default, |l| l.generation);
+        Token { operation, generation, slot }.pack()
+    }
+
+    /// Puts `socket` into `slot`, both in our table and in the kernel's.
+    fn install(&mut self, slot: Slot, socket: OwnedFd) -> io::Result<()> {
+        self.ring.submitter().register_files_update(slot.0, &[socket.as_raw_fd()])?;
+        if let Some(life) = self.life(slot) {
+            debug_assert!(life.socket.is_none(), "the slot is not free");
+            life.socket = Some(socket);
+        }
+        Ok(())
+    }
+
+    fn arm_receive(&mut self, slot: Slot) {
+        let token = self.token(Operation::Receive, slot);
+        let entry = opcode::RecvMulti::new(Fixed(slot.0), buffers::GROUP).build().user_data(token);
+        self.submit(&entry);
+    }
+
+    fn arm_accept(&mut self) {
+        if let Some(listener) = &self.listener {
+            let token = Token {
+                operation: Operation::Accept,
+                generation: Generation::default(),
+                slot: Slot(0),
+            };
+            let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).build();
+            self.submit(&entry.user_data(token.pack()));
+        }
+    }
+
+    fn submit_send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Confirm {
+        let (bytes, confirm) = self.payloads.get(payload, range);
+        let operation = match confirm {
+            Confirm::Failure => Operation::SendSilent,
+            Confirm::Always => Operation::SendConfirmed,
+        };
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        // WAITALL: the kernel itself goes on when the socket's buffer was full.
+        let flags = RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits();
+        let entry = opcode::Send::new(Fixed(slot.0), bytes.as_ptr(), len)
+            .flags(flags.cast_signed())
+            .build()
+            .user_data(self.token(operation, slot));
+        let entry = match confirm {
+            Confirm::Failure => entry.flags(Flags::SKIP_SUCCESS),
+            Confirm::Always => entry,
+        };
+        self.submit(&entry);
+        confirm
+    }
+
+    /// Translates a completion; `None` if it is of no interest, or of an earlier life of its slot.
+    fn translate(&mut self, raw: Raw) -> Option<Completion> {
+        let token = Token::unpack(raw.token);
+        let slot = token.slot;
+        if token.operation == Operation::Accept {
+            return self.accepted(raw);
+        }
+        let current = self
+            .lives
+            .get(slot.index())
+            .is_some_and(|life| life.generation == token.generation && life.socket.is_some());
+        if !current {
+            self.give_back(raw.flags);
+            return None;
+        }
+        match token.operation {
+            Operation::Connect => Some(self.connected(slot, raw.result)),
+            Operation::Receive => self.received(slot, raw),
+            Operation::SendSilent => {
+                Some(Completion::Failed(slot, During::Send, failure_of_send(raw.result)))
+            }
+            Operation::SendConfirmed => self.sent(slot, raw.result),
+            Operation::Accept | Operation::Ignored => None,
+        }
+    }
+
+    fn connected(&mut self, slot: Slot, result: i32) -> Completion {
+        if let Some(life) = self.life(slot) {
+            life.address = None;
+        }
+        if result < 0 {
+            return Completion::Failed(slot, During::Connect, Errno(-result));
+        }
+        self.arm_receive(slot);
+        Completion::Connected(slot)
+    }
+
+    fn received(&mut self, slot: Slot, raw: Raw) -> Option<Completion> {
+        const NO_BUFFERS: i32 = -rustix::io::Errno::NOBUFS.raw_os_error();
+        const INTERRUPTED: i32 = -rustix::io::Errno::INTR.raw_os_error();
+        let armed = cqueue::more(raw.flags);
+        match (raw.result, cqueue::buffer_select(raw.flags)) {
+            (1.., Some(buffer)) => {
+                if !armed {
+                    self.arm_receive(slot);
+                }
+                let len = raw.result.unsigned_abs().min(BUFFER_SIZE);
+                Some(Completion::Received(slot, Lease { buffer, len }))
+            }
+            // All buffers were lent out; they are back before this submission reaches the kernel.
+            (NO_BUFFERS | INTERRUPTED, _) => {
+                self.give_back(raw.flags);
+                self.arm_receive(slot);
+                None
+            }
+            (result, _) => {
+                self.give_back(raw.flags);
+                if result >= 0 {
+                    Some(Completion::Ended(slot))
+                } else {
+                    Some(Completion::Failed(slot, During::Receive, Errno(-result)))
+                }
+            }
+        }
+    }
+
+    fn sent(&mut self, slot: Slot, result: i32) -> Option<Completion> {
+        if result <= 0 {
+            return Some(Completion::Failed(slot, During::Send, failure_of_send(result)));
+        }
+        let (payload, rest) = self.life(slot)?.sending.take()?;
+        let rest = rest.start + result.unsigned_abs() as usize..rest.end;
+        if rest.is_empty() {
+            return Some(Completion::Sent(slot));
+        }
+        // Cut short in spite of WAITALL: going on either works or tells why.
+        self.life(slot)?.sending = Some((payload, rest.clone()));
+        self.submit_send(slot, payload, rest);
+        None
+    }
+
+    fn accepted(&mut self, raw: Raw) -> Option<Completion> {
+        if !cqueue::more(raw.flags) {
+            self.arm_accept();
+        }
+        if raw.result < 0 {
+            return None;
+        }
+        // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+        Some(Completion::Accepted(unsafe { OwnedFd::from_raw_fd(raw.result) }))
+    }
+
+    /// R2: a buffer that a dropped completion names goes back to the kernel.
+    fn give_back(&mut self, flags: u32) {
+        if let Some(buffer) = cqueue::buffer_select(flags) {
+            self.buffers.give(buffer);
+        }
+    }
+
+    /// Hands over all submissions and waits for a completion until `until`; at once if that is past.
+    fn enter(&self, until: Instant, want: u32) -> io::Result<usize> {
+        let time = if self.absolute {
+            Nanos::new(until.since_origin())
+        } else {
+            until.since(clock::now())
+        };
+        let timeout = Timespec::new()
+            .sec(time.get() / 1_000_000_000)
+            .nsec(u32::try_from(time.get() % 1_000_000_000).unwrap_or(0));
+        let args = SubmitArgs::new().timespec(&timeout);
+        // Deferred completion work runs only in a call that asks for events.
+        let mut flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        flags.set(EnterFlags::ABS_TIMER, self.absolute);
+        let queued = u32::try_from(self.queued()).unwrap_or(u32::MAX);
+        // SAFETY: the arguments live until the call returns; R1, R3 and R4 cover the submissions.
+        unsafe { self.ring.submitter().enter(queued, want, flags.bits(), Some(&args)) }
+    }
+
+    fn queued(&self) -> usize {
+        // SAFETY: the ring belongs to this thread, so nobody else has a view of the queue.
+        unsafe { self.ring.submission_shared() }.len()
+    }
+
+    fn reap(&mut self) {
+        self.reaped.clear();
+        self.popped = 0;
+        let batch = self.ring.completion().map(|c| Raw {
+            token: c.user_data(),
+            result: c.result(),
+            flags: c.flags(),
+        });
+        self.reaped.extend(batch);
+    }
+}
+
+/// A silent send that is short, or a confirmed one of nothing, met a peer that is gone.
+fn failure_of_send(result: i32) -> Errno {
+    if result < 0 { Errno(-result) } else { Errno::BROKEN_PIPE }
+}
+
+impl Reactor for Uring {
+    fn clock(&mut self) -> Instant {
+        clock::now()
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn publish(&mut self, bytes: Vec<u8>, confirm: Confirm) -> io::Result<Payload> {
+        self.payloads.publish(bytes, confirm)
+    }
+
+    fn connect(&mut self, slot: Slot, to: SocketAddr) {
+        let opened = socket::open(to, Blocking::Yes).and_then(|socket| self.install(slot, socket));
+        if let Err(error) = opened {
+            self.own.push(Completion::Failed(slot, During::Connect, Errno::from(&error)));
+            return;
+        }
+        let token = self.token(Operation::Connect, slot);
+        let Some(life) = self.life(slot) else { return };
+        let address = life.address.insert(Box::new(SockAddr::from(to)));
+        let entry = opcode::Connect::new(Fixed(slot.0), address.as_ptr().cast(), address.len());
+        self.submit(&entry.build().user_data(token));
+    }
+
+    fn listen(&mut self, listener: OwnedFd) {
+        self.listener = Some(listener);
+        self.arm_accept();
+    }
+
+    fn adopt(&mut self, slot: Slot, accepted: OwnedFd) {
+        let adopted = socket::adopt(&accepted).and_then(|()| self.install(slot, accepted));
+        match adopted {
+            Ok(()) => self.arm_receive(slot),
+            Err(error) => {
+                self.own.push(Completion::Failed(slot, During::Connect, Errno::from(&error)));
+            }
+        }
+    }
+
+    fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
+        match self.submit_send(slot, payload, range.clone()) {
+            Confirm::Failure => Sending::Free,
+            Confirm::Always => {
+                if let Some(life) = self.life(slot) {
+                    debug_assert!(life.sending.is_none(), "a send is pending");
+                    life.sending = Some((payload, range));
+                }
+                Sending::Pending
+            }
+        }
+    }
+
+    fn close(&mut self, slot: Slot, how: Close) {
+        let receive = self.token(Operation::Receive, slot);
+        // A failure that was noted for this life must not meet the next one.
+        self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
+        let Some(life) = self.life(slot) else { return };
+        life.generation = life.generation.next();
+        life.sending = None;
+        let Some(socket) = life.socket.take() else { return };
+        socket::hang_up(&socket, how);
+        // The kernel's table and the armed receive hold the file open beyond `close`.
+        let _never_installed = self.ring.submitter().register_files_update(slot.0, &[-1]);
+        let ignored = self.token(Operation::Ignored, slot);
+        self.submit(&opcode::AsyncCancel::new(receive).build().user_data(ignored));
+    }
+
+    fn wait(&mut self, until: Instant) -> io::Result<()> {
+        debug_assert!(self.popped == self.reaped.len(), "the last batch was not popped to its end");
+        let want = u32::from(self.own.is_empty());
+        let entered = if want == 0 { self.enter(clock::now(), 0) } else { self.enter(until, want) };
+        if let Err(error) = entered {
+            use rustix::io::Errno as E;
+            // TIME: the deadline. INTR: a signal. BUSY, AGAIN: the kernel keeps completions or memory back
+            // until we have reaped, which comes next.
+            let harmless = [E::TIME, E::INTR, E::BUSY, E::AGAIN];
+            if !E::from_io_error(&error).is_some_and(|e| harmless.contains(&e)) {
+                return Err(error);
+            }
+        }
+        self.now = clock::now();
+        self.reap();
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Completion> {
+        if let Some(completion) = self.own.pop() {
+            return Some(completion);
+        }
+        while let Some(&raw) = self.reaped.get(self.popped) {
+            self.popped += 1;
+            if let Some(completion) = self.translate(raw) {
+                return Some(completion);
+            }
+        }
+        None
+    }
+
+    fn bytes(&self, lease: &Lease) -> &[u8] {
+        self.buffers.bytes(lease.buffer, lease.len)
+    }
+
+    fn release(&mut self, lease: Lease) {
+        self.buffers.give(lease.buffer);
+    }
+}

@@ -1,0 +1,186 @@
+//! What went wrong: phase × cause, a closed set, with the operating system's number where there is one.
+
+use core::fmt;
+
+use pummel_proto_http::ErrorKind as ProtocolErrorKind;
+
+use crate::reactor::Errno;
+
+/// How far a connection or a request had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The connection was being established.
+    Connect,
+    /// No request was outstanding.
+    Idle,
+    /// The request was being sent.
+    Send,
+    /// The request was sent, and no byte of the response had arrived.
+    Wait,
+    /// A part of the response's head had arrived.
+    Head,
+    /// The head was complete, the body was not.
+    Body,
+}
+
+/// What ended a connection or a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// The peer closed its side before the response was complete.
+    Closed,
+    /// It took too long.
+    TimedOut,
+    /// Its connection was closed because of what happened to an older request on it.
+    Abandoned,
+    /// The peer broke the protocol.
+    Protocol(ProtocolErrorKind),
+    /// The operating system said so.
+    System(Errno),
+}
+
+/// One kind of error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Trouble {
+    /// When it happened.
+    pub phase: Phase,
+    /// What happened.
+    pub cause: Cause,
+}
+
+impl Phase {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Idle => "idle",
+            Self::Send => "send",
+            Self::Wait => "wait",
+            Self::Head => "head",
+            Self::Body => "body",
+        }
+    }
+}
+
+impl Trouble {
+    /// Whether it happened to a connection which carried no request.
+    #[must_use]
+    pub const fn is_of_connection(&self) -> bool {
+        matches!(self.phase, Phase::Connect | Phase::Idle)
+    }
+}
+
+impl fmt::Display for Trouble {
+    /// The name in reports: `connect_refused`, `body_closed`, `head_protocol_bad_status_line`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = self.phase.name();
+        match self.cause {
+            Cause::Closed => write!(f, "{phase}_closed"),
+            Cause::TimedOut => write!(f, "{phase}_timeout"),
+            Cause::Abandoned => write!(f, "{phase}_abandoned"),
+            Cause::Protocol(kind) => write!(f, "{phase}_protocol_{}", kind.name()),
+            Cause::System(errno) => match errno.word() {
+                Some(word) => write!(f, "{phase}_{word}"),
+                None => write!(f, "{phase}_errno_{}", errno.0),
+            },
+        }
+    }
+}
+
+/// Counts by kind of trouble, in order of first occurrence.
+///
+/// The kinds are few: six phases times the causes that a server can think of. They are bounded all the same.
+#[derive(Clone, Debug)]
+pub struct ErrorTable {
+    counts: Vec<(Trouble, u64)>,
+    /// Occurrences of kinds for which there was no row left.
+    other: u64,
+}
+
+/// Most kinds of trouble that are told apart.
+const KINDS_MAX: usize = 128;
+
+impl Default for ErrorTable {
+    fn default() -> Self {
+        Self { counts: Vec::with_capacity(KINDS_MAX), other: 0 }
+    }
+}
+
+impl ErrorTable {
+    /// Counts one occurrence. O(kinds); allocates nothing.
+    pub fn count(&mut self, trouble: Trouble) {
+        self.add(trouble, 1);
+    }
+
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for &(trouble, count) in &other.counts {
+            self.add(trouble, count);
+        }
+        self.other += other.other;
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.counts.clear();
+        self.other = 0;
+    }
+
+    /// The kinds and their counts, by phase.
+    #[must_use]
+    pub fn rows(&self) -> Vec<(Trouble, u64)> {
+        let mut rows = self.counts.clone();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Occurrences beyond the kinds that are told apart.
+    #[must_use]
+    pub fn other(&self) -> u64 {
+        self.other
+    }
+
+    /// Occurrences of all kinds.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().map(|&(_, count)| count).sum::<u64>() + self.other
+    }
+
+    fn add(&mut self, trouble: Trouble, count: u64) {
+        if let Some(row) = self.counts.iter_mut().find(|row| row.0 == trouble) {
+            row.1 += count;
+        } else if self.counts.len() < KINDS_MAX {
+            self.counts.push((trouble, count));
+        } else {
+            self.other += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_phase_and_cause() {
+        let name = |phase, cause| Trouble { phase, cause }.to_string();
+        assert_eq!(name(Phase::Connect, Cause::System(Errno(111))), "connect_refused");
+        assert_eq!(name(Phase::Body, Cause::Closed), "body_closed");
+        assert_eq!(name(Phase::Wait, Cause::TimedOut), "wait_timeout");
+        assert_eq!(name(Phase::Send, Cause::System(Errno(9_999))), "send_errno_9999");
+    }
+
+    #[test]
+    fn kinds_are_bounded_and_nothing_is_lost() {
+        let mut table = ErrorTable::default();
+        for errno in 0..1_000 {
+            table.count(Trouble { phase: Phase::Send, cause: Cause::System(Errno(errno)) });
+        }
+        assert_eq!(table.rows().len(), KINDS_MAX);
+        assert_eq!(table.total(), 1_000);
+        let mut merged = ErrorTable::default();
+        merged.merge(&table);
+        merged.merge(&table);
+        assert_eq!(merged.total(), 2_000);
+    }
+}

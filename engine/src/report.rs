@@ -1,0 +1,114 @@
+//! The result of a run: final numbers, and the plan which made them.
+
+use std::sync::Arc;
+
+use crate::coordinator::Lateness;
+use crate::plan::Plan;
+use crate::record::Snapshot;
+use crate::units::Nanos;
+
+/// What a run found out. Rates and quantiles are computed from it, never stored beside it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The plan that was run.
+    pub plan: Arc<Plan>,
+    /// How the shards met the kernel: the reactor's name and the features that it runs with.
+    pub reactor: crate::reactor::Description,
+    /// Length of the measured window: as planned, or up to where it was cut short.
+    pub window: Nanos,
+    /// The shards' numbers, merged.
+    pub totals: Snapshot,
+    /// One row per shard.
+    pub shards: Vec<ShardReport>,
+    /// How late the coordinator's own ticks were.
+    pub coordinator: Lateness,
+    /// Ticks that observers were too slow to take.
+    pub ticks_lost: u64,
+    /// How the run ended.
+    pub ending: Ending,
+}
+
+/// Numbers of one shard.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ShardReport {
+    /// The CPU that it was pinned to.
+    pub cpu: usize,
+    /// Whether pinning it succeeded.
+    pub pinned: bool,
+    /// Responses that it received in the window.
+    pub requests: u64,
+    /// CPU time, user and system, over wall time from the start barrier to the end of the drain.
+    pub busy: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As planned.
+    Completed,
+    /// By request, before its time.
+    Interrupted,
+    /// A closed loop bounded by a number of requests alone found no connection any more.
+    TargetLost,
+}
+
+impl Report {
+    /// The offered rate per second; `None` in a closed loop.
+    #[must_use]
+    pub fn offered_per_second(&self) -> Option<f64> {
+        self.plan.load.rate().map(crate::units::Rate::per_second)
+    }
+
+    /// Responses per second of the window, by the moment of their last byte.
+    #[must_use]
+    pub fn achieved_per_second(&self) -> f64 {
+        self.per_second(self.totals.finished_in_window)
+    }
+
+    /// Responses for which every check held, per second of the window.
+    #[must_use]
+    pub fn goodput_per_second(&self) -> f64 {
+        self.per_second(self.totals.good_in_window)
+    }
+
+    /// The findings that make the numbers worthless; empty if there are none.
+    #[must_use]
+    pub fn defects(&self) -> Vec<Defect> {
+        let ledger = &self.totals.ledger;
+        let latencies = self.totals.service.count();
+        let expected = ledger.ok + ledger.failed + ledger.timeouts;
+        let mut defects = Vec::new();
+        if !ledger.balances() {
+            let (scheduled, accounted) = (ledger.scheduled, ledger.accounted());
+            defects.push(Defect::Ledger { scheduled, accounted });
+        }
+        if latencies != expected {
+            defects.push(Defect::Latencies { recorded: latencies, expected });
+        }
+        defects
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
+    fn per_second(&self, count: u64) -> f64 {
+        if self.window == Nanos::ZERO { 0.0 } else { count as f64 / self.window.as_secs_f64() }
+    }
+}
+
+/// Something that must not be, and makes a run's numbers worthless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// The outcomes do not sum to the scheduled requests.
+    Ledger {
+        /// Requests that were scheduled.
+        scheduled: u64,
+        /// Requests with an outcome.
+        accounted: u64,
+    },
+    /// The service-time histogram does not hold one value for each response and timeout.
+    Latencies {
+        /// Values in the histogram.
+        recorded: u64,
+        /// Responses and timeouts in the ledger.
+        expected: u64,
+    },
+}

@@ -1,0 +1,346 @@
+//! The connections of a shard, and what is outstanding on them.
+//!
+//! ```text
+//!             connect                established
+//!   Closed ────────────► Connecting ────────────► Open ──┐ requests and responses
+//!     ▲ ▲                    │                     │  ▲──┘
+//!     │ └──── refused ───────┘                     │
+//!     └──────────── ended, broken, timed out ──────┘
+//! ```
+//!
+//! This file knows HTTP and the ledger, but not the reactor: it is told what arrived, and answers whether
+//! the connection lives on. The shard does the rest.
+
+use core::num::NonZeroU8;
+
+use pummel_proto_http::h1;
+use pummel_proto_http::{Event, Expect, Phase as HttpPhase, Reuse};
+
+use super::deadline::Deadlines;
+use super::flight::{Flight, Flights};
+use crate::plan::{ExpectedStatus, ShardPlan};
+use crate::reactor::{Errno, Slot};
+use crate::record::{Cause, Moments, Phase, Recorder, Trouble};
+use crate::units::Instant;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// There is none; the shard has it in hand to connect again.
+    Closed,
+    /// Being established since then.
+    Connecting(Instant),
+    /// Established.
+    Open,
+}
+
+/// What a connection has been through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Its first attempt is not over.
+    Untried,
+    /// It has failed at every address, and was never established.
+    Failed,
+    /// It was established at least once.
+    Opened,
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Fate {
+    /// It lives on.
+    Keep,
+    /// The shard closes it.
+    Close,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    pub(super) state: State,
+    http: h1::Conn,
+    /// When the first byte of the response that is arriving was reaped.
+    first_byte: Option<Instant>,
+    /// Status of the response that is arriving.
+    status: u16,
+    /// A send is pending; nothing more may be sent until it is done.
+    pub(super) sending: bool,
+    /// The send failed with this; what the peer has said before may still arrive.
+    send_failure: Option<Errno>,
+    /// The connection stands in the shard's line of free ones.
+    pub(super) in_line: bool,
+    pub(super) past: Past,
+    /// Attempts since the last complete response, which bound how soon the next one may follow.
+    pub(super) attempts: u8,
+    /// Which of the target's addresses is tried.
+    pub(super) address: usize,
+}
+
+/// The connections of a shard with their outstanding requests.
+pub(super) struct Traffic {
+    connections: Box<[Connection]>,
+    flights: Flights,
+    deadlines: Deadlines,
+    pub(super) recorder: Recorder,
+    /// Connections that are established.
+    open: u32,
+    outstanding: u32,
+    depth: NonZeroU8,
+    expect: Expect,
+    expected: ExpectedStatus,
+}
+
+impl Traffic {
+    /// The tables for the connections of `plan`; all memory is taken here.
+    pub(super) fn new(plan: &ShardPlan, recorder: Recorder) -> Self {
+        let depth = plan.plan.load.pipeline();
+        let connections = plan.connections.get();
+        let flights = Flights::new(connections, u32::from(depth.get()));
+        Self {
+            connections: (0..connections).map(|_| Connection::new(depth)).collect(),
+            deadlines: Deadlines::new(flights.places(), plan.plan.timeouts.request),
+            flights,
+            recorder,
+            open: 0,
+            outstanding: 0,
+            depth,
+            expect: plan.plan.target.request.expects(),
+            expected: plan.plan.target.expected.clone(),
+        }
+    }
+
+    pub(super) fn get(&mut self, slot: Slot) -> Option<&mut Connection> {
+        self.connections.get_mut(slot.index())
+    }
+
+    /// Established connections.
+    pub(super) fn open(&self) -> u32 {
+        self.open
+    }
+
+    /// Requests without an outcome.
+    pub(super) fn outstanding(&self) -> u32 {
+        self.outstanding
+    }
+
+    /// When the next request times out.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Requests that may start on `slot` now.
+    pub(super) fn room(&self, slot: Slot) -> u32 {
+        match self.connections.get(slot.index()) {
+            Some(c) if c.state == State::Open && !c.sending && c.send_failure.is_none() => {
+                c.http.capacity()
+            }
+            _ => 0,
+        }
+    }
+
+    /// A request starts on `slot`, which has room.
+    pub(super) fn start(&mut self, slot: Slot, flight: Flight) {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return };
+        let started = connection.http.start(self.expect);
+        debug_assert!(started.is_ok(), "there was room");
+        if let Some(place) = self.flights.push(slot.index(), flight) {
+            self.deadlines.arm(place, flight.written);
+            self.outstanding += 1;
+        }
+    }
+
+    /// `slot` is established since `now`.
+    pub(super) fn established(&mut self, slot: Slot, now: Instant) {
+        let depth = self.depth;
+        let Some(connection) = self.get(slot) else { return };
+        let State::Connecting(since) = connection.state else { return };
+        let again = connection.past == Past::Opened;
+        connection.state = State::Open;
+        connection.past = Past::Opened;
+        connection.http = h1::Conn::new(depth);
+        self.open += 1;
+        self.recorder.connected(now.since(since), again);
+    }
+
+    /// `bytes` arrived on `slot`.
+    pub(super) fn receive(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> Fate {
+        self.recorder.received(bytes.len() as u64);
+        let mut input = bytes;
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        connection.first_byte.get_or_insert(now);
+        loop {
+            let Some(connection) = self.connections.get_mut(slot.index()) else {
+                return Fate::Keep;
+            };
+            match connection.http.receive(&mut input) {
+                Ok(Some(Event::Head(head))) => connection.status = head.status,
+                Ok(Some(Event::Body(_))) => {}
+                Ok(Some(Event::Interim { .. })) => connection.first_byte = Some(now),
+                Ok(Some(Event::Done(done))) => {
+                    self.complete(slot, now);
+                    if done.reuse == Reuse::Close {
+                        self.abandon(slot, Phase::Wait, Cause::Closed);
+                        return Fate::Close;
+                    }
+                }
+                Ok(None) => return self.after_input(slot),
+                Err(error) => {
+                    let phase = phase_of(connection.http.phase());
+                    self.fail(slot, phase, Cause::Protocol(error.kind()));
+                    return Fate::Close;
+                }
+            }
+        }
+    }
+
+    /// The peer closed its side of `slot`.
+    pub(super) fn ended(&mut self, slot: Slot, now: Instant) -> Fate {
+        self.recorder.closed_by_peer();
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
+        let phase = phase_of(connection.http.phase());
+        let cause = connection.send_failure.map_or(Cause::Closed, Cause::System);
+        // What lasts until the close is complete now.
+        if let Ok(Some(Event::Done(_))) = connection.http.receive_end() {
+            self.complete(slot, now);
+        } else if phase != Phase::Idle {
+            self.fail(slot, phase, cause);
+            return Fate::Close;
+        }
+        self.abandon(slot, Phase::Wait, Cause::Closed);
+        Fate::Close
+    }
+
+    /// Receiving on `slot` failed.
+    pub(super) fn broken(&mut self, slot: Slot, errno: Errno) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
+        let phase = phase_of(connection.http.phase());
+        self.fail(slot, phase, Cause::System(errno));
+        Fate::Close
+    }
+
+    /// Sending on `slot` failed. The peer may have answered before it closed, so what it said is read
+    /// first: the receive that is armed will bring it, and then its end.
+    pub(super) fn send_failed(&mut self, slot: Slot, errno: Errno) {
+        if let Some(connection) = self.get(slot) {
+            connection.send_failure = Some(errno);
+        }
+    }
+
+    /// The connection whose oldest request has waited long enough at `now`; that request is accounted for,
+    /// and the shard closes the connection.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<Slot> {
+        let connection = self.flights.connection_of(self.deadlines.expired(now)?);
+        let slot = Slot(u32::try_from(connection).ok()?);
+        let state = self.connections.get(connection)?;
+        let phase = if state.sending { Phase::Send } else { phase_of(state.http.phase()) };
+        let first_byte = state.first_byte.unwrap_or(now);
+        if let Some(flight) = self.land(slot) {
+            self.recorder.timeout(&moments(flight, first_byte, now), phase);
+        }
+        self.abandon(slot, Phase::Wait, Cause::Abandoned);
+        Some(slot)
+    }
+
+    /// `slot` was closed by the shard. Nothing may be outstanding on it.
+    pub(super) fn closed(&mut self, slot: Slot) {
+        let Some(connection) = self.get(slot) else { return };
+        let was_open = connection.state == State::Open;
+        connection.state = State::Closed;
+        connection.sending = false;
+        connection.send_failure = None;
+        connection.first_byte = None;
+        self.open -= u32::from(was_open);
+    }
+
+    /// Gives up what is outstanding at the end of the run; returns how many of it lie in the window.
+    pub(super) fn leave_unfinished(&mut self) -> u64 {
+        let window = self.recorder.window();
+        let slots = (0..).map(Slot).take(self.connections.len());
+        let mut counted = 0;
+        for slot in slots {
+            while let Some(flight) = self.land(slot) {
+                counted += u64::from(window.contains(flight.intended));
+            }
+        }
+        counted
+    }
+
+    /// The oldest request of `slot` has its response.
+    fn complete(&mut self, slot: Slot, now: Instant) {
+        let Some(flight) = self.land(slot) else { return };
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return };
+        connection.attempts = 0;
+        // The first byte of the next response, if it came in the same batch of bytes.
+        let first_byte = connection.first_byte.replace(now).unwrap_or(now);
+        let status = connection.status;
+        let good = self.expected.holds(status);
+        self.recorder.response(&moments(flight, first_byte, now), status, good);
+    }
+
+    /// All input was consumed: a connection between responses has no first byte yet.
+    fn after_input(&mut self, slot: Slot) -> Fate {
+        if let Some(connection) = self.connections.get_mut(slot.index())
+            && matches!(connection.http.phase(), HttpPhase::Idle | HttpPhase::AwaitingHead)
+        {
+            connection.first_byte = None;
+        }
+        Fate::Keep
+    }
+
+    /// The oldest request of `slot` failed with `cause` in `phase`, and all younger ones with it.
+    fn fail(&mut self, slot: Slot, phase: Phase, cause: Cause) {
+        let trouble = Trouble { phase, cause };
+        match self.land(slot) {
+            Some(flight) => self.recorder.error(flight.intended, trouble),
+            None => self.recorder.connection_trouble(trouble),
+        }
+        let younger = if cause == Cause::Closed { cause } else { Cause::Abandoned };
+        self.abandon(slot, Phase::Wait, younger);
+    }
+
+    /// All that is outstanding on `slot` ends with an error.
+    fn abandon(&mut self, slot: Slot, phase: Phase, cause: Cause) {
+        while let Some(flight) = self.land(slot) {
+            self.recorder.error(flight.intended, Trouble { phase, cause });
+        }
+    }
+
+    /// Takes the oldest request of `slot` out of flight.
+    fn land(&mut self, slot: Slot) -> Option<Flight> {
+        let (place, flight) = self.flights.pop(slot.index())?;
+        self.deadlines.disarm(place);
+        self.outstanding -= 1;
+        Some(flight)
+    }
+}
+
+impl Connection {
+    fn new(depth: NonZeroU8) -> Self {
+        Self {
+            state: State::Closed,
+            http: h1::Conn::new(depth),
+            first_byte: None,
+            status: 0,
+            sending: false,
+            send_failure: None,
+            in_line: false,
+            past: Past::Untried,
+            attempts: 0,
+            address: 0,
+        }
+    }
+}
+
+fn moments(flight: Flight, first_byte: Instant, finished: Instant) -> Moments {
+    let Flight { intended, written } = flight;
+    Moments { intended, written, first_byte, finished }
+}
+
+fn phase_of(phase: HttpPhase) -> Phase {
+    match phase {
+        HttpPhase::Idle => Phase::Idle,
+        HttpPhase::AwaitingHead => Phase::Wait,
+        HttpPhase::Head => Phase::Head,
+        HttpPhase::Body => Phase::Body,
+    }
+}

@@ -1,0 +1,157 @@
+//! Opening connections: the first time all together, later one by one, with a bounded backoff.
+//!
+//! The opening doubles as the probe of the target: each connection is tried once at every address, and the
+//! run goes ahead if at least one of them opened.
+
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::conn::{Past, State, Traffic};
+use super::deadline::Deadlines;
+use super::mailbox::Opened;
+use crate::plan::{Plan, ShardPlan};
+use crate::reactor::Slot;
+use crate::record::{Cause, Phase, Trouble};
+use crate::units::{Instant, Nanos};
+
+/// Most connections of a shard that are being established at once: more would overrun the queue in which
+/// a server keeps them until it accepts, and a SYN lost there is repeated only after a second.
+const CONNECTING_MAX: u32 = 128;
+
+/// The first pause before a connection is tried again; it doubles up to the longest.
+const BACKOFF_FIRST: Nanos = Nanos::from_millis(10);
+const BACKOFF_LONGEST: Nanos = Nanos::from_secs(1);
+
+/// A connection to be established.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    pub(super) slot: Slot,
+    pub(super) to: SocketAddr,
+}
+
+/// Decides when which connection of a shard is established, and where to; the shard does it.
+pub(super) struct Dialler {
+    plan: Arc<Plan>,
+    /// When to try again, soonest first.
+    waiting: BinaryHeap<Reverse<(Instant, Slot)>>,
+    timeouts: Deadlines,
+    connecting: u32,
+    /// Connections which have been tried to the end for the first time, of `total`.
+    tried: u32,
+    failed: u32,
+    total: u32,
+    failure: Option<(SocketAddr, Trouble)>,
+    /// Index of the address that worked last.
+    address: usize,
+}
+
+impl Dialler {
+    /// All connections of `plan` are to be opened at once.
+    pub(super) fn new(plan: &ShardPlan) -> Self {
+        let total = plan.connections.get();
+        let now = Instant::from_origin(0);
+        Self {
+            plan: Arc::clone(&plan.plan),
+            waiting: (0..total).map(|slot| Reverse((now, Slot(slot)))).collect(),
+            timeouts: Deadlines::new(total as usize, plan.plan.timeouts.connect),
+            connecting: 0,
+            tried: 0,
+            failed: 0,
+            total,
+            failure: None,
+            address: 0,
+        }
+    }
+
+    /// How the opening went, once it is over.
+    pub(super) fn opened(&self, traffic: &Traffic) -> Option<Opened> {
+        let over = self.tried == self.total;
+        over.then(|| Opened { open: traffic.open(), failed: self.failed, failure: self.failure })
+    }
+
+    /// When something is to be done.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let retry = self.waiting.peek().map(|Reverse((at, _))| *at);
+        let retry = retry.filter(|_| self.connecting < CONNECTING_MAX);
+        [retry, self.timeouts.next()].into_iter().flatten().min()
+    }
+
+    /// The next connection to be established now, and to where; the shard asks until there is none.
+    pub(super) fn next(&mut self, traffic: &mut Traffic, now: Instant) -> Option<Attempt> {
+        let &Reverse((at, slot)) = self.waiting.peek()?;
+        if at > now || self.connecting >= CONNECTING_MAX {
+            return None;
+        }
+        self.waiting.pop();
+        let connection = traffic.get(slot)?;
+        // A first attempt goes through the addresses from the one that worked for others.
+        connection.address = match connection.past {
+            Past::Untried => connection.address.max(self.address),
+            Past::Failed | Past::Opened => self.address,
+        };
+        let to = *self.plan.target.addresses.all().get(connection.address)?;
+        connection.state = State::Connecting(now);
+        self.connecting += 1;
+        self.timeouts.arm(slot.index(), now);
+        Some(Attempt { slot, to })
+    }
+
+    /// `slot` is established.
+    pub(super) fn established(&mut self, slot: Slot, traffic: &mut Traffic, now: Instant) {
+        self.leave(slot);
+        if let Some(connection) = traffic.get(slot) {
+            self.address = connection.address;
+            self.tried += u32::from(connection.past == Past::Untried);
+        }
+        traffic.established(slot, now);
+    }
+
+    /// The connection whose attempt has taken too long at `now`. The shard closes it, and then says that it
+    /// [failed](Self::failed).
+    pub(super) fn expired(&self, now: Instant) -> Option<Slot> {
+        u32::try_from(self.timeouts.expired(now)?).ok().map(Slot)
+    }
+
+    /// The attempt at `slot`, which the shard has closed, failed.
+    pub(super) fn failed(&mut self, slot: Slot, cause: Cause, traffic: &mut Traffic, now: Instant) {
+        self.leave(slot);
+        traffic.closed(slot);
+        let addresses = self.plan.target.addresses.all();
+        let Some(connection) = traffic.get(slot) else { return };
+        let address = addresses.get(connection.address).copied();
+        if connection.past == Past::Untried {
+            // Every address has its chance before the attempt counts as failed.
+            if connection.address + 1 < addresses.len() {
+                connection.address += 1;
+                self.waiting.push(Reverse((now, slot)));
+                return;
+            }
+            connection.past = Past::Failed;
+            self.tried += 1;
+            self.failed += 1;
+        }
+        let trouble = Trouble { phase: Phase::Connect, cause };
+        self.failure = address.map(|address| (address, trouble));
+        connection.attempts = connection.attempts.max(1);
+        traffic.recorder.connection_trouble(trouble);
+        self.redial(slot, traffic, now);
+    }
+
+    /// `slot` was closed, and is to be opened again: at once if it had served a response, else later.
+    pub(super) fn redial(&mut self, slot: Slot, traffic: &mut Traffic, now: Instant) {
+        let Some(connection) = traffic.get(slot) else { return };
+        let pause = match connection.attempts {
+            0 => Nanos::ZERO,
+            n => BACKOFF_FIRST.saturating_mul(1 << (n - 1).min(20)).min(BACKOFF_LONGEST),
+        };
+        connection.attempts = connection.attempts.saturating_add(1);
+        self.waiting.push(Reverse((now + pause, slot)));
+    }
+
+    fn leave(&mut self, slot: Slot) {
+        self.timeouts.disarm(slot.index());
+        self.connecting -= 1;
+    }
+}

@@ -1,0 +1,111 @@
+//! Requests in flight: their moments, oldest first per connection, in one table made at the start.
+
+use crate::units::Instant;
+
+/// An unanswered request.
+#[derive(Clone, Copy)]
+pub(super) struct Flight {
+    /// When it was intended to start; in a closed loop, when it started.
+    pub(super) intended: Instant,
+    /// When it was handed to the kernel.
+    pub(super) written: Instant,
+}
+
+/// A ring of flights per connection, all rings in one table: ring `c` occupies `c × depth …`.
+pub(super) struct Flights {
+    depth: u32,
+    table: Box<[Flight]>,
+    rings: Box<[Ring]>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Ring {
+    oldest: u32,
+    len: u32,
+}
+
+impl Flights {
+    /// Room for `depth` flights on each of `connections`.
+    pub(super) fn new(connections: u32, depth: u32) -> Self {
+        let origin = Instant::from_origin(0);
+        let idle = Flight { intended: origin, written: origin };
+        let places = connections as usize * depth as usize;
+        Self {
+            depth,
+            table: vec![idle; places].into(),
+            rings: vec![Ring::default(); connections as usize].into(),
+        }
+    }
+
+    /// Number of places, over all connections.
+    pub(super) fn places(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The connection to which `place` belongs.
+    pub(super) fn connection_of(&self, place: usize) -> usize {
+        place / self.depth as usize
+    }
+
+    /// Adds the newest flight of `connection`, and returns its place; `None` if the ring is full.
+    pub(super) fn push(&mut self, connection: usize, flight: Flight) -> Option<usize> {
+        let ring = self.rings.get_mut(connection).filter(|ring| ring.len < self.depth)?;
+        let mut position = ring.oldest + ring.len;
+        if position >= self.depth {
+            position -= self.depth;
+        }
+        ring.len += 1;
+        let place = connection * self.depth as usize + position as usize;
+        *self.table.get_mut(place)? = flight;
+        Some(place)
+    }
+
+    /// Takes the oldest flight of `connection` out, with the place that it had.
+    pub(super) fn pop(&mut self, connection: usize) -> Option<(usize, Flight)> {
+        let ring = self.rings.get_mut(connection).filter(|ring| ring.len > 0)?;
+        let place = connection * self.depth as usize + ring.oldest as usize;
+        ring.len -= 1;
+        ring.oldest += 1;
+        if ring.oldest == self.depth {
+            ring.oldest = 0;
+        }
+        Some((place, *self.table.get(place)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flight(n: u64) -> Flight {
+        Flight { intended: Instant::from_origin(n), written: Instant::from_origin(n) }
+    }
+
+    #[test]
+    fn flights_of_a_connection_leave_in_the_order_in_which_they_came() {
+        let mut flights = Flights::new(2, 3);
+        let (mut pushed, mut popped) = (0, 0);
+        // Pushes run ahead by up to three, so that the ring wraps at every offset.
+        for ahead in [1, 3, 2, 3, 1, 2, 3, 3] {
+            while pushed < popped + ahead {
+                assert!(flights.push(1, flight(pushed)).is_some());
+                pushed += 1;
+            }
+            let (place, oldest) = flights.pop(1).unwrap();
+            assert_eq!(flights.connection_of(place), 1);
+            assert_eq!(oldest.intended, Instant::from_origin(popped));
+            popped += 1;
+        }
+        assert!(flights.pop(0).is_none(), "the other connection had none");
+    }
+
+    #[test]
+    fn a_full_ring_takes_no_more() {
+        let mut flights = Flights::new(1, 2);
+        assert_eq!(flights.push(0, flight(0)), Some(0));
+        assert_eq!(flights.push(0, flight(1)), Some(1));
+        assert_eq!(flights.push(0, flight(2)), None);
+        assert_eq!(flights.pop(0).map(|(place, _)| place), Some(0));
+        assert_eq!(flights.push(0, flight(3)), Some(0));
+    }
+}

@@ -1,0 +1,106 @@
+//! Between a shard and the coordinator: envelopes change owner, nothing is shared.
+//!
+//! Two single-producer queues. When nobody asks, looking costs the shard one load. There are two envelopes
+//! per shard, one being written and one on its way, so neither queue can overflow.
+
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::record::{Snapshot, Trouble};
+use crate::units::{Instant, Nanos};
+use std::net::SocketAddr;
+
+/// Messages that a queue holds: an envelope, a start, a stop, and room to spare.
+const QUEUE: usize = 8;
+
+/// What the coordinator tells a shard.
+pub(crate) enum Order {
+    /// Start at this moment, which lies ahead.
+    Start(Instant),
+    /// Write into this empty envelope from now on, and send the full one.
+    Exchange(Box<Snapshot>),
+    /// Start nothing more, and wait at most so long for what is outstanding.
+    Stop(Nanos),
+}
+
+/// What a shard tells the coordinator.
+pub(crate) enum Reply {
+    /// Every connection was tried once.
+    Opened(Opened),
+    /// A full envelope.
+    Envelope(Box<Snapshot>),
+    /// No request starts any more.
+    Draining,
+    /// The shard is done; its last envelope.
+    Finished(Box<Snapshot>, Finished),
+}
+
+/// How opening the connections went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened {
+    pub(crate) open: u32,
+    pub(crate) failed: u32,
+    /// The last failure and the address that it happened with.
+    pub(crate) failure: Option<(SocketAddr, Trouble)>,
+}
+
+/// What a shard knows about itself at its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finished {
+    pub(crate) pinned: bool,
+    /// Length of the window that the shard measured.
+    pub(crate) window: Nanos,
+    /// CPU time and wall time from the start barrier on.
+    pub(crate) cpu_time: Nanos,
+    pub(crate) wall_time: Nanos,
+    /// The shard gave up because no connection could be had any more.
+    pub(crate) target_lost: bool,
+}
+
+/// The shard's end.
+pub(crate) struct Mailbox {
+    orders: Consumer<Order>,
+    replies: Producer<Reply>,
+}
+
+/// The coordinator's end.
+pub(crate) struct Desk {
+    orders: Producer<Order>,
+    replies: Consumer<Reply>,
+}
+
+/// A pair of connected ends.
+pub(crate) fn mailbox() -> (Desk, Mailbox) {
+    let (orders_in, orders) = RingBuffer::new(QUEUE);
+    let (replies, replies_out) = RingBuffer::new(QUEUE);
+    (Desk { orders: orders_in, replies: replies_out }, Mailbox { orders, replies })
+}
+
+impl Mailbox {
+    /// The next order, if there is one.
+    pub(super) fn order(&mut self) -> Option<Order> {
+        self.orders.pop().ok()
+    }
+
+    /// Sends `reply`.
+    pub(super) fn reply(&mut self, reply: Reply) {
+        let sent = self.replies.push(reply);
+        debug_assert!(sent.is_ok(), "more replies than orders");
+    }
+}
+
+impl Desk {
+    /// Sends `order`; a shard that is gone takes none.
+    pub(crate) fn order(&mut self, order: Order) {
+        let _full = self.orders.push(order);
+    }
+
+    /// The next reply, if there is one.
+    pub(crate) fn reply(&mut self) -> Option<Reply> {
+        self.replies.pop().ok()
+    }
+
+    /// Whether the shard's thread has ended, and all that it said has been read.
+    pub(crate) fn abandoned(&self) -> bool {
+        self.replies.is_abandoned() && self.replies.is_empty()
+    }
+}

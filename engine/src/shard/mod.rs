@@ -1,0 +1,404 @@
+//! ONE CORE: a shard, with its own reactor, connections and histograms, and nothing shared.
+//!
+//! [`Shard::run`] is the whole of it: obey, start what is due, expire what is late, wait, take in what
+//! happened. Every decision depends on the plan, on the completions and on the time that the reactor tells,
+//! so that the same inputs give the same run.
+
+mod conn;
+mod deadline;
+mod dial;
+mod flight;
+pub(crate) mod mailbox;
+mod supply;
+
+use std::collections::VecDeque;
+use std::io;
+
+use self::conn::{Fate, Traffic};
+use self::dial::{Attempt, Dialler};
+use self::flight::Flight;
+use self::mailbox::{Finished, Mailbox, Order, Reply};
+use self::supply::Supply;
+use crate::plan::{Load, ShardPlan};
+use crate::reactor::{
+    Close, Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot, clock,
+};
+use crate::record::{Cause, Recorder, Snapshot, Window};
+use crate::units::{Instant, Nanos};
+
+/// Longest time for which a shard does not look into its mailbox.
+pub(crate) const HEARTBEAT: Nanos = Nanos::from_millis(10);
+
+/// How long a closed loop goes on without a single connection before it gives up: there is no schedule that
+/// would end it.
+const LOST_AFTER: Nanos = Nanos::from_secs(10);
+
+/// How far a shard has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Connections are opened for the first time.
+    Opening,
+    /// Waits for the start order, and then for the start barrier.
+    Ready(Option<Instant>),
+    /// Requests start.
+    Running,
+    /// None starts any more but those which are owed; at this moment the rest is given up.
+    Draining(Instant),
+    /// Everything has an outcome.
+    Done,
+}
+
+/// A shard on the reactor `R`.
+pub(crate) struct Shard<R> {
+    reactor: R,
+    plan: ShardPlan,
+    mailbox: Mailbox,
+    traffic: Traffic,
+    dialler: Dialler,
+    supply: Supply,
+    phase: Phase,
+    /// Connections that may have room for a request.
+    free: VecDeque<Slot>,
+    /// The request, as often as may be sent at once.
+    payload: Payload,
+    request_len: usize,
+    barrier: Instant,
+    cpu_before: Nanos,
+    last_open: Instant,
+    target_lost: bool,
+}
+
+impl<R: Reactor> Shard<R> {
+    /// Prepares a shard; nothing is connected yet.
+    ///
+    /// # Errors
+    /// If the reactor does not take the request.
+    pub(crate) fn new(plan: ShardPlan, mut reactor: R, mailbox: Mailbox) -> io::Result<Self> {
+        let open_loop = matches!(plan.plan.load, Load::Open { .. });
+        let recorder = Recorder::new(Box::<Snapshot>::default(), open_loop);
+        let request = plan.plan.target.request.render_h1();
+        let request_len = request.len();
+        let batch = request.repeat(usize::from(plan.plan.load.pipeline().get()));
+        // What is outstanding on a connection is at most one batch.
+        let silent = batch.len() <= SILENT_BYTES_MAX;
+        let payload =
+            reactor.publish(batch, if silent { Confirm::Failure } else { Confirm::Always })?;
+        let now = reactor.clock();
+        let connections = plan.connections.get();
+        Ok(Self {
+            traffic: Traffic::new(&plan, recorder),
+            dialler: Dialler::new(&plan),
+            supply: Supply::Closed { quota: Some(0) },
+            phase: Phase::Opening,
+            free: VecDeque::with_capacity(connections as usize),
+            payload,
+            request_len,
+            barrier: now,
+            cpu_before: Nanos::ZERO,
+            last_open: now,
+            target_lost: false,
+            reactor,
+            plan,
+            mailbox,
+        })
+    }
+
+    /// Runs to the end of the plan.
+    ///
+    /// # Errors
+    /// If the kernel refuses to wait.
+    pub(crate) fn run(mut self, pinned: bool) -> io::Result<()> {
+        while self.phase != Phase::Done {
+            let now = self.reactor.clock();
+            self.obey(now);
+            self.proceed(now);
+            self.start_due(now);
+            self.expire(now);
+            self.dial(now);
+            self.reactor.wait(self.next_wake(now))?;
+            while let Some(completion) = self.reactor.pop() {
+                self.take_in(completion);
+            }
+        }
+        self.finish(pinned);
+        Ok(())
+    }
+
+    /// Does what the coordinator asks for.
+    fn obey(&mut self, now: Instant) {
+        while let Some(order) = self.mailbox.order() {
+            match order {
+                Order::Start(barrier) => self.phase = Phase::Ready(Some(barrier)),
+                Order::Exchange(empty) => {
+                    self.account_schedule(now);
+                    let full = self.traffic.recorder.exchange(empty);
+                    self.mailbox.reply(Reply::Envelope(full));
+                }
+                Order::Stop(patience) => self.stop(now, patience),
+            }
+        }
+    }
+
+    /// Moves on to the next phase when its time has come.
+    fn proceed(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Opening => {
+                if let Some(opened) = self.dialler.opened(&self.traffic) {
+                    self.phase = Phase::Ready(None);
+                    self.mailbox.reply(Reply::Opened(opened));
+                }
+            }
+            Phase::Ready(Some(barrier)) if now >= barrier => self.begin(barrier, now),
+            Phase::Running => {
+                let window = self.traffic.recorder.window();
+                let over = now >= window.to || self.supply.exhausted(now, window);
+                if over || self.lost_target(now) {
+                    self.drain(now + self.plan.plan.stop.drain);
+                }
+            }
+            Phase::Draining(until) => {
+                let owed = self.supply.next_due().is_some();
+                if (self.traffic.outstanding() == 0 && !owed) || now >= until {
+                    self.phase = Phase::Done;
+                }
+            }
+            Phase::Ready(_) | Phase::Done => {}
+        }
+    }
+
+    /// The start barrier is passed.
+    fn begin(&mut self, barrier: Instant, now: Instant) {
+        let (supply, window) = Supply::new(&self.plan, barrier);
+        self.supply = supply;
+        self.traffic.recorder.set_window(window);
+        self.barrier = barrier;
+        self.cpu_before = clock::thread_cpu();
+        self.last_open = now;
+        self.phase = Phase::Running;
+    }
+
+    fn drain(&mut self, until: Instant) {
+        self.phase = Phase::Draining(until);
+        self.mailbox.reply(Reply::Draining);
+    }
+
+    /// Ends the schedule here and now, and gives what is outstanding `patience`.
+    fn stop(&mut self, now: Instant, patience: Nanos) {
+        match self.phase {
+            Phase::Opening | Phase::Ready(_) => self.phase = Phase::Done,
+            Phase::Running => {
+                self.cut(now);
+                self.drain(now + patience);
+            }
+            Phase::Draining(until) => self.phase = Phase::Draining(until.min(now + patience)),
+            Phase::Done => {}
+        }
+    }
+
+    fn cut(&mut self, now: Instant) {
+        self.supply.cut(now);
+        let window = self.traffic.recorder.window();
+        // What started at this very moment still counts.
+        let to = window.to.min(now + Nanos::new(1)).max(window.from);
+        self.traffic.recorder.set_window(Window { to, ..window });
+    }
+
+    /// Whether a closed loop has nobody left to talk to.
+    fn lost_target(&mut self, now: Instant) -> bool {
+        if self.traffic.open() > 0 {
+            self.last_open = now;
+        }
+        let bounded_by_time = self.plan.plan.stop.limit.duration().is_some();
+        let closed = matches!(self.supply, Supply::Closed { .. });
+        let lost = closed && !bounded_by_time && now.since(self.last_open) > LOST_AFTER;
+        if lost {
+            self.target_lost = true;
+            self.cut(now);
+        }
+        lost
+    }
+
+    /// Starts requests on free connections, as many as there are of both.
+    fn start_due(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Running | Phase::Draining(_)) {
+            return;
+        }
+        let window = self.traffic.recorder.window();
+        // An open loop spreads its slots over the connections; a closed one fills each of them.
+        let most = if matches!(self.supply, Supply::Open { .. }) { 1 } else { u32::MAX };
+        while let Some(&slot) = self.free.front() {
+            let room = self.traffic.room(slot).min(most);
+            let mut started = 0;
+            while started < room {
+                let Some(intended) = self.supply.take(now, window) else { break };
+                if most == u32::MAX && window.contains(intended) {
+                    self.traffic.recorder.scheduled(1);
+                }
+                self.traffic.start(slot, Flight { intended, written: now });
+                started += 1;
+            }
+            if started > 0 {
+                self.send(slot, started);
+            } else if room > 0 {
+                // Nothing is due: the connection keeps its place.
+                return;
+            }
+            self.free.pop_front();
+            self.leave_line(slot);
+            if most == 1 {
+                self.enter_line(slot);
+            }
+        }
+    }
+
+    fn send(&mut self, slot: Slot, count: u32) {
+        let len = count as usize * self.request_len;
+        self.traffic.recorder.sent(len as u64);
+        if self.reactor.send(slot, self.payload, 0..len) == Sending::Pending
+            && let Some(connection) = self.traffic.get(slot)
+        {
+            connection.sending = true;
+        }
+    }
+
+    /// Gives up the requests that have waited long enough, and their connections with them.
+    fn expire(&mut self, now: Instant) {
+        while let Some(slot) = self.traffic.expire(now) {
+            self.close(slot, now);
+        }
+        while let Some(slot) = self.dialler.expired(now) {
+            self.connect_failed(slot, Cause::TimedOut, now);
+        }
+    }
+
+    fn connect_failed(&mut self, slot: Slot, cause: Cause, now: Instant) {
+        self.reactor.close(slot, Close::Finish);
+        self.dialler.failed(slot, cause, &mut self.traffic, now);
+    }
+
+    /// Establishes the connections whose time has come.
+    fn dial(&mut self, now: Instant) {
+        while let Some(Attempt { slot, to }) = self.dialler.next(&mut self.traffic, now) {
+            self.reactor.connect(slot, to);
+        }
+    }
+
+    /// The moment at which something is to be done, whatever arrives.
+    fn next_wake(&self, now: Instant) -> Instant {
+        let heartbeat = now + HEARTBEAT;
+        let wakes = [
+            self.traffic.next_deadline(),
+            self.dialler.next_wake(),
+            self.next_start(),
+            match self.phase {
+                Phase::Ready(barrier) => barrier,
+                Phase::Running => Some(self.traffic.recorder.window().to),
+                Phase::Draining(until) => Some(until),
+                Phase::Opening | Phase::Done => None,
+            },
+        ];
+        wakes.into_iter().flatten().fold(heartbeat, Instant::min)
+    }
+
+    /// When the next request is due, if a connection waits for it.
+    fn next_start(&self) -> Option<Instant> {
+        self.free.front().and_then(|_| self.supply.next_due())
+    }
+
+    fn take_in(&mut self, completion: Completion) {
+        let now = self.reactor.now();
+        match completion {
+            Completion::Received(slot, lease) => {
+                let fate = self.traffic.receive(slot, self.reactor.bytes(&lease), now);
+                self.reactor.release(lease);
+                self.settle(slot, fate, now);
+            }
+            Completion::Connected(slot) => {
+                self.dialler.established(slot, &mut self.traffic, now);
+                self.enter_line(slot);
+            }
+            Completion::Ended(slot) => {
+                let fate = self.traffic.ended(slot, now);
+                self.settle(slot, fate, now);
+            }
+            Completion::Sent(slot) => {
+                if let Some(connection) = self.traffic.get(slot) {
+                    connection.sending = false;
+                }
+                self.enter_line(slot);
+            }
+            Completion::Failed(slot, During::Connect, errno) => {
+                self.connect_failed(slot, Cause::System(errno), now);
+            }
+            Completion::Failed(slot, During::Send, errno) => self.traffic.send_failed(slot, errno),
+            Completion::Failed(slot, During::Receive, errno) => {
+                let fate = self.traffic.broken(slot, errno);
+                self.settle(slot, fate, now);
+            }
+            // A shard does not listen.
+            Completion::Accepted(_) => debug_assert!(false, "nobody listens"),
+        }
+    }
+
+    fn settle(&mut self, slot: Slot, fate: Fate, now: Instant) {
+        match fate {
+            Fate::Keep => self.enter_line(slot),
+            Fate::Close => self.close(slot, now),
+        }
+    }
+
+    fn close(&mut self, slot: Slot, now: Instant) {
+        self.reactor.close(slot, Close::Finish);
+        self.traffic.closed(slot);
+        // While draining there is a use for new connections only if slots are owed.
+        let useful = match self.phase {
+            Phase::Draining(_) => self.supply.next_due().is_some(),
+            _ => true,
+        };
+        if useful {
+            self.dialler.redial(slot, &mut self.traffic, now);
+        }
+    }
+
+    /// Puts a connection with room at the end of the line of free ones, once.
+    fn enter_line(&mut self, slot: Slot) {
+        if self.traffic.room(slot) > 0
+            && let Some(connection) = self.traffic.get(slot)
+            && !connection.in_line
+        {
+            connection.in_line = true;
+            self.free.push_back(slot);
+        }
+    }
+
+    fn leave_line(&mut self, slot: Slot) {
+        if let Some(connection) = self.traffic.get(slot) {
+            connection.in_line = false;
+        }
+    }
+
+    /// Open loop: what the schedule made due since the last time counts as scheduled, sent or not.
+    fn account_schedule(&mut self, now: Instant) {
+        let fresh = self.supply.newly_scheduled(now);
+        self.traffic.recorder.scheduled(fresh);
+    }
+
+    fn finish(mut self, pinned: bool) {
+        let now = self.reactor.clock();
+        let started = self.traffic.recorder.window() != Window::NEVER;
+        self.account_schedule(now);
+        let unfinished = self.traffic.leave_unfinished() + self.supply.owed();
+        self.traffic.recorder.unfinished(unfinished);
+        let window = self.traffic.recorder.window();
+        let wall_time = now.since(self.barrier);
+        let finished = Finished {
+            pinned,
+            window: if started { window.to.min(now).since(window.from) } else { Nanos::ZERO },
+            cpu_time: clock::thread_cpu().saturating_sub(self.cpu_before),
+            wall_time: if started { wall_time } else { Nanos::ZERO },
+            target_lost: self.target_lost,
+        };
+        let envelope = self.traffic.recorder.into_envelope();
+        self.mailbox.reply(Reply::Finished(envelope, finished));
+    }
+}
