@@ -69,6 +69,8 @@ extern crate std;
 
 mod error;
 mod event;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod h1;
 pub mod limits;
 mod request;

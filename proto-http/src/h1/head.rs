@@ -190,3 +190,182 @@ fn classify(error: httparse::Error, line: &[u8], is_status_line: bool) -> ErrorK
         ErrorKind::BadFieldName
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::{GET, Transcript};
+    use std::format;
+    use std::string::{String, ToString};
+
+    impl HeadReader {
+        /// The memory held for split heads.
+        pub(in crate::h1) const fn carry_bytes(&self) -> usize {
+            self.carry.capacity()
+        }
+    }
+
+    /// Checks what the response with this head, and no body, comes out as, whole and split.
+    #[track_caller]
+    fn check(head: impl AsRef<[u8]>, expected: &str) {
+        let head = head.as_ref();
+        assert_eq!(
+            Transcript::of(&[GET], [head]).to_string(),
+            expected,
+            "{}",
+            head.escape_ascii()
+        );
+        let split = Transcript::of(&[GET], head.chunks(1)).to_string();
+        assert_eq!(split, expected, "byte by byte: {}", head.escape_ascii());
+    }
+
+    #[track_caller]
+    fn check_field(line: &str, expected: &str) {
+        check(
+            format!("HTTP/1.1 200 OK\r\n{line}Content-Length: 0\r\n\r\n"),
+            expected,
+        );
+    }
+
+    // RFC 9112 section 4.
+    #[test]
+    fn a_status_line_is_a_version_three_digits_and_perhaps_a_reason() {
+        for line in [
+            "HTTP/1.1 200 OK",
+            "HTTP/1.1 200 ",
+            "HTTP/1.1 200",
+            "HTTP/1.1 200 \u{e9}t\u{e9} 1\t2",
+        ] {
+            check(format!("{line}\r\nContent-Length: 0\r\n\r\n"), "200 keep");
+        }
+        for line in [
+            "HTTP/1.1 20 OK",
+            "HTTP/1.1 2000 OK",
+            "HTTP/1.1 2x0 OK",
+            "HTTP/1.1  200 OK",
+            "HTTP/1.1",
+            "HTTP/1.1\t200 OK",
+            "HTTP/1.1 099 Low",
+            "HTTP/1.10 200 OK",
+            "HTTP/1.1 200 a\x01b",
+            "http/1.1 200 OK",
+            "ICY 200 OK",
+            "garbage",
+        ] {
+            check(format!("{line}\r\n\r\n"), "!bad_status_line");
+        }
+        check("HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n", "999 keep");
+    }
+
+    // RFC 9112 section 2.3: other major versions are not for this parser.
+    #[test]
+    fn only_versions_1_0_and_1_1_are_read() {
+        for version in [
+            "HTTP/0.9",
+            "HTTP/1.2",
+            "HTTP/2.0",
+            "HTTP/2",
+            "HTTP/11.1",
+            "HTTP/x",
+        ] {
+            check(format!("{version} 200 OK\r\n\r\n"), "!bad_version");
+        }
+    }
+
+    // RFC 9112 section 2.2.
+    #[test]
+    fn nothing_may_precede_the_status_line() {
+        for lead in [" ", "\t", "\r\n", "\n", "\r"] {
+            check(
+                format!("{lead}HTTP/1.1 200 OK\r\n\r\n"),
+                "!leading_whitespace",
+            );
+        }
+    }
+
+    // RFC 9112 section 2.2: a recipient may accept a bare LF; this one does not.
+    #[test]
+    fn every_line_ends_in_cr_and_lf() {
+        check("HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", "!bare_lf");
+        check("HTTP/1.1 200 OK\r\nContent-Length: 0\n\r\n", "!bare_lf");
+        check("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\n", "!bare_lf");
+        check("HTTP/1.1 200 OK\n\n", "!bare_lf");
+        check("HTTP/1.1 200 O\rK\r\n\r\n", "!bare_cr");
+        check_field("A: b\rc\r\n", "!bare_cr");
+        check_field("\rA: b\r\n", "!bare_cr");
+    }
+
+    // RFC 9112 section 5 and RFC 9110 sections 5.1 and 5.5.
+    #[test]
+    fn field_lines_are_a_token_a_colon_and_visible_text() {
+        for line in [
+            "A:\r\n",
+            "A:b\r\n",
+            "A: \tb c\t \r\n",
+            "A: \u{e9}\r\n",
+            "!#$%&'*+-.^_`|~9z: :\r\n",
+        ] {
+            check_field(line, "200 keep");
+        }
+        for (line, expected) in [
+            ("A : b\r\n", "!space_before_colon"),
+            ("A\t: b\r\n", "!space_before_colon"),
+            (" A: b\r\n", "!obs_fold"),
+            ("A: b\r\n\tc\r\n", "!obs_fold"),
+            ("A: b\0c\r\n", "!nul_byte"),
+            ("A\0: b\r\n", "!nul_byte"),
+            ("A: b\x07c\r\n", "!bad_field_value"),
+            ("A: b\x7f\r\n", "!bad_field_value"),
+            ("A b: c\r\n", "!bad_field_name"),
+            (": b\r\n", "!bad_field_name"),
+            ("A\r\n", "!bad_field_name"),
+            ("(A): b\r\n", "!bad_field_name"),
+        ] {
+            check_field(line, expected);
+        }
+    }
+
+    #[test]
+    fn the_number_of_fields_is_bounded() {
+        let head = |count: usize| {
+            format!(
+                "HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n",
+                "A: b\r\n".repeat(count - 1)
+            )
+        };
+        for count in [1, FIELDS_COMMON, FIELDS_COMMON + 1, FIELDS_MAX] {
+            check(head(count), "200 keep");
+        }
+        check(head(FIELDS_MAX + 1), "!too_many_fields");
+    }
+
+    #[test]
+    fn the_size_of_a_head_is_bounded() {
+        let head = |bytes: usize| {
+            let start = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: ";
+            let filler = bytes - start.len() - "\r\n\r\n".len();
+            String::from(start) + &"x".repeat(filler) + "\r\n\r\n"
+        };
+        check(head(HEAD_BYTES_MAX), "200 keep");
+        check(head(HEAD_BYTES_MAX + 1), "!head_too_large");
+        check(
+            "HTTP/1.1 200 OK\r\n".to_string() + &"x".repeat(HEAD_BYTES_MAX),
+            "!head_too_large",
+        );
+    }
+
+    #[test]
+    fn a_large_split_head_gives_its_memory_back() {
+        let mut reader = HeadReader::new();
+        let head = |filler: usize| format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "x".repeat(filler));
+        for (filler, kept) in [(100, true), (2 * CARRY_KEEP_BYTES_MAX, false)] {
+            let head = head(filler);
+            let (mut front, mut back) = head.as_bytes().split_at(20);
+            assert!(reader.receive(&mut front).unwrap().is_none());
+            assert!(reader.is_within_head());
+            assert!(reader.receive(&mut back).unwrap().is_some());
+            assert!(!reader.is_within_head());
+            assert_eq!(reader.carry_bytes() > 0, kept);
+        }
+    }
+}

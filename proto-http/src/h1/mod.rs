@@ -256,3 +256,478 @@ impl Conn {
         error
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::{GET, HEAD, Transcript};
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+    use std::{format, fs, path::Path};
+
+    /// Reads `stream` as the responses to `requests`, and compares with the line that
+    /// [`Transcript`] makes of it.
+    #[track_caller]
+    fn check_all(requests: &[Expect], stream: impl AsRef<[u8]>, expected: &str) {
+        assert_eq!(
+            Transcript::of(requests, [stream.as_ref()]).to_string(),
+            expected
+        );
+        let split = Transcript::of(requests, stream.as_ref().chunks(1));
+        assert_eq!(split.to_string(), expected, "byte by byte");
+    }
+
+    #[track_caller]
+    fn check(stream: impl AsRef<[u8]>, expected: &str) {
+        check_all(&[GET], stream, expected);
+    }
+
+    /// Puts `fields`, each with its line end, and `rest` behind a plain status line.
+    fn ok(fields: &str, rest: &str) -> String {
+        format!("HTTP/1.1 200 OK\r\n{fields}\r\n{rest}")
+    }
+
+    fn conn(depth: u8) -> Conn {
+        Conn::new(NonZeroU8::new(depth).unwrap())
+    }
+
+    #[test]
+    fn wire_images_read_as_listed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wire");
+        let origins = fs::read_to_string(folder.join("../README.md")).unwrap();
+        let listed = [
+            ("bare-lf", "!bare_lf"),
+            ("chunk-size-beyond", "200 !bad_chunk_size"),
+            ("chunk-without-end", "200 \"hello\" !bad_chunk_end"),
+            (
+                "chunked",
+                "200 \"MozillaDeveloper Network\" keep !truncated_wait",
+            ),
+            ("chunked-and-length", "200 \"hello\" close !truncated_wait"),
+            ("chunked-empty", "404 keep !truncated_wait"),
+            ("close", "503 \"busy\" close !truncated_wait"),
+            ("empty-line-first", "!leading_whitespace"),
+            ("http09", "!bad_status_line"),
+            ("http2-preface", "!bad_status_line"),
+            ("interim", "100 103 200 keep !truncated_wait"),
+            ("length", "200 \"Hello, world!\" keep !truncated_wait"),
+            ("length-beyond", "!bad_length"),
+            ("length-conflict", "!conflicting_length"),
+            ("length-http10-keep", "200/1.0 \"ok\" keep !truncated_wait"),
+            ("length-repeated", "200 \"hello\" keep !truncated_wait"),
+            ("no-content", "204 keep 304 keep 200 \".\" keep"),
+            ("obs-fold", "!obs_fold"),
+            ("pipeline", "200 \"a\" keep 200 keep 200 \"c\" keep"),
+            ("space-before-colon", "!space_before_colon"),
+            ("split-response", "200 keep 200 keep !unsolicited_bytes"),
+            ("ssh", "!bad_status_line"),
+            ("switching", "!unexpected_upgrade"),
+            ("timeout-when-idle", "408 close !truncated_wait"),
+            ("tls-alert", "!bad_status_line"),
+            ("until-close", "200 \"as much as comes\\n\" close"),
+            (
+                "until-close-http10",
+                "200/1.0 \"\\x00\\xff\\r\\n\\r\\n\" close",
+            ),
+        ];
+        for (name, expected) in listed {
+            let bytes = fs::read(folder.join(format!("{name}.http"))).unwrap();
+            // Two requests show what is left of the connection; the pipelines need three, with a
+            // HEAD.
+            let requests: &[Expect] = match name {
+                "no-content" | "pipeline" => &[GET, HEAD, GET],
+                "split-response" => &[GET, HEAD],
+                _ => &[GET, GET],
+            };
+            assert_eq!(
+                Transcript::of(requests, [&*bytes]).to_string(),
+                expected,
+                "{name}"
+            );
+            assert!(
+                origins.contains(&format!("`wire/{name}.http`")),
+                "{name} has no origin"
+            );
+        }
+        assert_eq!(fs::read_dir(folder).unwrap().count(), listed.len());
+    }
+
+    // RFC 9110 section 15.2: a client parses interim responses before the final one, wanted or not.
+    #[test]
+    fn interim_responses_are_discarded_up_to_a_bound() {
+        let interim =
+            |count: u8| "HTTP/1.1 102 Wait\r\nContent-Length: 7\r\n\r\n".repeat(count.into());
+        let told = |count: u8| "102 ".repeat(count.into());
+        let last = ok("Content-Length: 0\r\n", "");
+        let (most, excess) = (INTERIM_MAX, INTERIM_MAX + 1);
+        check(interim(most) + &last, &(told(most) + "200 keep"));
+        check(interim(excess) + &last, &(told(most) + "!too_many_interim"));
+        // The bound is per response.
+        let twice = (interim(most) + &last).repeat(2);
+        check_all(
+            &[GET, GET],
+            twice,
+            &(told(most) + "200 keep " + &told(most) + "200 keep"),
+        );
+    }
+
+    // RFC 9110 section 7.8: a server must not switch to a protocol that was not asked for.
+    #[test]
+    fn switching_protocols_unasked_is_an_error() {
+        check("HTTP/1.1 101 Switching\r\n\r\n", "!unexpected_upgrade");
+    }
+
+    // RFC 9112 section 6.3, rule 1.
+    #[test]
+    fn head_204_and_304_have_no_body_whatever_the_fields_say() {
+        for fields in [
+            "",
+            "Content-Length: 5\r\n",
+            "Content-Length: x\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip\r\n",
+        ] {
+            check_all(&[HEAD], ok(fields, ""), "200 keep");
+            check(
+                format!("HTTP/1.1 204 No Content\r\n{fields}\r\n"),
+                "204 keep",
+            );
+            check(
+                format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n"),
+                "304 keep",
+            );
+        }
+        let stream = "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nhello";
+        check(stream, "204 keep !unsolicited_bytes");
+    }
+
+    // RFC 9110 section 15.3.6: a server must not generate content in a 205.
+    #[test]
+    fn a_205_has_no_body_and_must_not_announce_one() {
+        let reset = |fields: &str, rest: &str| format!("HTTP/1.1 205 Reset\r\n{fields}\r\n{rest}");
+        check(reset("", ""), "205 keep");
+        check(reset("Content-Length: 0\r\n", ""), "205 keep");
+        check(
+            reset("Content-Length: 5\r\n", "hello"),
+            "!unexpected_content",
+        );
+        // An empty chunked body is a way to say so (RFC 9112 section 6.3 excepts no 205 from
+        // chunking).
+        check(
+            reset("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+            "205 keep",
+        );
+    }
+
+    // RFC 9112 section 6.3, rules 3 and 4, and section 6.1.
+    #[test]
+    fn transfer_encoding_overrides_length_and_must_end_in_chunked() {
+        let body = "5\r\nhello\r\n0\r\n\r\n";
+        let coded = |value: &str| ok(&format!("Transfer-Encoding: {value}\r\n"), body);
+        for value in [
+            "chunked",
+            "CHUNKED",
+            " chunked\t",
+            "gzip, chunked",
+            ",chunked,",
+            "gzip;q=1,chunked",
+        ] {
+            check(coded(value), "200 \"hello\" keep");
+        }
+        let until_close = format!("200 \"{}\" close", body.escape_debug());
+        for value in [
+            "gzip",
+            "chunked, gzip",
+            "identity",
+            "xchunked",
+            "chunked gzip",
+        ] {
+            check(coded(value), &until_close);
+        }
+        // Section 7.1: chunked has no parameters, and is not applied twice.
+        for value in [
+            "",
+            ",",
+            "chunked, chunked",
+            "chunked;a=b",
+            "chunked,gzip,chunked",
+            "gzip;a=\"b\"",
+            ";a",
+        ] {
+            check(coded(value), "!bad_transfer_encoding");
+        }
+        check(
+            ok(
+                "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+                body,
+            ),
+            "200 \"hello\" keep",
+        );
+        // Rule 3: the coding wins, be the length valid or not, and the connection is not used
+        // again.
+        for length in ["3", "5", "x", "1, 2"] {
+            let fields = format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n");
+            check(ok(&fields, body), "200 \"hello\" close");
+        }
+        // Section 6.1: in HTTP/1.0 the framing is taken for faulty, and the connection closed
+        // afterwards.
+        let old = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n";
+        check(format!("{old}{body}"), "200/1.0 \"hello\" close");
+    }
+
+    // RFC 9112 section 6.3, rule 5, and RFC 9110 section 8.6.
+    #[test]
+    fn lengths_are_decimal_and_agree() {
+        let read = |values: &[&str]| {
+            let fields: String = values
+                .iter()
+                .map(|value| ["Content-Length: ", value, "\r\n"].concat())
+                .collect();
+            Transcript::of(&[GET], [ok(&fields, "hello").as_bytes()]).to_string()
+        };
+        for values in [
+            &["5"][..],
+            &["5, 5"],
+            &["5", "5"],
+            &["5,5 ,\t5", "05"],
+            &["0000000000000000000005"],
+        ] {
+            assert_eq!(read(values), "200 \"hello\" keep", "{values:?}");
+        }
+        for values in [&["5, 6"][..], &["5", "6"], &["5", "5", "4"]] {
+            assert_eq!(read(values), "!conflicting_length", "{values:?}");
+        }
+        for values in [
+            "",
+            "+5",
+            "-5",
+            "5.0",
+            "0x5",
+            "5 5",
+            "five",
+            "5,",
+            ",5",
+            "18446744073709551616",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(read(&[values]), "!bad_length", "{values:?}");
+        }
+        assert_eq!(
+            read(&["18446744073709551615"]),
+            "200 \"hello\" !truncated_body"
+        );
+    }
+
+    // RFC 9112 section 6.3, rule 8, and section 8.
+    #[test]
+    fn without_a_length_the_body_ends_with_the_connection() {
+        check(ok("", "hello"), "200 \"hello\" close");
+        check(ok("", ""), "200 close");
+        check(
+            ok("Connection: keep-alive\r\n", "hello"),
+            "200 \"hello\" close",
+        );
+    }
+
+    // RFC 9112 section 9.3.
+    #[test]
+    fn persistence_follows_version_and_connection_options() {
+        let read = |minor: u8, lines: &[&str]| {
+            let fields: String = lines
+                .iter()
+                .map(|line| ["Connection: ", line, "\r\n"].concat())
+                .collect();
+            let stream = format!("HTTP/1.{minor} 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
+            let transcript = Transcript::of(&[GET], [stream.as_bytes()]).to_string();
+            transcript.rsplit(' ').next().map(String::from)
+        };
+        for (minor, lines, reuse) in [
+            (1, &[][..], "keep"),
+            (1, &["keep-alive"], "keep"),
+            (1, &["close"], "close"),
+            (1, &["CLOSE"], "close"),
+            (1, &["foo,\tClose ,bar"], "close"),
+            (1, &["foo", "close"], "close"),
+            (1, &["keep-alive, close"], "close"),
+            (1, &["closed", "not close"], "keep"),
+            (0, &[], "close"),
+            (0, &["Keep-Alive"], "keep"),
+            (0, &["foo", "bar, keep-alive"], "keep"),
+            (0, &["keep-alive", "close"], "close"),
+        ] {
+            assert_eq!(
+                read(minor, lines).as_deref(),
+                Some(reuse),
+                "1.{minor} {lines:?}"
+            );
+        }
+    }
+
+    // RFC 9112 section 9.6: no requests after `close`, and no responses either.
+    #[test]
+    fn a_request_that_asks_for_close_is_the_last() {
+        let mut conn = conn(4);
+        assert_eq!(conn.start(GET), Ok(()));
+        assert_eq!(
+            conn.start(Expect {
+                body: true,
+                close: true
+            }),
+            Ok(())
+        );
+        assert_eq!(conn.capacity(), 0);
+        assert_eq!(conn.start(GET), Err(StartError::Closing));
+        let stream = ok("Content-Length: 0\r\n", "").repeat(2);
+        let mut input = stream.as_bytes();
+        let mut reuses = Vec::new();
+        while let Some(event) = conn.receive(&mut input).unwrap() {
+            if let Event::Done(done) = event {
+                reuses.push(done.reuse);
+            }
+        }
+        assert_eq!(reuses, [Reuse::Keep, Reuse::Close]);
+        assert_eq!(conn.receive_end(), Ok(None));
+    }
+
+    #[test]
+    fn a_response_that_announces_close_stops_further_requests_at_its_head() {
+        let mut conn = conn(2);
+        conn.start(GET).unwrap();
+        let stream = ok("Connection: close\r\nContent-Length: 1\r\n", "");
+        assert!(conn.receive(&mut stream.as_bytes()).unwrap().is_some());
+        assert_eq!((conn.capacity(), conn.phase()), (0, Phase::Body));
+        assert_eq!(conn.start(GET), Err(StartError::Closing));
+    }
+
+    // RFC 9112 section 9.3.2: responses come in the order of the requests.
+    #[test]
+    fn the_pipeline_holds_as_many_requests_as_its_depth() {
+        let mut conn = conn(u8::MAX);
+        assert_eq!(conn.capacity(), u32::from(PIPELINE_MAX));
+        let kinds: Vec<Expect> = (0..PIPELINE_MAX)
+            .map(|at| if at % 3 == 0 { HEAD } else { GET })
+            .collect();
+        for kind in &kinds {
+            assert_eq!(conn.start(*kind), Ok(()));
+        }
+        assert_eq!(
+            (conn.capacity(), conn.start(GET)),
+            (0, Err(StartError::Full))
+        );
+        for kind in kinds {
+            let stream = ok("Content-Length: 1\r\n", if kind.body { "." } else { "" });
+            let mut input = stream.as_bytes();
+            let mut bodies = 0;
+            while let Some(event) = conn.receive(&mut input).unwrap() {
+                bodies += u8::from(event == Event::Body(b"."));
+            }
+            assert_eq!(bodies, u8::from(kind.body));
+        }
+        assert_eq!((conn.outstanding(), conn.phase()), (0, Phase::Idle));
+    }
+
+    // RFC 9112 section 9.2: bytes beyond the last expected response are not a response to a later
+    // request.
+    #[test]
+    fn bytes_that_no_request_asked_for_are_an_error() {
+        check_all(&[], "H", "!unsolicited_bytes");
+        check(
+            ok("Content-Length: 1\r\n", "a\r\n"),
+            "200 \"a\" keep !unsolicited_bytes",
+        );
+        check(
+            ok("Connection: close\r\nContent-Length: 1\r\n", "ab"),
+            "200 \"a\" close !unsolicited_bytes",
+        );
+    }
+
+    // RFC 9112 section 8.
+    #[test]
+    fn an_early_end_is_named_by_the_part_it_cut() {
+        check_all(&[], "", "");
+        check("", "!truncated_wait");
+        check("HTTP/1.1 100 Continue\r\n\r\n", "100 !truncated_head");
+        check("HTTP/1.1 200 OK\r\n", "!truncated_head");
+        check(
+            ok("Content-Length: 5\r\n", "hell"),
+            "200 \"hell\" !truncated_body",
+        );
+        for rest in [
+            "",
+            "5",
+            "5\r\n",
+            "5\r\nhello",
+            "5\r\nhello\r\n",
+            "0\r\n",
+            "0\r\n\r",
+            "0\r\nA: b\r\n",
+        ] {
+            let content = if rest.contains("hello") {
+                "\"hello\" "
+            } else {
+                ""
+            };
+            let expected = format!("200 {content}!truncated_body");
+            check(ok("Transfer-Encoding: chunked\r\n", rest), &expected);
+        }
+    }
+
+    #[test]
+    fn the_phase_tells_what_is_awaited() {
+        let mut conn = conn(1);
+        assert_eq!(conn.phase(), Phase::Idle);
+        conn.start(GET).unwrap();
+        assert_eq!(conn.phase(), Phase::AwaitingHead);
+        for (bytes, phase) in [
+            ("HTTP/1.1 100 Continue\r\n\r\n", Phase::Head),
+            ("HTTP/1.1 200 OK\r\nContent-", Phase::Head),
+            ("Length: 2\r\n\r\n", Phase::Body),
+            ("a", Phase::Body),
+            ("b", Phase::Idle),
+        ] {
+            let mut input = bytes.as_bytes();
+            while conn.receive(&mut input).unwrap().is_some() {}
+            assert_eq!(conn.phase(), phase, "after {bytes:?}");
+        }
+        conn.start(GET).unwrap();
+        assert_eq!(conn.phase(), Phase::AwaitingHead);
+    }
+
+    #[test]
+    fn a_failed_connection_repeats_its_error() {
+        let mut conn = conn(2);
+        conn.start(GET).unwrap();
+        let error = conn.receive(&mut &b"nonsense"[..]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadStatusLine);
+        assert_eq!(
+            conn.receive(&mut &b"HTTP/1.1 200 OK\r\n\r\n"[..]),
+            Err(error)
+        );
+        assert_eq!(conn.receive(&mut &b""[..]), Err(error));
+        assert_eq!(conn.receive_end(), Err(error));
+        assert_eq!(
+            (conn.capacity(), conn.start(GET)),
+            (0, Err(StartError::Closing))
+        );
+    }
+
+    #[test]
+    fn content_is_lent_where_it_lies() {
+        let mut conn = conn(1);
+        conn.start(GET).unwrap();
+        let stream = ok("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n");
+        let mut input = stream.as_bytes();
+        let mut lent = false;
+        while let Some(event) = conn.receive(&mut input).unwrap() {
+            if let Event::Body(content) = event {
+                lent = stream.as_bytes().as_ptr_range().contains(&content.as_ptr());
+            }
+        }
+        assert!(lent);
+        assert_eq!(
+            conn.head.carry_bytes(),
+            0,
+            "a head that comes whole allocates nothing"
+        );
+    }
+}
