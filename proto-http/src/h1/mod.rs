@@ -112,7 +112,8 @@ impl Conn {
         u32::from(self.queue.length)
     }
 
-    /// Returns where the oldest outstanding exchange stands.
+    /// Returns where the oldest outstanding exchange stands; an owner that wants it for a failed
+    /// connection asks before it hands over the bytes, or goes by the error's name.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self.state {
