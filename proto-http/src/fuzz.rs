@@ -12,16 +12,10 @@ use core::fmt;
 use core::num::NonZeroU8;
 
 /// A request of which a response with a body is expected.
-pub const GET: Expect = Expect {
-    body: true,
-    close: false,
-};
+pub const GET: Expect = Expect { body: true, close: false };
 
 /// A request to which no body comes back.
-pub const HEAD: Expect = Expect {
-    body: false,
-    close: false,
-};
+pub const HEAD: Expect = Expect { body: false, close: false };
 
 /// The requests for which every input is read: one of either kind, and a pipeline of both.
 const EXPECTATIONS: [&[Expect]; 3] = [&[GET], &[HEAD], &[GET, HEAD, GET]];
@@ -90,10 +84,7 @@ impl Transcript {
                 Ok(Some(event)) => {
                     let ended = u32::from(matches!(event, Event::Done(_)));
                     assert_eq!(conn.outstanding() + ended, outstanding);
-                    assert!(
-                        input.len() < left || ended == 1,
-                        "an event consumed nothing"
-                    );
+                    assert!(input.len() < left || ended == 1, "an event consumed nothing");
                     assert!(event != Event::Body(b""), "a piece of content is empty");
                     self.push(event);
                 }
@@ -145,22 +136,12 @@ pub fn fuzz_split_anywhere(data: &[u8]) {
         let bytewise = Transcript::of(requests, data.chunks(1));
         assert_eq!(whole, bytewise, "read byte by byte");
         // A size that follows from the input cuts each input of the corpus elsewhere.
-        let size = 2 + data
-            .iter()
-            .fold(0, |sum: usize, &byte| (sum * 31 + usize::from(byte)) % 61);
-        assert_eq!(
-            whole,
-            Transcript::of(requests, data.chunks(size)),
-            "pieces of {size}"
-        );
+        let size = 2 + data.iter().fold(0, |sum: usize, &byte| (sum * 31 + usize::from(byte)) % 61);
+        assert_eq!(whole, Transcript::of(requests, data.chunks(size)), "pieces of {size}");
         if data.len() <= EVERY_CUT_BYTES_MAX {
             for at in 0..=data.len() {
                 let (front, back) = data.split_at(at);
-                assert_eq!(
-                    whole,
-                    Transcript::of(requests, [front, back]),
-                    "cut at {at}"
-                );
+                assert_eq!(whole, Transcript::of(requests, [front, back]), "cut at {at}");
             }
         }
     }
@@ -176,18 +157,12 @@ impl fmt::Display for Transcript {
             match step {
                 Step::Interim(status) => write!(f, "{status}"),
                 Step::Head(Head { status, version }) => {
-                    let version = if *version == Version::Http10 {
-                        "/1.0"
-                    } else {
-                        ""
-                    };
+                    let version = if *version == Version::Http10 { "/1.0" } else { "" };
                     write!(f, "{status}{version}")
                 }
                 Step::Body(content) => write!(f, "\"{}\"", content.escape_ascii()),
                 Step::Done(Done { reuse: Reuse::Keep }) => f.write_str("keep"),
-                Step::Done(Done {
-                    reuse: Reuse::Close,
-                }) => f.write_str("close"),
+                Step::Done(Done { reuse: Reuse::Close }) => f.write_str("close"),
             }?;
         }
         match self.error {
@@ -243,19 +218,12 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Content {
         Length(Vec<u8>),
-        Chunked {
-            chunks: Vec<Vec<u8>>,
-            extension: String,
-            trailers: Vec<(String, String)>,
-        },
+        Chunked { chunks: Vec<Vec<u8>>, extension: String, trailers: Vec<(String, String)> },
         UntilClose(Vec<u8>),
     }
 
     fn fields() -> impl Strategy<Value = Vec<(String, String)>> {
-        prop::collection::vec(
-            ("x-[a-zA-Z0-9!#|~-]{0,14}", "([!-~][ -~\t]{0,20}[!-~])?"),
-            0..40,
-        )
+        prop::collection::vec(("x-[a-zA-Z0-9!#|~-]{0,14}", "([!-~][ -~\t]{0,20}[!-~])?"), 0..40)
     }
 
     fn content() -> impl Strategy<Value = Content> {
@@ -266,11 +234,7 @@ mod tests {
             bytes().prop_map(Content::Length),
             bytes().prop_map(Content::UntilClose),
             (prop::collection::vec(chunk, 0..5), extension, fields()).prop_map(
-                |(chunks, extension, trailers)| Content::Chunked {
-                    chunks,
-                    extension,
-                    trailers
-                }
+                |(chunks, extension, trailers)| Content::Chunked { chunks, extension, trailers }
             ),
         ]
     }
@@ -294,10 +258,7 @@ mod tests {
     impl Response {
         fn render(&self) -> Vec<u8> {
             let lines = |fields: &[(String, String)]| -> String {
-                fields
-                    .iter()
-                    .map(|(name, value)| [name, ": ", value, "\r\n"].concat())
-                    .collect()
+                fields.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect()
             };
             let mut text = String::new();
             for status in &self.interim {
@@ -318,11 +279,7 @@ mod tests {
                     out.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
                     out.extend(body);
                 }
-                Content::Chunked {
-                    chunks,
-                    extension,
-                    trailers,
-                } => {
+                Content::Chunked { chunks, extension, trailers } => {
                     out.extend(b"Transfer-Encoding: Chunked\r\n\r\n");
                     for chunk in chunks {
                         out.extend(format!("{:X}{extension}\r\n", chunk.len()).bytes());
@@ -336,10 +293,7 @@ mod tests {
 
         fn transcript(&self) -> Transcript {
             let mut steps: Vec<Step> = self.interim.iter().map(|&s| Step::Interim(s)).collect();
-            steps.push(Step::Head(Head {
-                status: self.status,
-                version: self.version,
-            }));
+            steps.push(Step::Head(Head { status: self.status, version: self.version }));
             let (body, until_close) = match &self.body {
                 Content::Length(body) => (body.clone(), false),
                 Content::UntilClose(body) => (body.clone(), true),

@@ -26,11 +26,7 @@ const POLLS_MAX: u32 = 64;
 /// What a client makes of one response and what comes after it.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    Response {
-        status: u16,
-        body: Vec<u8>,
-        reuse: Reuse,
-    },
+    Response { status: u16, body: Vec<u8>, reuse: Reuse },
     Error,
 }
 
@@ -60,11 +56,7 @@ fn ours(method: &str, stream: &[u8]) -> Verdict {
         Err(_) => return Verdict::Error,
     }
     match reuse {
-        Some(reuse) => Verdict::Response {
-            status,
-            body,
-            reuse,
-        },
+        Some(reuse) => Verdict::Response { status, body, reuse },
         None => Verdict::Error,
     }
 }
@@ -121,22 +113,15 @@ impl Write for Wire {
 /// Reads `stream` with hyper.
 fn hypers(method: &str, stream: &[u8]) -> Verdict {
     let state = Rc::new(WireState::default());
-    let wire = Wire {
-        stream: stream.to_vec(),
-        read: 0,
-        state: Rc::clone(&state),
-    };
+    let wire = Wire { stream: stream.to_vec(), read: 0, state: Rc::clone(&state) };
     let mut context = Context::from_waker(Waker::noop());
     let mut handshake = pin!(hyper::client::conn::http1::handshake(wire));
     let Poll::Ready(Ok((mut sender, conn))) = handshake.as_mut().poll(&mut context) else {
         panic!("hyper's handshake needs no bytes");
     };
     let mut conn = pin!(conn);
-    let request = hyper::Request::builder()
-        .method(method)
-        .uri("/")
-        .body(Empty::<&[u8]>::new())
-        .unwrap();
+    let request =
+        hyper::Request::builder().method(method).uri("/").body(Empty::<&[u8]>::new()).unwrap();
     let sent = sender.send_request(request);
     let mut exchange = pin!(async move {
         let response = sent.await.ok()?;
@@ -164,26 +149,15 @@ fn hypers(method: &str, stream: &[u8]) -> Verdict {
     match (answer.flatten(), conn_end) {
         (None, _) | (_, Some(Err(_))) => Verdict::Error,
         (Some((status, body)), end) => {
-            let reuse = if end.is_some() {
-                Reuse::Close
-            } else {
-                Reuse::Keep
-            };
-            Verdict::Response {
-                status,
-                body,
-                reuse,
-            }
+            let reuse = if end.is_some() { Reuse::Close } else { Reuse::Keep };
+            Verdict::Response { status, body, reuse }
         }
     }
 }
 
 /// Where the two differ: the bytes after the first head line, and the reason.
 const DIFFERENT: &[(&str, &str)] = &[
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: 0\n\r\n",
-        "RFC 9112 2.2 permits a bare LF; we refuse it",
-    ),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 0\n\r\n", "RFC 9112 2.2 permits a bare LF; we refuse it"),
     (
         "\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         "RFC 9112 2.2 speaks of empty lines before requests only",
@@ -223,9 +197,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 ];
 
 fn is_listed_as_different(stream: &[u8]) -> bool {
-    DIFFERENT
-        .iter()
-        .any(|(listed, _)| listed.as_bytes() == stream)
+    DIFFERENT.iter().any(|(listed, _)| listed.as_bytes() == stream)
 }
 
 #[test]
@@ -267,24 +239,13 @@ fn check_not_laxer(method: &str, stream: &[u8]) {
     let agreed = match (&ours, &hypers) {
         (Verdict::Error, _) => true,
         (
-            Verdict::Response {
-                reuse: Reuse::Close,
-                status,
-                body,
-            },
-            Verdict::Response {
-                status: hypers_status,
-                body: hypers_body,
-                ..
-            },
+            Verdict::Response { reuse: Reuse::Close, status, body },
+            Verdict::Response { status: hypers_status, body: hypers_body, .. },
         ) => (status, body) == (hypers_status, hypers_body),
         (ours, hypers) => ours == hypers,
     };
     let text = stream.escape_ascii();
-    assert!(
-        agreed || is_listed_as_different(stream),
-        "{method} {text}: {ours:?}, {hypers:?}"
-    );
+    assert!(agreed || is_listed_as_different(stream), "{method} {text}: {ours:?}, {hypers:?}");
 }
 
 /// Valid responses, with content.
@@ -297,10 +258,8 @@ fn responses() -> impl Strategy<Value = Vec<u8>> {
     (any::<bool>(), status, fields, connection, content, 0..3).prop_map(
         |(old, status, fields, connection, content, framing)| {
             let minor = u8::from(!old || framing == 0);
-            let mut text = format!(
-                "HTTP/1.{minor} {status} Reason\r\n{}{connection}",
-                fields.concat()
-            );
+            let mut text =
+                format!("HTTP/1.{minor} {status} Reason\r\n{}{connection}", fields.concat());
             let bodyless = matches!(status, 204 | 304);
             let framed = match framing {
                 0 => String::from("Transfer-Encoding: chunked\r\n\r\n"),

@@ -274,11 +274,7 @@ mod tests {
         let stream = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         for size in [stream.len(), 1] {
             let transcript = Transcript::of(&[GET], stream.as_bytes().chunks(size)).to_string();
-            assert_eq!(
-                transcript.strip_prefix("200 "),
-                Some(expected),
-                "pieces of {size}"
-            );
+            assert_eq!(transcript.strip_prefix("200 "), Some(expected), "pieces of {size}");
         }
     }
 
@@ -287,10 +283,7 @@ mod tests {
     fn chunks_are_joined_to_the_content() {
         check("0\r\n\r\n", "keep");
         check("5\r\nhello\r\n1\r\n!\r\n000\r\n\r\n", "\"hello!\" keep");
-        check(
-            "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n",
-            "\"01234567890123456789\" keep",
-        );
+        check("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "\"01234567890123456789\" keep");
         check("5\r\n\r\n0\r\n\r\n0\r\n\r\n", "\"\\r\\n0\\r\\n\" keep");
     }
 
@@ -301,48 +294,23 @@ mod tests {
             check(&format!("{size}\r\nhello\r\n0\r\n\r\n"), "!bad_chunk_size");
         }
         let digits = usize::from(CHUNK_SIZE_DIGITS_MAX);
-        check(
-            &format!("{}\r\nhello", "f".repeat(digits)),
-            "\"hello\" !truncated_body",
-        );
-        check(
-            &format!("{}\r\nhello", "f".repeat(digits + 1)),
-            "!bad_chunk_size",
-        );
-        check(
-            &format!("{}5\r\nhello", "0".repeat(digits)),
-            "!bad_chunk_size",
-        );
+        check(&format!("{}\r\nhello", "f".repeat(digits)), "\"hello\" !truncated_body");
+        check(&format!("{}\r\nhello", "f".repeat(digits + 1)), "!bad_chunk_size");
+        check(&format!("{}5\r\nhello", "0".repeat(digits)), "!bad_chunk_size");
     }
 
     // RFC 9112 section 7.1.1: a recipient must ignore unrecognized extensions, and bound them.
     #[test]
     fn extensions_are_skipped_up_to_a_bound() {
-        for extension in [
-            ";a",
-            ";a=b",
-            " ;a=\"b;c d\"",
-            "\t; a = b;c",
-            "  ",
-            ";\u{e9}",
-        ] {
-            check(
-                &format!("5{extension}\r\nhello\r\n0{extension}\r\n\r\n"),
-                "\"hello\" keep",
-            );
+        for extension in [";a", ";a=b", " ;a=\"b;c d\"", "\t; a = b;c", "  ", ";\u{e9}"] {
+            check(&format!("5{extension}\r\nhello\r\n0{extension}\r\n\r\n"), "\"hello\" keep");
         }
         let most = usize::from(CHUNK_EXTENSION_BYTES_MAX);
         let extension = |bytes: usize| format!(";{}", "x".repeat(bytes - 1));
         // The bound is per chunk.
         let (fits, exceeds) = (extension(most), extension(most + 1));
-        check(
-            &format!("5{fits}\r\nhello\r\n0{fits}\r\n\r\n"),
-            "\"hello\" keep",
-        );
-        check(
-            &format!("5{exceeds}\r\nhello\r\n0\r\n\r\n"),
-            "!bad_chunk_extension",
-        );
+        check(&format!("5{fits}\r\nhello\r\n0{fits}\r\n\r\n"), "\"hello\" keep");
+        check(&format!("5{exceeds}\r\nhello\r\n0\r\n\r\n"), "!bad_chunk_extension");
         check("5;a\0\r\n", "!bad_chunk_extension");
     }
 
@@ -353,10 +321,7 @@ mod tests {
         check("5;a\nhello\r\n0\r\n\r\n", "!bare_lf");
         check("5\rhello\r\n0\r\n\r\n", "!bare_cr");
         for end in ["", "\n", "\r", "\r\r", "x\r\n"] {
-            check(
-                &format!("5\r\nhello{end}0\r\n\r\n"),
-                "\"hello\" !bad_chunk_end",
-            );
+            check(&format!("5\r\nhello{end}0\r\n\r\n"), "\"hello\" !bad_chunk_end");
         }
         check("0\r\n\n", "!bare_lf");
         check("0\r\n\rx", "!bare_cr");
@@ -384,14 +349,8 @@ mod tests {
     fn the_trailer_section_is_bounded() {
         let most = usize::from(TRAILER_BYTES_MAX) - "A:\r\n\r\n".len();
         check(&format!("0\r\nA:{}\r\n\r\n", "x".repeat(most)), "keep");
-        check(
-            &format!("0\r\nA:{}\r\n\r\n", "x".repeat(most + 1)),
-            "!trailer_too_large",
-        );
+        check(&format!("0\r\nA:{}\r\n\r\n", "x".repeat(most + 1)), "!trailer_too_large");
         check(&format!("0\r\n{}\r\n", "A:\r\n".repeat(FIELDS_MAX)), "keep");
-        check(
-            &format!("0\r\n{}\r\n", "A:\r\n".repeat(FIELDS_MAX + 1)),
-            "!trailer_too_large",
-        );
+        check(&format!("0\r\n{}\r\n", "A:\r\n".repeat(FIELDS_MAX + 1)), "!trailer_too_large");
     }
 }

@@ -209,33 +209,22 @@ mod tests {
     #[track_caller]
     fn check(head: impl AsRef<[u8]>, expected: &str) {
         let head = head.as_ref();
-        assert_eq!(
-            Transcript::of(&[GET], [head]).to_string(),
-            expected,
-            "{}",
-            head.escape_ascii()
-        );
+        assert_eq!(Transcript::of(&[GET], [head]).to_string(), expected, "{}", head.escape_ascii());
         let split = Transcript::of(&[GET], head.chunks(1)).to_string();
         assert_eq!(split, expected, "byte by byte: {}", head.escape_ascii());
     }
 
     #[track_caller]
     fn check_field(line: &str, expected: &str) {
-        check(
-            format!("HTTP/1.1 200 OK\r\n{line}Content-Length: 0\r\n\r\n"),
-            expected,
-        );
+        check(format!("HTTP/1.1 200 OK\r\n{line}Content-Length: 0\r\n\r\n"), expected);
     }
 
     // RFC 9112 section 4.
     #[test]
     fn a_status_line_is_a_version_three_digits_and_perhaps_a_reason() {
-        for line in [
-            "HTTP/1.1 200 OK",
-            "HTTP/1.1 200 ",
-            "HTTP/1.1 200",
-            "HTTP/1.1 200 \u{e9}t\u{e9} 1\t2",
-        ] {
+        for line in
+            ["HTTP/1.1 200 OK", "HTTP/1.1 200 ", "HTTP/1.1 200", "HTTP/1.1 200 \u{e9}t\u{e9} 1\t2"]
+        {
             check(format!("{line}\r\nContent-Length: 0\r\n\r\n"), "200 keep");
         }
         for line in [
@@ -260,14 +249,7 @@ mod tests {
     // RFC 9112 section 2.3: other major versions are not for this parser.
     #[test]
     fn only_versions_1_0_and_1_1_are_read() {
-        for version in [
-            "HTTP/0.9",
-            "HTTP/1.2",
-            "HTTP/2.0",
-            "HTTP/2",
-            "HTTP/11.1",
-            "HTTP/x",
-        ] {
+        for version in ["HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/2", "HTTP/11.1", "HTTP/x"] {
             check(format!("{version} 200 OK\r\n\r\n"), "!bad_version");
         }
     }
@@ -276,10 +258,7 @@ mod tests {
     #[test]
     fn nothing_may_precede_the_status_line() {
         for lead in [" ", "\t", "\r\n", "\n", "\r"] {
-            check(
-                format!("{lead}HTTP/1.1 200 OK\r\n\r\n"),
-                "!leading_whitespace",
-            );
+            check(format!("{lead}HTTP/1.1 200 OK\r\n\r\n"), "!leading_whitespace");
         }
     }
 
@@ -298,13 +277,9 @@ mod tests {
     // RFC 9112 section 5 and RFC 9110 sections 5.1 and 5.5.
     #[test]
     fn field_lines_are_a_token_a_colon_and_visible_text() {
-        for line in [
-            "A:\r\n",
-            "A:b\r\n",
-            "A: \tb c\t \r\n",
-            "A: \u{e9}\r\n",
-            "!#$%&'*+-.^_`|~9z: :\r\n",
-        ] {
+        for line in
+            ["A:\r\n", "A:b\r\n", "A: \tb c\t \r\n", "A: \u{e9}\r\n", "!#$%&'*+-.^_`|~9z: :\r\n"]
+        {
             check_field(line, "200 keep");
         }
         for (line, expected) in [
@@ -328,10 +303,7 @@ mod tests {
     #[test]
     fn the_number_of_fields_is_bounded() {
         let head = |count: usize| {
-            format!(
-                "HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n",
-                "A: b\r\n".repeat(count - 1)
-            )
+            format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "A: b\r\n".repeat(count - 1))
         };
         for count in [1, FIELDS_COMMON, FIELDS_COMMON + 1, FIELDS_MAX] {
             check(head(count), "200 keep");
@@ -348,10 +320,7 @@ mod tests {
         };
         check(head(HEAD_BYTES_MAX), "200 keep");
         check(head(HEAD_BYTES_MAX + 1), "!head_too_large");
-        check(
-            "HTTP/1.1 200 OK\r\n".to_string() + &"x".repeat(HEAD_BYTES_MAX),
-            "!head_too_large",
-        );
+        check("HTTP/1.1 200 OK\r\n".to_string() + &"x".repeat(HEAD_BYTES_MAX), "!head_too_large");
     }
 
     #[test]

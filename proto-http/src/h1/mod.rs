@@ -54,8 +54,8 @@ enum State {
     Body { body: Body, persists: bool },
     /// After the last response of this connection, or after the peer's orderly end.
     Closed,
-    /// After a violation.
-    Failed(ProtocolError),
+    /// After a violation, which happened in this phase.
+    Failed(ProtocolError, Phase),
 }
 
 /// The outstanding requests, oldest first: one bit each, set when no body may follow the head.
@@ -112,12 +112,13 @@ impl Conn {
         u32::from(self.queue.length)
     }
 
-    /// Returns where the oldest outstanding exchange stands; an owner that wants it for a failed
-    /// connection asks before it hands over the bytes, or goes by the error's name.
+    /// Returns where the oldest outstanding exchange stands; on a failed connection, where it stood
+    /// when the violation was met.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Body { .. } => Phase::Body,
+            State::Failed(_, phase) => phase,
             _ if self.queue.length == 0 => Phase::Idle,
             _ if self.head.is_within_head() || self.interim > 0 => Phase::Head,
             _ => Phase::AwaitingHead,
@@ -166,7 +167,7 @@ impl Conn {
                     Err(kind) => Err(kind),
                 }
             }
-            State::Failed(error) => return Err(*error),
+            State::Failed(error, _) => return Err(*error),
             State::Head | State::Closed if input.is_empty() => Ok(None),
             State::Head if self.queue.length > 0 => self.receive_head(input),
             // RFC 9112 section 9.2: not to be taken for a response to a later request.
@@ -187,7 +188,7 @@ impl Conn {
         // RFC 9112 section 8: a response cut short is incomplete, and must not pass for a complete
         // one.
         let kind = match (self.state, self.phase()) {
-            (State::Failed(error), _) => return Err(error),
+            (State::Failed(error, _), _) => return Err(error),
             (State::Body { body: Body::UntilClose | Body::Length(0), .. }, _) => {
                 return Ok(Some(self.complete(false)));
             }
@@ -252,7 +253,12 @@ impl Conn {
     #[cold]
     fn fail(&mut self, kind: ErrorKind) -> ProtocolError {
         let error = ProtocolError::from(kind);
-        self.state = State::Failed(error);
+        // What was read in the state of waiting for a head was meant to be one.
+        let phase = match self.phase() {
+            Phase::AwaitingHead if kind != ErrorKind::TruncatedWait => Phase::Head,
+            phase => phase,
+        };
+        self.state = State::Failed(error, phase);
         self.closing = true;
         error
     }
@@ -270,10 +276,7 @@ mod tests {
     /// [`Transcript`] makes of it.
     #[track_caller]
     fn check_all(requests: &[Expect], stream: impl AsRef<[u8]>, expected: &str) {
-        assert_eq!(
-            Transcript::of(requests, [stream.as_ref()]).to_string(),
-            expected
-        );
+        assert_eq!(Transcript::of(requests, [stream.as_ref()]).to_string(), expected);
         let split = Transcript::of(requests, stream.as_ref().chunks(1));
         assert_eq!(split.to_string(), expected, "byte by byte");
     }
@@ -288,6 +291,22 @@ mod tests {
         format!("HTTP/1.1 200 OK\r\n{fields}\r\n{rest}")
     }
 
+    #[test]
+    fn a_failed_connection_remembers_how_far_it_had_come() {
+        let phase_after = |stream: &str| {
+            let mut conn = Conn::new(NonZeroU8::MIN);
+            conn.start(GET).unwrap();
+            let mut input = stream.as_bytes();
+            while conn.receive(&mut input).unwrap_or(None).is_some() {}
+            assert_eq!(conn.capacity(), 0);
+            conn.phase()
+        };
+        assert_eq!(phase_after("garbage\r\n\r\n"), Phase::Head);
+        let chunked = ok("Transfer-Encoding: chunked\r\n", "x\r\n");
+        assert_eq!(phase_after(&chunked), Phase::Body);
+        assert_eq!(phase_after(&ok("Content-Length: 0\r\n", "more")), Phase::Idle);
+    }
+
     fn conn(depth: u8) -> Conn {
         Conn::new(NonZeroU8::new(depth).unwrap())
     }
@@ -300,10 +319,7 @@ mod tests {
             ("bare-lf", "!bare_lf"),
             ("chunk-size-beyond", "200 !bad_chunk_size"),
             ("chunk-without-end", "200 \"hello\" !bad_chunk_end"),
-            (
-                "chunked",
-                "200 \"MozillaDeveloper Network\" keep !truncated_wait",
-            ),
+            ("chunked", "200 \"MozillaDeveloper Network\" keep !truncated_wait"),
             ("chunked-and-length", "200 \"hello\" close !truncated_wait"),
             ("chunked-empty", "404 keep !truncated_wait"),
             ("close", "503 \"busy\" close !truncated_wait"),
@@ -326,10 +342,7 @@ mod tests {
             ("timeout-when-idle", "408 close !truncated_wait"),
             ("tls-alert", "!bad_status_line"),
             ("until-close", "200 \"as much as comes\\n\" close"),
-            (
-                "until-close-http10",
-                "200/1.0 \"\\x00\\xff\\r\\n\\r\\n\" close",
-            ),
+            ("until-close-http10", "200/1.0 \"\\x00\\xff\\r\\n\\r\\n\" close"),
         ];
         for (name, expected) in listed {
             let bytes = fs::read(folder.join(format!("{name}.http"))).unwrap();
@@ -340,15 +353,8 @@ mod tests {
                 "split-response" => &[GET, HEAD],
                 _ => &[GET, GET],
             };
-            assert_eq!(
-                Transcript::of(requests, [&*bytes]).to_string(),
-                expected,
-                "{name}"
-            );
-            assert!(
-                origins.contains(&format!("`wire/{name}.http`")),
-                "{name} has no origin"
-            );
+            assert_eq!(Transcript::of(requests, [&*bytes]).to_string(), expected, "{name}");
+            assert!(origins.contains(&format!("`wire/{name}.http`")), "{name} has no origin");
         }
         assert_eq!(fs::read_dir(folder).unwrap().count(), listed.len());
     }
@@ -365,11 +371,7 @@ mod tests {
         check(interim(excess) + &last, &(told(most) + "!too_many_interim"));
         // The bound is per response.
         let twice = (interim(most) + &last).repeat(2);
-        check_all(
-            &[GET, GET],
-            twice,
-            &(told(most) + "200 keep " + &told(most) + "200 keep"),
-        );
+        check_all(&[GET, GET], twice, &(told(most) + "200 keep " + &told(most) + "200 keep"));
     }
 
     // RFC 9110 section 7.8: a server must not switch to a protocol that was not asked for.
@@ -389,14 +391,8 @@ mod tests {
             "Transfer-Encoding: gzip\r\n",
         ] {
             check_all(&[HEAD], ok(fields, ""), "200 keep");
-            check(
-                format!("HTTP/1.1 204 No Content\r\n{fields}\r\n"),
-                "204 keep",
-            );
-            check(
-                format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n"),
-                "304 keep",
-            );
+            check(format!("HTTP/1.1 204 No Content\r\n{fields}\r\n"), "204 keep");
+            check(format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n"), "304 keep");
         }
         let stream = "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nhello";
         check(stream, "204 keep !unsolicited_bytes");
@@ -408,16 +404,10 @@ mod tests {
         let reset = |fields: &str, rest: &str| format!("HTTP/1.1 205 Reset\r\n{fields}\r\n{rest}");
         check(reset("", ""), "205 keep");
         check(reset("Content-Length: 0\r\n", ""), "205 keep");
-        check(
-            reset("Content-Length: 5\r\n", "hello"),
-            "!unexpected_content",
-        );
+        check(reset("Content-Length: 5\r\n", "hello"), "!unexpected_content");
         // An empty chunked body is a way to say so (RFC 9112 section 6.3 excepts no 205 from
         // chunking).
-        check(
-            reset("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"),
-            "205 keep",
-        );
+        check(reset("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), "205 keep");
     }
 
     // RFC 9112 section 6.3, rules 3 and 4, and section 6.1.
@@ -425,24 +415,13 @@ mod tests {
     fn transfer_encoding_overrides_length_and_must_end_in_chunked() {
         let body = "5\r\nhello\r\n0\r\n\r\n";
         let coded = |value: &str| ok(&format!("Transfer-Encoding: {value}\r\n"), body);
-        for value in [
-            "chunked",
-            "CHUNKED",
-            " chunked\t",
-            "gzip, chunked",
-            ",chunked,",
-            "gzip;q=1,chunked",
-        ] {
+        for value in
+            ["chunked", "CHUNKED", " chunked\t", "gzip, chunked", ",chunked,", "gzip;q=1,chunked"]
+        {
             check(coded(value), "200 \"hello\" keep");
         }
         let until_close = format!("200 \"{}\" close", body.escape_debug());
-        for value in [
-            "gzip",
-            "chunked, gzip",
-            "identity",
-            "xchunked",
-            "chunked gzip",
-        ] {
+        for value in ["gzip", "chunked, gzip", "identity", "xchunked", "chunked gzip"] {
             check(coded(value), &until_close);
         }
         // Section 7.1: chunked has no parameters, and is not applied twice.
@@ -458,10 +437,7 @@ mod tests {
             check(coded(value), "!bad_transfer_encoding");
         }
         check(
-            ok(
-                "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
-                body,
-            ),
+            ok("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", body),
             "200 \"hello\" keep",
         );
         // Rule 3: the coding wins, be the length valid or not, and the connection is not used
@@ -480,19 +456,13 @@ mod tests {
     #[test]
     fn lengths_are_decimal_and_agree() {
         let read = |values: &[&str]| {
-            let fields: String = values
-                .iter()
-                .map(|value| ["Content-Length: ", value, "\r\n"].concat())
-                .collect();
+            let fields: String =
+                values.iter().map(|value| ["Content-Length: ", value, "\r\n"].concat()).collect();
             Transcript::of(&[GET], [ok(&fields, "hello").as_bytes()]).to_string()
         };
-        for values in [
-            &["5"][..],
-            &["5, 5"],
-            &["5", "5"],
-            &["5,5 ,\t5", "05"],
-            &["0000000000000000000005"],
-        ] {
+        for values in
+            [&["5"][..], &["5, 5"], &["5", "5"], &["5,5 ,\t5", "05"], &["0000000000000000000005"]]
+        {
             assert_eq!(read(values), "200 \"hello\" keep", "{values:?}");
         }
         for values in [&["5, 6"][..], &["5", "6"], &["5", "5", "4"]] {
@@ -513,10 +483,7 @@ mod tests {
         ] {
             assert_eq!(read(&[values]), "!bad_length", "{values:?}");
         }
-        assert_eq!(
-            read(&["18446744073709551615"]),
-            "200 \"hello\" !truncated_body"
-        );
+        assert_eq!(read(&["18446744073709551615"]), "200 \"hello\" !truncated_body");
     }
 
     // RFC 9112 section 6.3, rule 8, and section 8.
@@ -524,20 +491,15 @@ mod tests {
     fn without_a_length_the_body_ends_with_the_connection() {
         check(ok("", "hello"), "200 \"hello\" close");
         check(ok("", ""), "200 close");
-        check(
-            ok("Connection: keep-alive\r\n", "hello"),
-            "200 \"hello\" close",
-        );
+        check(ok("Connection: keep-alive\r\n", "hello"), "200 \"hello\" close");
     }
 
     // RFC 9112 section 9.3.
     #[test]
     fn persistence_follows_version_and_connection_options() {
         let read = |minor: u8, lines: &[&str]| {
-            let fields: String = lines
-                .iter()
-                .map(|line| ["Connection: ", line, "\r\n"].concat())
-                .collect();
+            let fields: String =
+                lines.iter().map(|line| ["Connection: ", line, "\r\n"].concat()).collect();
             let stream = format!("HTTP/1.{minor} 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
             let transcript = Transcript::of(&[GET], [stream.as_bytes()]).to_string();
             transcript.rsplit(' ').next().map(String::from)
@@ -556,11 +518,7 @@ mod tests {
             (0, &["foo", "bar, keep-alive"], "keep"),
             (0, &["keep-alive", "close"], "close"),
         ] {
-            assert_eq!(
-                read(minor, lines).as_deref(),
-                Some(reuse),
-                "1.{minor} {lines:?}"
-            );
+            assert_eq!(read(minor, lines).as_deref(), Some(reuse), "1.{minor} {lines:?}");
         }
     }
 
@@ -569,13 +527,7 @@ mod tests {
     fn a_request_that_asks_for_close_is_the_last() {
         let mut conn = conn(4);
         assert_eq!(conn.start(GET), Ok(()));
-        assert_eq!(
-            conn.start(Expect {
-                body: true,
-                close: true
-            }),
-            Ok(())
-        );
+        assert_eq!(conn.start(Expect { body: true, close: true }), Ok(()));
         assert_eq!(conn.capacity(), 0);
         assert_eq!(conn.start(GET), Err(StartError::Closing));
         let stream = ok("Content-Length: 0\r\n", "").repeat(2);
@@ -605,16 +557,12 @@ mod tests {
     fn the_pipeline_holds_as_many_requests_as_its_depth() {
         let mut conn = conn(u8::MAX);
         assert_eq!(conn.capacity(), u32::from(PIPELINE_MAX));
-        let kinds: Vec<Expect> = (0..PIPELINE_MAX)
-            .map(|at| if at % 3 == 0 { HEAD } else { GET })
-            .collect();
+        let kinds: Vec<Expect> =
+            (0..PIPELINE_MAX).map(|at| if at % 3 == 0 { HEAD } else { GET }).collect();
         for kind in &kinds {
             assert_eq!(conn.start(*kind), Ok(()));
         }
-        assert_eq!(
-            (conn.capacity(), conn.start(GET)),
-            (0, Err(StartError::Full))
-        );
+        assert_eq!((conn.capacity(), conn.start(GET)), (0, Err(StartError::Full)));
         for kind in kinds {
             let stream = ok("Content-Length: 1\r\n", if kind.body { "." } else { "" });
             let mut input = stream.as_bytes();
@@ -632,10 +580,7 @@ mod tests {
     #[test]
     fn bytes_that_no_request_asked_for_are_an_error() {
         check_all(&[], "H", "!unsolicited_bytes");
-        check(
-            ok("Content-Length: 1\r\n", "a\r\n"),
-            "200 \"a\" keep !unsolicited_bytes",
-        );
+        check(ok("Content-Length: 1\r\n", "a\r\n"), "200 \"a\" keep !unsolicited_bytes");
         check(
             ok("Connection: close\r\nContent-Length: 1\r\n", "ab"),
             "200 \"a\" close !unsolicited_bytes",
@@ -649,25 +594,11 @@ mod tests {
         check("", "!truncated_wait");
         check("HTTP/1.1 100 Continue\r\n\r\n", "100 !truncated_head");
         check("HTTP/1.1 200 OK\r\n", "!truncated_head");
-        check(
-            ok("Content-Length: 5\r\n", "hell"),
-            "200 \"hell\" !truncated_body",
-        );
-        for rest in [
-            "",
-            "5",
-            "5\r\n",
-            "5\r\nhello",
-            "5\r\nhello\r\n",
-            "0\r\n",
-            "0\r\n\r",
-            "0\r\nA: b\r\n",
-        ] {
-            let content = if rest.contains("hello") {
-                "\"hello\" "
-            } else {
-                ""
-            };
+        check(ok("Content-Length: 5\r\n", "hell"), "200 \"hell\" !truncated_body");
+        for rest in
+            ["", "5", "5\r\n", "5\r\nhello", "5\r\nhello\r\n", "0\r\n", "0\r\n\r", "0\r\nA: b\r\n"]
+        {
+            let content = if rest.contains("hello") { "\"hello\" " } else { "" };
             let expected = format!("200 {content}!truncated_body");
             check(ok("Transfer-Encoding: chunked\r\n", rest), &expected);
         }
@@ -700,16 +631,10 @@ mod tests {
         conn.start(GET).unwrap();
         let error = conn.receive(&mut &b"nonsense"[..]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadStatusLine);
-        assert_eq!(
-            conn.receive(&mut &b"HTTP/1.1 200 OK\r\n\r\n"[..]),
-            Err(error)
-        );
+        assert_eq!(conn.receive(&mut &b"HTTP/1.1 200 OK\r\n\r\n"[..]), Err(error));
         assert_eq!(conn.receive(&mut &b""[..]), Err(error));
         assert_eq!(conn.receive_end(), Err(error));
-        assert_eq!(
-            (conn.capacity(), conn.start(GET)),
-            (0, Err(StartError::Closing))
-        );
+        assert_eq!((conn.capacity(), conn.start(GET)), (0, Err(StartError::Closing)));
     }
 
     #[test]
@@ -725,10 +650,6 @@ mod tests {
             }
         }
         assert!(lent);
-        assert_eq!(
-            conn.head.carry_bytes(),
-            0,
-            "a head that comes whole allocates nothing"
-        );
+        assert_eq!(conn.head.carry_bytes(), 0, "a head that comes whole allocates nothing");
     }
 }
