@@ -40,7 +40,7 @@ const PATIENCE: Nanos = Nanos::from_secs(1);
 
 /// Beside shards that never sleep, the coordinator still gets its share of a CPU, a small one. Measured in
 /// benches/RESULTS.md, "Coordinator".
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// Runs `plan` to its end, and reports. Blocks the caller; the conducting is done on a thread of its own,
 /// whose priority is lowered.

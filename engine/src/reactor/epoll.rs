@@ -30,6 +30,8 @@ const BATCH: usize = 16;
 /// Bytes that one receive takes.
 const BUFFER_SIZE: usize = 64 * 1024;
 
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
 /// The event data of the listener; those of connections are `generation << 32 | slot`.
 const LISTENER: u64 = u64::MAX;
 
@@ -83,8 +85,13 @@ impl Epoll {
     /// # Errors
     /// If the kernel refuses.
     pub fn new(slots: u32) -> io::Result<Self> {
+        let interest = epoll::create(CreateFlags::CLOEXEC)?;
+        // Waits in nanoseconds are the one thing that an old kernel or a sandbox may lack.
+        let mut events = Vec::with_capacity(1);
+        epoll::wait(&interest, rustix::buffer::spare_capacity(&mut events), Some(&AT_ONCE))
+            .map_err(|errno| io::Error::other(format!("epoll_pwait2 (Linux 5.11): {errno}")))?;
         Ok(Self {
-            interest: epoll::create(CreateFlags::CLOEXEC)?,
+            interest,
             lives: (0..slots).map(|_| Life::default()).collect(),
             payloads: Payloads::default(),
             listener: None,

@@ -175,7 +175,10 @@ impl Traffic {
             match connection.http.receive(&mut input) {
                 Ok(Some(Event::Head(head))) => connection.status = head.status,
                 Ok(Some(Event::Body(_))) => {}
-                Ok(Some(Event::Interim { .. })) => connection.first_byte = Some(now),
+                // Not the response that the request waits for.
+                Ok(Some(Event::Interim { .. })) => {
+                    connection.first_byte = (!input.is_empty()).then_some(now);
+                }
                 Ok(Some(Event::Done(done))) => {
                     self.complete(slot, now);
                     if done.reuse == Reuse::Close {

@@ -67,7 +67,9 @@ impl Dialler {
 
     /// How the opening went, once it is over.
     pub(super) fn opened(&self, traffic: &Traffic) -> Option<Opened> {
-        let over = self.tried == self.total;
+        // A target that took none of so many takes none: it is not asked ten thousand times.
+        let hopeless = traffic.open() == 0 && self.failed >= CONNECTING_MAX;
+        let over = self.tried == self.total || hopeless;
         over.then(|| Opened { open: traffic.open(), failed: self.failed, failure: self.failure })
     }
 

@@ -390,10 +390,15 @@ impl<R: Reactor> Shard<R> {
         let unfinished = self.traffic.leave_unfinished() + self.supply.owed();
         self.traffic.recorder.unfinished(unfinished);
         let window = self.traffic.recorder.window();
+        // A schedule has its length; a closed loop that is bounded by a number ends with its last answer.
+        let end = match self.supply {
+            Supply::Open { .. } => window.to,
+            Supply::Closed { .. } => window.to.min(now),
+        };
         let wall_time = now.since(self.barrier);
         let finished = Finished {
             pinned,
-            window: if started { window.to.min(now).since(window.from) } else { Nanos::ZERO },
+            window: if started { end.since(window.from) } else { Nanos::ZERO },
             cpu_time: clock::thread_cpu().saturating_sub(self.cpu_before),
             wall_time: if started { wall_time } else { Nanos::ZERO },
             target_lost: self.target_lost,
