@@ -1,9 +1,9 @@
 //! The floor: what the kernel alone charges for a request.
 //!
-//! One thread, level-triggered epoll, one `recv` and one `send` per turn of a connection. Nothing is
-//! parsed: the first response tells how long a response is, and from then on bytes are counted. No
-//! clock is read per request and nothing is recorded. A load generator on sockets and epoll cannot
-//! cost less; one on `io_uring` that costs as little has hidden all of its own work.
+//! One thread, level-triggered epoll, one `recv` and at most one `send` per turn of a connection.
+//! Nothing is parsed: the first response tells how long a response is, and from then on bytes are
+//! counted. No clock is read per request and nothing is recorded. A load generator on sockets and
+//! epoll cannot cost less; one on `io_uring` that costs as little has hidden all of its own work.
 
 use std::{
     io::{Read, Write},
@@ -11,12 +11,13 @@ use std::{
     net::{SocketAddr, TcpStream},
     num::NonZeroUsize,
     os::fd::OwnedFd,
+    process::ExitCode,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use benches::{
-    bare_loop::{LoopArgs, LoopReport, Stopwatch},
+    bare_loop::{LoopArgs, LoopReport, Stopwatch, conclude},
     target::{head_length, response_length},
 };
 use clap::Parser;
@@ -37,14 +38,13 @@ const SILENCE: Duration = Duration::from_secs(10);
 struct Args {
     #[command(flatten)]
     bare_loop: LoopArgs,
-    /// Requests in flight on each connection
+    /// Requests in flight on each connection, at most
     #[arg(long, default_value = "1")]
     pipeline: NonZeroUsize,
 }
 
-fn main() -> Result<()> {
-    let args = Args::parse();
-    run(&args)?.print().context("print the report")
+fn main() -> ExitCode {
+    conclude(run(&Args::parse()))
 }
 
 /// Opens the connections, drives them to the last answer, and reports.
@@ -58,12 +58,13 @@ fn run(args: &Args) -> Result<LoopReport> {
         requests: request.repeat(args.pipeline.get()),
         response_bytes: learn_response_length(address, &request)?,
         received: vec![0; RECEIVE_BYTES],
+        pipeline: args.pipeline.get(),
         unsent: usize::try_from(args.bare_loop.requests.get())?,
     };
     floor.connect(address, args.bare_loop.connections.get())?;
 
     let stopwatch = Stopwatch::start()?;
-    floor.run(args.pipeline.get())?;
+    floor.run()?;
     Ok(stopwatch.stop(args.bare_loop.requests)?)
 }
 
@@ -109,6 +110,8 @@ struct Floor {
     request_bytes: usize,
     response_bytes: NonZeroUsize,
     received: Vec<u8>,
+    /// Requests in flight on each connection, at most.
+    pipeline: usize,
     unsent: usize,
 }
 
@@ -127,11 +130,11 @@ impl Floor {
         Ok(())
     }
 
-    /// Fills every pipeline, then answers each answer with a request until all are answered.
-    fn run(&mut self, pipeline: usize) -> Result<()> {
+    /// Fills every pipeline, then takes turns with the connections until all is answered.
+    fn run(&mut self) -> Result<()> {
         let mut unanswered = self.unsent;
         for connection in &mut self.connections {
-            let count = pipeline.min(self.unsent);
+            let count = self.pipeline.min(self.unsent);
             connection.send(&self.requests, self.request_bytes, count)?;
             self.unsent -= count;
         }
@@ -147,8 +150,8 @@ impl Floor {
         Ok(())
     }
 
-    /// Receives once on a connection, sends a request for each finished response, and returns
-    /// how many have finished.
+    /// Receives once on a connection, fills its pipeline again if that is empty now, and returns
+    /// how many responses have finished.
     fn turn(&mut self, key: usize) -> Result<usize> {
         let connection = self.connections.get_mut(key).context("an event of no connection")?;
         let (count, _) =
@@ -161,10 +164,11 @@ impl Floor {
             bail!("more bytes than {} requests explain: lengths vary", connection.unanswered);
         };
         connection.unanswered = unanswered;
-        let next = finished.min(self.unsent);
-        if next > 0 {
-            connection.send(&self.requests, self.request_bytes, next)?;
-            self.unsent -= next;
+        // A pipeline is filled again when it has run dry: fewest calls on both sides.
+        if unanswered == 0 && self.unsent > 0 {
+            let count = self.pipeline.min(self.unsent);
+            connection.send(&self.requests, self.request_bytes, count)?;
+            self.unsent -= count;
         }
         Ok(finished)
     }

@@ -1,8 +1,10 @@
 //! The arguments of a bare request loop, and its result as one line of JSON.
 
 use std::{
+    fmt,
     io::{self, Write},
     num::{NonZeroU32, NonZeroU64},
+    process::ExitCode,
     time::Instant,
 };
 
@@ -49,16 +51,22 @@ pub struct LoopReport {
     pub service_ns_p99: Option<u64>,
 }
 
-impl LoopReport {
-    /// Prints the report on stdout as one line.
-    ///
-    /// # Errors
-    /// Whatever stdout says.
-    pub fn print(&self) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        serde_json::to_writer(&mut stdout, self)?;
-        stdout.write_all(b"\n")
+/// Ends a bare loop: prints the report on stdout as one line, or the error on stderr as one line.
+pub fn conclude<E: From<io::Error> + fmt::Display>(result: Result<LoopReport, E>) -> ExitCode {
+    match result.and_then(|report| Ok(print(&report)?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when stderr is closed, too.
+            _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn print(report: &LoopReport) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer(&mut stdout, report)?;
+    stdout.write_all(b"\n")
 }
 
 /// Wall and CPU time of this process since a moment.
