@@ -6,4 +6,6 @@
 
 pub mod bare_loop;
 pub mod clock;
+#[cfg(feature = "runtimes")]
+pub mod exchange;
 pub mod target;
