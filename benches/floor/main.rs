@@ -192,22 +192,24 @@ mod tests {
 
     use super::*;
 
-    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const RESPONSE: &[&str] = &["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"];
 
-    /// Serves `connections` connections; each gets `response` for every empty line that it sends.
-    fn serve(connections: usize, response: &'static [u8]) -> SocketAddr {
+    /// Serves `connections` connections; each gets the parts of a response, written one by one, for
+    /// every empty line that it sends.
+    fn serve(connections: usize, parts: &'static [&'static str]) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             for stream in listener.incoming().take(connections) {
                 let mut stream = stream.unwrap();
+                stream.set_nodelay(true).unwrap();
                 thread::spawn(move || {
                     let mut ends = 0;
                     let mut byte = [0];
                     while stream.read(&mut byte).is_ok_and(|count| count > 0) {
                         ends = if b"\r\n".contains(&byte[0]) { ends + 1 } else { 0 };
-                        if ends == 4 {
-                            stream.write_all(response).unwrap();
+                        for part in parts.iter().filter(|_| ends == 4) {
+                            stream.write_all(part.as_bytes()).unwrap();
                         }
                     }
                 });
@@ -218,7 +220,8 @@ mod tests {
 
     fn args(address: SocketAddr, requests: &str, pipeline: &str) -> Args {
         let url = format!("http://{address}/");
-        Args::parse_from(["floor", &url, "-c", "3", "-n", requests, "--pipeline", pipeline])
+        let words = format!("floor {url} -c 3 -n {requests} --pipeline {pipeline}");
+        Args::parse_from(words.split(' '))
     }
 
     #[test]
@@ -234,15 +237,29 @@ mod tests {
     }
 
     #[test]
+    fn a_response_may_come_in_parts() {
+        let address = serve(4, &["HTTP/1.1 200 OK\r\nContent-", "Length: 2\r\n\r", "\no", "k"]);
+        assert_eq!(run(&args(address, "50", "2")).unwrap().requests, 50);
+    }
+
+    #[test]
+    fn more_bytes_than_the_requests_explain_are_an_error() {
+        let parts =
+            &["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\nand more"];
+        let error = run(&args(serve(4, parts), "50", "1")).unwrap_err();
+        assert!(error.to_string().contains("lengths vary"), "{error}");
+    }
+
+    #[test]
     fn an_answer_without_a_length_is_an_error() {
-        let address = serve(1, b"HTTP/1.1 200 OK\r\n\r\n");
+        let address = serve(1, &["HTTP/1.1 200 OK\r\n\r\n"]);
         let error = run(&args(address, "1", "1")).unwrap_err();
         assert!(error.to_string().contains("Content-Length"), "{error}");
     }
 
     #[test]
     fn a_status_other_than_200_is_an_error() {
-        let address = serve(1, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+        let address = serve(1, &["HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"]);
         let error = run(&args(address, "1", "1")).unwrap_err();
         assert!(error.to_string().contains("200"), "{error}");
     }

@@ -1,13 +1,24 @@
 //! What must stand beside a number for it to mean anything: machine, commit, date, versions.
 
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{
+    env, fs, io,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
+use benches::clock;
 use rustix::{
     system::uname,
     thread::{CpuSet, sched_getaffinity},
 };
 use serde::Serialize;
+
+use crate::meter;
+
+/// How long a program may take to say its version.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Where and when a comparison ran.
 #[derive(Clone, Debug, Serialize)]
@@ -74,15 +85,27 @@ pub(crate) fn sibling(program: &str) -> Option<PathBuf> {
 
 /// Returns the first line that a command prints, on stdout or else on stderr.
 ///
-/// Its exit code is no matter: several tools print their version and then complain.
+/// Its exit code is no matter: several tools print their version and then complain. A command that
+/// takes longer than such a question may is killed.
 #[must_use]
 pub(crate) fn first_line(program: &str, arguments: &[&str]) -> String {
-    let Ok(output) = Command::new(program).args(arguments).output() else {
-        return "unknown".to_owned();
-    };
+    ask(program, arguments).unwrap_or_else(|_| "unknown".to_owned())
+}
+
+fn ask(program: &str, arguments: &[&str]) -> io::Result<String> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if !meter::ends_by(&child, clock::now() + ANSWER)? {
+        child.kill()?;
+    }
+    let output = child.wait_with_output()?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    text.lines().next().unwrap_or("unknown").trim().to_owned()
+    Ok(text.lines().next().unwrap_or("unknown").trim().to_owned())
 }
 
 /// The commit, marked when the working directory differs from it.
@@ -98,7 +121,7 @@ fn commit() -> String {
     }
 }
 
-/// The command line, with the program by its name alone and arguments quoted where a shell needs it.
+/// The command line, with the program by its name alone and arguments quoted for a shell.
 fn command_line() -> String {
     let arguments = env::args().skip(1).map(|argument| {
         if argument.contains(|c: char| c.is_whitespace() || c == '\'') {
@@ -113,6 +136,11 @@ fn command_line() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_does_not_answer_is_unknown() {
+        assert_eq!(first_line("sleep", &["600"]), "unknown");
+    }
 
     #[test]
     fn a_program_of_the_path_is_found_and_another_is_not() {

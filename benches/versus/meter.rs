@@ -128,21 +128,24 @@ fn hold(child: &Child, leash: impl AsFd, deadline: Instant) -> Result<Option<End
 
 /// Asks the child to end, and kills it when it does not.
 fn end(child: &mut Child) -> Result<()> {
-    let pid = Pid::from_child(child);
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
-    kill_process(pid, Signal::TERM)?;
-    let mut watched = [PollFd::new(&process, PollFlags::IN)];
-    if !wait(&mut watched, clock::now() + GRACE)? {
+    kill_process(Pid::from_child(child), Signal::TERM)?;
+    if !ends_by(child, clock::now() + GRACE)? {
         child.kill()?;
     }
     Ok(())
 }
 
-/// Waits until one of the files has something to say (`true`) or the deadline has passed.
+/// Waits until a child ends (`true`) or a moment has come.
 ///
 /// # Errors
-/// `poll` failed, which it does for want of memory only.
-pub(crate) fn wait(watched: &mut [PollFd<'_>], deadline: Instant) -> io::Result<bool> {
+/// The child cannot be watched.
+pub(crate) fn ends_by(child: &Child, deadline: Instant) -> io::Result<bool> {
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    wait(&mut [PollFd::new(&process, PollFlags::IN)], deadline)
+}
+
+/// Waits until one of the files has something to say (`true`) or the deadline has passed.
+fn wait(watched: &mut [PollFd<'_>], deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(clock::now());
         let timeout = Timespec::try_from(left).map_err(io::Error::other)?;

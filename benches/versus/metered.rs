@@ -7,14 +7,9 @@ use std::{
     time::Duration,
 };
 
+use crate::meter::{self, Cost, MeterArgs};
 use anyhow::{Context, Result, ensure};
 use benches::clock;
-use rustix::{
-    event::{PollFd, PollFlags},
-    process::{Pid, PidfdFlags, pidfd_open},
-};
-
-use crate::meter::{self, Cost, MeterArgs};
 
 /// A running command, on a leash that is cut when this value is dropped.
 #[derive(Debug)]
@@ -71,9 +66,7 @@ impl Metered {
     /// # Errors
     /// The meter cannot be watched.
     pub(crate) fn ends_within(&mut self, time: Duration) -> Result<bool> {
-        let process = pidfd_open(Pid::from_child(&self.meter), PidfdFlags::empty())?;
-        let mut watched = [PollFd::new(&process, PollFlags::IN)];
-        Ok(meter::wait(&mut watched, clock::now() + time)?)
+        Ok(meter::ends_by(&self.meter, clock::now() + time)?)
     }
 
     /// Returns what the command has printed so far, `stdout` or `stderr`; empty before it starts.

@@ -82,7 +82,7 @@ impl Server {
             find("nginx").or_else(|| Some(NGINX.into()).filter(|path: &PathBuf| path.is_file()));
         match (choice, nginx) {
             (Choice::Url(url), _) => Ok(Self {
-                name: "a server of its own".to_owned(),
+                name: url.clone(),
                 url: url.clone(),
                 core: None,
                 _process: None,

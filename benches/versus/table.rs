@@ -136,8 +136,8 @@ impl Comparison {
         format!(
             "## {date}, commit {commit}: {name}, {connections} connections{depth}\n\n\
              {cpu}, {cores} cores allowed, Linux {kernel}; server on {server_core}, clients on \
-             core {client_core}; {rounds} rounds in turns, {requests} requests per run ({seconds} s \
-             for wrk).\n\n    {command}\n\n",
+             core {client_core}; rounds in turns: {rounds}; {requests} requests per run \
+             ({seconds} s for wrk).\n\n    {command}\n\n",
             commit = machine.commit,
             name = server.name,
             cpu = machine.cpu,
