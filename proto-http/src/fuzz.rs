@@ -5,7 +5,7 @@
 //! `testdata/corpus`, and the targets in `fuzz/` are one line each. Compiled for tests and with the
 //! feature `fuzz` only.
 
-use crate::h1::Conn;
+use crate::h1::{Conn, Recall};
 use crate::{Done, ErrorKind, Event, Expect, Head, Phase, Reuse, Version};
 use alloc::vec::Vec;
 use core::fmt;
@@ -55,9 +55,9 @@ impl Transcript {
         for request in requests {
             assert_eq!(conn.start(*request), Ok(()));
         }
-        let mut transcript = Self::default();
+        let (mut transcript, mut recall) = (Self::default(), Recall::new());
         for piece in pieces {
-            if let Err(kind) = transcript.receive(&mut conn, piece) {
+            if let Err(kind) = transcript.receive(&mut conn, piece, &mut recall) {
                 transcript.error = Some(kind);
                 return transcript;
             }
@@ -72,11 +72,16 @@ impl Transcript {
     }
 
     /// Reads one piece to its end and checks what holds for every input.
-    fn receive(&mut self, conn: &mut Conn, piece: &[u8]) -> Result<(), ErrorKind> {
+    fn receive(
+        &mut self,
+        conn: &mut Conn,
+        piece: &[u8],
+        recall: &mut Recall,
+    ) -> Result<(), ErrorKind> {
         let mut input = piece;
         loop {
             let (left, outstanding) = (input.len(), conn.outstanding());
-            match conn.receive(&mut input) {
+            match conn.receive(&mut input, recall) {
                 Ok(None) => {
                     assert!(input.is_empty(), "input is left though more is wanted");
                     return Ok(());
@@ -89,7 +94,7 @@ impl Transcript {
                     self.push(event);
                 }
                 Err(error) => {
-                    assert_eq!(conn.receive(&mut input), Err(error), "an error passes");
+                    assert_eq!(conn.receive(&mut input, recall), Err(error), "an error passes");
                     assert_eq!(conn.receive_end(), Err(error), "an error passes");
                     assert_eq!(conn.capacity(), 0, "a request may start after an error");
                     return Err(error.kind());

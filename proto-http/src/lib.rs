@@ -41,12 +41,13 @@
 //! let bytes = request.render_h1(); // send these, as often as you like
 //! assert!(bytes.starts_with(b"GET / HTTP/1.1\r\nHost: example.org\r\n"));
 //!
+//! let mut recall = h1::Recall::new(); // one for all connections of a thread
 //! let mut conn = h1::Conn::new(NonZeroU8::MIN);
 //! conn.start(request.expects())?;
 //!
 //! let mut input: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 //! let mut events = Vec::new();
-//! while let Some(event) = conn.receive(&mut input)? {
+//! while let Some(event) = conn.receive(&mut input, &mut recall)? {
 //!     events.push(event);
 //! }
 //! assert_eq!(

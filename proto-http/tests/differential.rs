@@ -42,9 +42,9 @@ fn ours(method: &str, stream: &[u8]) -> Verdict {
         Event::Body(content) => body.extend_from_slice(content),
         Event::Done(done) => reuse = Some(done.reuse),
     };
-    let mut input = stream;
+    let (mut input, mut recall) = (stream, h1::Recall::new());
     loop {
-        match conn.receive(&mut input) {
+        match conn.receive(&mut input, &mut recall) {
             Ok(Some(event)) => note(event),
             Ok(None) => break,
             Err(_) => return Verdict::Error,

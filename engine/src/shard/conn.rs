@@ -81,6 +81,8 @@ pub(super) struct Traffic {
     connections: Box<[Connection]>,
     flights: Flights,
     deadlines: Deadlines,
+    /// The last response head, of whichever connection.
+    recall: h1::Recall,
     pub(super) recorder: Recorder,
     /// Connections that are established.
     open: u32,
@@ -100,6 +102,7 @@ impl Traffic {
             connections: (0..connections).map(|_| Connection::new(depth)).collect(),
             deadlines: Deadlines::new(flights.places(), plan.plan.timeouts.request),
             flights,
+            recall: h1::Recall::new(),
             recorder,
             open: 0,
             outstanding: 0,
@@ -172,7 +175,7 @@ impl Traffic {
             let Some(connection) = self.connections.get_mut(slot.index()) else {
                 return Fate::Keep;
             };
-            match connection.http.receive(&mut input) {
+            match connection.http.receive(&mut input, &mut self.recall) {
                 Ok(Some(Event::Head(head))) => connection.status = head.status,
                 Ok(Some(Event::Body(_))) => {}
                 // Not the response that the request waits for.

@@ -9,6 +9,7 @@
 //! and another does not is how requests and responses get out of step.
 
 use super::fields::Fields;
+use super::recall::Recall;
 use crate::error::ErrorKind;
 use crate::event::Version;
 use crate::limits::{CARRY_KEEP_BYTES_MAX, FIELDS_COMMON, FIELDS_MAX, HEAD_BYTES_MAX};
@@ -45,12 +46,22 @@ impl HeadReader {
     /// its end.
     ///
     /// O(bytes of the head), however it is split.
-    pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<ResponseHead>, ErrorKind> {
-        if self.carry.is_empty()
-            && let Some((head, length)) = parse_in_place(input)
-        {
-            *input = input.get(length..).unwrap_or_default();
-            return Ok(Some(head));
+    pub(super) fn receive(
+        &mut self,
+        input: &mut &[u8],
+        recall: &mut Recall,
+    ) -> Result<Option<ResponseHead>, ErrorKind> {
+        if self.carry.is_empty() {
+            if let Some((head, length)) = recall.find(input) {
+                *input = input.get(length..).unwrap_or_default();
+                return Ok(Some(head));
+            }
+            if let Some((head, length)) = parse_in_place(input) {
+                let (bytes, rest) = input.split_at_checked(length).unwrap_or((input, &[]));
+                recall.keep(bytes, head);
+                *input = rest;
+                return Ok(Some(head));
+            }
         }
         self.receive_lines(input)
     }
@@ -330,9 +341,9 @@ mod tests {
         for (filler, kept) in [(100, true), (2 * CARRY_KEEP_BYTES_MAX, false)] {
             let head = head(filler);
             let (mut front, mut back) = head.as_bytes().split_at(20);
-            assert!(reader.receive(&mut front).unwrap().is_none());
+            assert!(reader.receive(&mut front, &mut Recall::new()).unwrap().is_none());
             assert!(reader.is_within_head());
-            assert!(reader.receive(&mut back).unwrap().is_some());
+            assert!(reader.receive(&mut back, &mut Recall::new()).unwrap().is_some());
             assert!(!reader.is_within_head());
             assert_eq!(reader.carry_bytes() > 0, kept);
         }

@@ -19,6 +19,7 @@
 mod body;
 mod fields;
 mod head;
+mod recall;
 
 use crate::error::{ErrorKind, ProtocolError, StartError};
 use crate::event::{Done, Event, Head, Phase, Reuse};
@@ -27,6 +28,8 @@ use crate::request::Expect;
 use body::{Body, Framing, Progress};
 use core::num::NonZeroU8;
 use head::{HeadReader, ResponseHead};
+
+pub use recall::Recall;
 
 /// The client's side of one HTTP/1.1 connection.
 ///
@@ -147,7 +150,8 @@ impl Conn {
     /// consumed and more is needed.
     ///
     /// O(bytes consumed). Call it until it returns `None`, with the same `input`: an exchange may
-    /// end without another byte.
+    /// end without another byte. `recall` only saves time: it may be fresh, or shared with any
+    /// other connections.
     ///
     /// # Errors
     /// [`ProtocolError`] on the first violation, and again on every later call; what is left of
@@ -156,6 +160,7 @@ impl Conn {
     pub fn receive<'b>(
         &mut self,
         input: &mut &'b [u8],
+        recall: &mut Recall,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         let event = match &mut self.state {
             State::Body { body, persists } => {
@@ -169,7 +174,7 @@ impl Conn {
             }
             State::Failed(error, _) => return Err(*error),
             State::Head | State::Closed if input.is_empty() => Ok(None),
-            State::Head if self.queue.length > 0 => self.receive_head(input),
+            State::Head if self.queue.length > 0 => self.receive_head(input, recall),
             // RFC 9112 section 9.2: not to be taken for a response to a later request.
             State::Head | State::Closed => Err(ErrorKind::UnsolicitedBytes),
         };
@@ -204,8 +209,12 @@ impl Conn {
         Err(self.fail(kind))
     }
 
-    fn receive_head<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Event<'b>>, ErrorKind> {
-        let Some(head) = self.head.receive(input)? else {
+    fn receive_head<'b>(
+        &mut self,
+        input: &mut &'b [u8],
+        recall: &mut Recall,
+    ) -> Result<Option<Event<'b>>, ErrorKind> {
+        let Some(head) = self.head.receive(input, recall)? else {
             return Ok(None);
         };
         if head.status < 200 {
@@ -297,7 +306,7 @@ mod tests {
             let mut conn = Conn::new(NonZeroU8::MIN);
             conn.start(GET).unwrap();
             let mut input = stream.as_bytes();
-            while conn.receive(&mut input).unwrap_or(None).is_some() {}
+            while conn.receive(&mut input, &mut Recall::new()).unwrap_or(None).is_some() {}
             assert_eq!(conn.capacity(), 0);
             conn.phase()
         };
@@ -533,7 +542,7 @@ mod tests {
         let stream = ok("Content-Length: 0\r\n", "").repeat(2);
         let mut input = stream.as_bytes();
         let mut reuses = Vec::new();
-        while let Some(event) = conn.receive(&mut input).unwrap() {
+        while let Some(event) = conn.receive(&mut input, &mut Recall::new()).unwrap() {
             if let Event::Done(done) = event {
                 reuses.push(done.reuse);
             }
@@ -547,7 +556,7 @@ mod tests {
         let mut conn = conn(2);
         conn.start(GET).unwrap();
         let stream = ok("Connection: close\r\nContent-Length: 1\r\n", "");
-        assert!(conn.receive(&mut stream.as_bytes()).unwrap().is_some());
+        assert!(conn.receive(&mut stream.as_bytes(), &mut Recall::new()).unwrap().is_some());
         assert_eq!((conn.capacity(), conn.phase()), (0, Phase::Body));
         assert_eq!(conn.start(GET), Err(StartError::Closing));
     }
@@ -567,7 +576,7 @@ mod tests {
             let stream = ok("Content-Length: 1\r\n", if kind.body { "." } else { "" });
             let mut input = stream.as_bytes();
             let mut bodies = 0;
-            while let Some(event) = conn.receive(&mut input).unwrap() {
+            while let Some(event) = conn.receive(&mut input, &mut Recall::new()).unwrap() {
                 bodies += u8::from(event == Event::Body(b"."));
             }
             assert_eq!(bodies, u8::from(kind.body));
@@ -618,7 +627,7 @@ mod tests {
             ("b", Phase::Idle),
         ] {
             let mut input = bytes.as_bytes();
-            while conn.receive(&mut input).unwrap().is_some() {}
+            while conn.receive(&mut input, &mut Recall::new()).unwrap().is_some() {}
             assert_eq!(conn.phase(), phase, "after {bytes:?}");
         }
         conn.start(GET).unwrap();
@@ -629,10 +638,13 @@ mod tests {
     fn a_failed_connection_repeats_its_error() {
         let mut conn = conn(2);
         conn.start(GET).unwrap();
-        let error = conn.receive(&mut &b"nonsense"[..]).unwrap_err();
+        let error = conn.receive(&mut &b"nonsense"[..], &mut Recall::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadStatusLine);
-        assert_eq!(conn.receive(&mut &b"HTTP/1.1 200 OK\r\n\r\n"[..]), Err(error));
-        assert_eq!(conn.receive(&mut &b""[..]), Err(error));
+        assert_eq!(
+            conn.receive(&mut &b"HTTP/1.1 200 OK\r\n\r\n"[..], &mut Recall::new()),
+            Err(error)
+        );
+        assert_eq!(conn.receive(&mut &b""[..], &mut Recall::new()), Err(error));
         assert_eq!(conn.receive_end(), Err(error));
         assert_eq!((conn.capacity(), conn.start(GET)), (0, Err(StartError::Closing)));
     }
@@ -644,7 +656,7 @@ mod tests {
         let stream = ok("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n");
         let mut input = stream.as_bytes();
         let mut lent = false;
-        while let Some(event) = conn.receive(&mut input).unwrap() {
+        while let Some(event) = conn.receive(&mut input, &mut Recall::new()).unwrap() {
             if let Event::Body(content) = event {
                 lent = stream.as_bytes().as_ptr_range().contains(&content.as_ptr());
             }
