@@ -62,6 +62,9 @@ pub(crate) struct Shard<R> {
     /// The request, as often as may be sent at once.
     payload: Payload,
     request_len: usize,
+    /// Room that a connection must have before it is given requests. A closed loop fills a pipeline up when
+    /// half of it is free: one send for each answer would cost the kernel as much as no pipeline at all.
+    refill: u32,
     barrier: Instant,
     cpu_before: Nanos,
     last_open: Instant,
@@ -78,7 +81,8 @@ impl<R: Reactor> Shard<R> {
         let recorder = Recorder::new(Box::<Snapshot>::default(), open_loop);
         let request = plan.plan.target.request.render_h1();
         let request_len = request.len();
-        let batch = request.repeat(usize::from(plan.plan.load.pipeline().get()));
+        let depth = plan.plan.load.pipeline().get();
+        let batch = request.repeat(usize::from(depth));
         // What is outstanding on a connection is at most one batch.
         let silent = batch.len() <= SILENT_BYTES_MAX;
         let payload =
@@ -93,6 +97,7 @@ impl<R: Reactor> Shard<R> {
             free: VecDeque::with_capacity(connections as usize),
             payload,
             request_len,
+            refill: if open_loop { 1 } else { u32::from(depth).div_ceil(2) },
             barrier: now,
             cpu_before: Nanos::ZERO,
             last_open: now,
@@ -360,9 +365,9 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// Puts a connection with room at the end of the line of free ones, once.
+    /// Puts a connection with enough room at the end of the line of free ones, once.
     fn enter_line(&mut self, slot: Slot) {
-        if self.traffic.room(slot) > 0
+        if self.traffic.room(slot) >= self.refill
             && let Some(connection) = self.traffic.get(slot)
             && !connection.in_line
         {
