@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::Value;
-use tests::{Outcome, Server};
+use tests::{Outcome, Running, Server};
 
 use super::{check_refusal, pummel};
 
@@ -95,6 +95,13 @@ fn a_target_that_refuses_all_connections_is_an_impossible_run() {
     check_refusal(&outcome, 1, &[&target, "nothing was sent"]);
 }
 
+/// Sends SIGINT.
+#[track_caller]
+fn interrupt(running: &Running) {
+    let id = running.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+}
+
 #[test]
 fn an_interrupted_run_is_reported_and_exits_with_130() {
     let server = Server::answering(OK).unwrap();
@@ -102,8 +109,7 @@ fn an_interrupted_run_is_reported_and_exits_with_130() {
         tests::start(&mut pummel([&server.target(), "-t", "1h", "-c", "1", "--json"])).unwrap();
     // Once something has arrived the run is under way.
     server.first_request().unwrap();
-    let id = running.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    interrupt(&running);
     let outcome = running.outcome().unwrap();
     assert_eq!(outcome.code, Some(130), "{outcome:?}");
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
@@ -118,4 +124,19 @@ fn the_text_report_goes_to_standard_output() {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(outcome.stdout.contains("10 scheduled = 10 ok"), "{outcome:?}");
     assert!(outcome.stdout.ends_with("Verdict:       ledger balances\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_second_interrupt_ends_the_run_at_once_and_without_a_report() {
+    // It reads and never answers, so that the first interrupt alone would wait for an hour.
+    let server = Server::answering("").unwrap();
+    let target = server.target();
+    let args = [&target, "-t", "1h", "-c", "1", "--timeout", "1h"];
+    let running = tests::start(&mut pummel(args)).unwrap();
+    server.first_request().unwrap();
+    for _ in 0..20 {
+        interrupt(&running);
+    }
+    let outcome = running.outcome().unwrap();
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{outcome:?}");
 }

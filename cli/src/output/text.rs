@@ -87,19 +87,16 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
 
 fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let ledger = report.totals.ledger;
-    let outcomes = [
-        ("ok", ledger.ok),
-        ("failed", ledger.failed),
-        ("errors", ledger.errors),
+    let main = [("ok", ledger.ok), ("failed", ledger.failed), ("errors", ledger.errors)];
+    let rare = [
         ("timeouts", ledger.timeouts),
         ("dropped", ledger.dropped),
         ("unfinished", ledger.unfinished),
     ];
-    let mut sign = '=';
-    let shown = outcomes
-        .map(|(name, count)| format!("{} {count} {name}", core::mem::replace(&mut sign, '+')));
-    let scheduled = format!("{} scheduled", ledger.scheduled);
-    list(to, "Requests", " ", core::iter::once(scheduled).chain(shown))?;
+    // Zeros are left out where they are the rule: the sum stays true without them.
+    let shown = main.into_iter().chain(rare.into_iter().filter(|&(_, count)| count > 0));
+    let terms: Vec<String> = shown.map(|(name, count)| format!("{count} {name}")).collect();
+    line(to, "Requests", &format!("{} scheduled = {}", ledger.scheduled, terms.join(" + ")))?;
     let offered = report.offered_per_second().map_or("n/a".to_owned(), number);
     let (achieved, good) = (report.achieved_per_second(), report.goodput_per_second());
     let rates = [
@@ -110,7 +107,7 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     line(to, "Rate per s", &rates.join("   "))?;
     let statuses =
         report.totals.statuses.rows().map(|(status, count)| format!("{status}: {count}"));
-    list(to, "Statuses", APART, statuses)?;
+    list(to, "Statuses", statuses)?;
     // What happens to connections that carry no request is no request's outcome: it is told apart.
     let rows = report.totals.errors.rows();
     let (of_connections, of_requests): (Vec<_>, Vec<_>) =
@@ -120,28 +117,23 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     };
     let other = Some(report.totals.errors.other()).filter(|&count| count > 0);
     let other = other.map(|count| format!("other: {count}"));
-    list(to, "Errors", APART, show(of_requests).chain(other))?;
+    list(to, "Errors", show(of_requests).chain(other))?;
     if !of_connections.is_empty() {
-        list(to, "  connections", APART, show(of_connections))?;
+        list(to, "  connections", show(of_connections))?;
     }
     Ok(())
 }
 
 /// A list of items over as many lines as it takes; `none` if there is no item.
-fn list(
-    to: &mut dyn Write,
-    label: &str,
-    between: &str,
-    items: impl Iterator<Item = String>,
-) -> io::Result<()> {
+fn list(to: &mut dyn Write, label: &str, items: impl Iterator<Item = String>) -> io::Result<()> {
     let mut label = label;
     let mut row = String::new();
     for item in items {
-        if !row.is_empty() && LABEL + row.len() + between.len() + item.len() > COLUMNS {
+        if !row.is_empty() && LABEL + row.len() + APART.len() + item.len() > COLUMNS {
             line(to, label, &row)?;
             (label, row) = ("", String::new());
         }
-        row = if row.is_empty() { item } else { format!("{row}{between}{item}") };
+        row = if row.is_empty() { item } else { format!("{row}{APART}{item}") };
     }
     line(to, label, if row.is_empty() { "none" } else { &row })
 }
@@ -205,7 +197,7 @@ fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         let loose = if shard.pinned { "" } else { " (not pinned)" };
         format!("CPU {} {:.0} %{loose}", shard.cpu, shard.busy * 100.0)
     });
-    list(to, "Shards busy", APART, shards)?;
+    list(to, "Shards busy", shards)?;
     let late = &report.coordinator;
     let ticks = format!("late by {} (p99) of {}", late.p99, counted(late.count, "tick"));
     line(to, "Coordinator", &format!("{ticks}, {} lost", report.ticks_lost))

@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use pummel_engine::coordinator::{Event, Observers, Tick};
 use pummel_engine::plan::{Plan, Stop};
+use pummel_engine::units::Nanos;
 
 use crate::config;
 use crate::output::stderr;
@@ -79,5 +80,10 @@ fn words(tick: &Tick) -> String {
         count => format!("  {count} failed"),
     };
     let warming = if tick.warming_up { "  warming up" } else { "" };
-    format!("{rate}/s  p50 {}  p99 {}  {errors} errors{failed}{warming}", tick.p50, tick.p99)
+    // A tick without a response has no quantiles.
+    let quantiles = match tick.p99 {
+        Nanos::ZERO => "p50 n/a  p99 n/a".to_owned(),
+        p99 => format!("p50 {}  p99 {p99}", tick.p50),
+    };
+    format!("{rate}/s  {quantiles}  {errors} errors{failed}{warming}")
 }

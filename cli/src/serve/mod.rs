@@ -4,7 +4,7 @@ use anyhow::bail;
 
 /// What `pummel target` may be told.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct TargetArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -17,6 +17,6 @@ pub(crate) struct Args {
 }
 
 /// Serves until told to end.
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &TargetArgs) -> anyhow::Result<()> {
     bail!("the built-in target is not in this build: {args:?}")
 }
