@@ -6,6 +6,9 @@ use super::pummel;
 fn the_help_is_what_it_was() {
     let outcome = tests::run(&mut pummel(["--help"])).unwrap();
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    for line in outcome.stdout.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
     insta::assert_snapshot!(outcome.stdout);
 }
 
@@ -13,6 +16,5 @@ fn the_help_is_what_it_was() {
 fn the_version_goes_to_standard_output() {
     let outcome = tests::run(&mut pummel(["--version"])).unwrap();
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
-    // `under-test` is the name of this package's copy; its version is the program's.
     assert_eq!(outcome.stdout, format!("pummel {}\n", env!("CARGO_PKG_VERSION")));
 }

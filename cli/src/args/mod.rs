@@ -28,6 +28,7 @@ use crate::{output as out, serve};
 #[derive(Debug, Parser)]
 #[command(
     name = "pummel",
+    bin_name = "pummel",
     version,
     about = "Loads an HTTP server from pinned io_uring shards, and says how it answered.",
     after_help = AFTER_HELP,

@@ -9,7 +9,7 @@ pub(crate) struct TargetArgs {
     /// What to load: host, host:port, host:port/path, or the same after http://
     #[arg(value_name = "URL")]
     pub(crate) target: Option<String>,
-    /// The same as a flag
+    /// The same, as a flag
     #[arg(short, long, value_name = "URL", conflicts_with = "target")]
     pub(crate) url: Option<String>,
 }
