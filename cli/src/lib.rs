@@ -1,1 +1,39 @@
-//! Thread-per-core HTTP load generator for Linux on io_uring.
+//! The command line of pummel: words to a plan, events to a screen, a report to paper.
+//!
+//! | folder | what it knows |
+//! |---|---|
+//! | `args` | what may be typed |
+//! | `config` | what it means: the only reader of files and DNS, and the last to know of a flag |
+//! | `command` | one file per command: what is done, in which order |
+//! | `output` | a report as text and as JSON |
+//! | `progress` | an observer that shows a run while it lasts |
+//! | `serve` | the built-in target |
+//!
+//! No load logic, no protocol, no statistics: those are the engine's.
+#![forbid(unsafe_code)]
+
+mod args;
+mod command;
+mod config;
+mod exit;
+mod output;
+mod progress;
+mod serve;
+
+use std::process::ExitCode;
+
+/// Runs the program on the arguments of this process, and returns what it exits with.
+///
+/// Prints the report on standard output, and everything else on standard error.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome =
+        args::parse(std::env::args_os()).and_then(|words| command::execute(words.as_ref()));
+    match outcome {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            output::stderr::line(&format!("{:#}", failure.error));
+            failure.code.into()
+        }
+    }
+}

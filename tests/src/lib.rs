@@ -1,1 +1,7 @@
-//! Whether pummel is right.
+//! Whether pummel is right: what all tests from outside share.
+
+mod program;
+mod server;
+
+pub use program::{Outcome, Running, run, start};
+pub use server::Server;

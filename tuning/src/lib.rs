@@ -1,1 +1,14 @@
-//! Reads the facts of a Linux machine that hold a load generator back.
+//! Reads the facts of a Linux machine that hold a load generator back, and places shards on its CPUs.
+//!
+//! [`inspect`] only reads. A fact that a machine does not tell (a container without `/sys`, an old kernel)
+//! is `None`, never an error: a load generator must start everywhere. What is decided from the facts is
+//! pure ([`place`]); what changes the machine is named so ([`raise_open_files`]).
+#![forbid(unsafe_code)]
+
+pub mod host;
+mod placement;
+
+pub use host::cpu::{CpuList, CpuListError, Quota};
+pub use host::limits::{OpenFiles, PortRange, raise_open_files};
+pub use host::{Host, inspect};
+pub use placement::{Placement, PlacementError, Wanted, place};

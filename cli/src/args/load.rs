@@ -1,0 +1,36 @@
+//! How much, how fast, how long.
+
+use clap::Args;
+
+/// The load and its end.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Load")]
+pub(crate) struct LoadArgs {
+    /// Connections in total [default: 64]
+    #[arg(short, long, short_alias = 'm', aliases = ["concurrency", "max-tasks"], value_name = "N")]
+    pub(crate) connections: Option<u32>,
+    /// Requests per second, whatever the server does [default: flat out]
+    #[arg(short = 'q', long, short_alias = 'R', value_name = "RATE", allow_hyphen_values = true)]
+    pub(crate) rate: Option<String>,
+    /// Length of the measured window [default: 10s, unless -n is given]
+    #[arg(short = 't', long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) duration: Option<String>,
+    /// Requests to measure, in total
+    #[arg(short = 'n', long, alias = "total", value_name = "N")]
+    pub(crate) requests: Option<u64>,
+    /// Requests outstanding on a connection, at most 128
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) pipeline: u32,
+    /// Left out of the numbers at the beginning [default: 0s]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) warmup: Option<String>,
+    /// Longest wait for last answers [default: the timeout, 10s at least]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) drain: Option<String>,
+    /// Longest wait for a response [default: 10s]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) timeout: Option<String>,
+    /// Longest wait for a connection [default: 5s]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) connect_timeout: Option<String>,
+}

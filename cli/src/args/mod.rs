@@ -1,0 +1,154 @@
+//! AS TYPED: the words of the command line, one file per heading of the help.
+//!
+//! Durations, rates and targets stay text here: what they mean, and whether they make sense, is decided in
+//! `config`, which will read the same texts from files.
+
+mod load;
+mod machine;
+mod output;
+mod request;
+mod target;
+
+use std::ffi::OsString;
+
+use anyhow::anyhow;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use load::LoadArgs;
+pub(crate) use machine::MachineArgs;
+pub(crate) use output::OutputArgs;
+pub(crate) use request::RequestArgs;
+pub(crate) use target::TargetArgs;
+
+use crate::exit::Failure;
+use crate::{output as out, serve};
+
+/// Everything that may be typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pummel",
+    bin_name = "pummel",
+    version,
+    about = "Loads an HTTP server from pinned io_uring shards, and says how it answered.",
+    after_help = AFTER_HELP,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Words {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+const AFTER_HELP: &str = "\
+Durations: ns us ms s m h and combinations (1m30s, 1.5s); a bare number is seconds.
+Rates: 5000, 5k, 1.5M per second; 300/m, 10/h.
+Exit codes: 0 done, 1 the run could not be done, 2 bad usage, 3 verdict invalid, 130 interrupted.";
+
+/// The commands beside the run itself, which has no name.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts the built-in target on a free port, loads it, prints the report
+    Demo(DemoArgs),
+    /// Runs the built-in target by itself
+    Target(serve::TargetArgs),
+}
+
+/// A run: `pummel URL [flags]`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// A run against the built-in target: `pummel demo`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Connections in total
+    #[arg(short, long, value_name = "N", default_value_t = 64)]
+    pub(crate) connections: u32,
+    /// Length of the measured window
+    #[arg(short = 't', long, value_name = "TIME", default_value = "10s")]
+    pub(crate) duration: String,
+    /// How to meet the kernel: auto, uring or epoll
+    #[arg(long, value_name = "KIND", default_value = "auto")]
+    pub(crate) reactor: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Reads the command line.
+///
+/// Help and version are printed here, because they are clap's own texts; then there is nothing left to do.
+pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Words>, Failure> {
+    let error = match Words::try_parse_from(words) {
+        Ok(words) => return Ok(Some(words)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            out::stdout(|to| write!(to, "{error}")).map_err(Failure::impossible)?;
+            Ok(None)
+        }
+        _ => Err(Failure::usage(anyhow!(one_line(&error.to_string())))),
+    }
+}
+
+/// Clap's many-lined error as one line: without its prefix, its usage, and its pointer to the help.
+fn one_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let lines = text.lines().map(str::trim);
+    let said =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let words: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
+    format!("{}; see `pummel --help`", words.join("; ").replace(":;", ":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn words(line: &str) -> Words {
+        Words::try_parse_from(line.split(' ')).unwrap()
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Words::command().debug_assert();
+    }
+
+    #[test]
+    fn short_names_of_other_tools_mean_the_same() {
+        for line in ["p x -c 5 -q 7 -n 9", "p x -m 5 -R 7 --total 9", "p x --concurrency 5 -R7 -n9"]
+        {
+            let load = words(line).run.load;
+            assert_eq!(load.connections, Some(5), "{line}");
+            assert_eq!(load.rate.as_deref(), Some("7"), "{line}");
+            assert_eq!(load.requests, Some(9), "{line}");
+        }
+        assert_eq!(words("p -u x --verb PUT --headers a:b").run.request.header, ["a:b"]);
+        assert_eq!(words("p x --max-tasks 5").run.load.connections, Some(5));
+    }
+
+    #[test]
+    fn an_error_of_the_parser_is_one_line_without_usage() {
+        for line in ["p --nonsense", "p x -c", "p x -c many", "p x --url y", "p demo --bogus"] {
+            let error = Words::try_parse_from(line.split(' ')).unwrap_err();
+            let said = one_line(&error.to_string());
+            assert!(!said.contains('\n') && !said.contains("Usage"), "{said}");
+            assert!(said.ends_with("; see `pummel --help`"), "{said}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What is shown.
+
+use clap::Args;
+
+/// Report and progress.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// Print the report as one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show progress as lines, not as a live bar
+    #[arg(long)]
+    pub(crate) no_tui: bool,
+    /// Say on standard error what will be done
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}

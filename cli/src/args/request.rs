@@ -1,0 +1,32 @@
+//! What is sent, and which answers are good.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The request.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Request")]
+pub(crate) struct RequestArgs {
+    /// Method [default: GET, or POST with a body]
+    #[arg(short = 'X', long, alias = "verb", value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// A header field, "Name: value"; may be repeated
+    #[arg(short = 'H', long, alias = "headers", value_name = "FIELD")]
+    pub(crate) header: Vec<String>,
+    /// Body
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) data: Option<String>,
+    /// Body, from a file
+    #[arg(short = 'D', long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) data_file: Option<PathBuf>,
+    /// The field Accept
+    #[arg(short = 'A', long, value_name = "TYPE")]
+    pub(crate) accept: Option<String>,
+    /// The field Content-Type
+    #[arg(short = 'T', long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// Statuses that count as ok: 200, 200-299 or 2xx [default: 200-399]
+    #[arg(short, long, value_name = "STATUS")]
+    pub(crate) status: Option<String>,
+}

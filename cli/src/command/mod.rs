@@ -1,0 +1,18 @@
+//! One file per command: what is done, in which order.
+
+mod demo;
+mod run;
+mod target;
+
+use crate::args::{Command, Words};
+use crate::exit::{Code, Failure};
+
+/// Does what was asked for; `None` when the help was all.
+pub(crate) fn execute(words: Option<&Words>) -> Result<Code, Failure> {
+    match words {
+        None => Ok(Code::Done),
+        Some(Words { command: None, run }) => run::run(run),
+        Some(Words { command: Some(Command::Demo(args)), .. }) => demo::demo(args),
+        Some(Words { command: Some(Command::Target(args)), .. }) => target::target(args),
+    }
+}

@@ -1,0 +1,107 @@
+//! `pummel URL`: understand, plan, run, report.
+
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::{Context, anyhow};
+use pummel_engine::coordinator::{Control, Observers};
+use pummel_engine::plan::Plan;
+use pummel_engine::report::{Ending, Report};
+use pummel_engine::{RunError, reactor};
+use pummel_tuning::Host;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::args::RunArgs;
+use crate::config::{self, Announce, Config};
+use crate::exit::{Code, Failure};
+use crate::output::{self, Environment, stderr};
+use crate::progress::Progress;
+
+pub(super) fn run(args: &RunArgs) -> Result<Code, Failure> {
+    let config = Config::understand(args).map_err(Failure::usage)?;
+    execute(&config, &inspect())
+}
+
+/// Reads the machine, with as many open files as this process may have.
+pub(super) fn inspect() -> Host {
+    let files = pummel_tuning::raise_open_files();
+    Host { files, ..pummel_tuning::inspect() }
+}
+
+/// Runs what was meant on this machine, and prints the report.
+pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
+    let choice = reactor::choose(config.reactor);
+    let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
+    let plan = config::plan(config, host, choice.kind)?;
+    if let Some(reason) = choice.fallback {
+        stderr::line(&reason);
+    }
+    if config.display.plan == Announce::Yes {
+        stderr::line(&announcement(&plan));
+    }
+    let control = Control::default();
+    obey_signals(&control).map_err(Failure::impossible)?;
+    let environment = Environment { started_at: now(), host: host.clone() };
+    let mut observers = Observers::none();
+    let progress = Progress::watch(&plan, config.display.progress, &mut observers);
+    let outcome = pummel_engine::run(plan, observers, &control);
+    progress.end();
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error @ RunError::StoppedBeforeStart) => {
+            return Err(Failure { code: Code::Interrupted, error: error.into() });
+        }
+        Err(error) => return Err(Failure::impossible(error)),
+    };
+    let printed = output::report(&report, &environment, config.display.format);
+    printed.context("cannot write the report").map_err(Failure::impossible)?;
+    Ok(code(&report))
+}
+
+/// What the report means for the exit.
+fn code(report: &Report) -> Code {
+    match report.ending {
+        Ending::Interrupted => Code::Interrupted,
+        _ if !report.defects().is_empty() => Code::Invalid,
+        Ending::Completed => Code::Done,
+        // Fewer requests than asked for; the report says what became of them.
+        Ending::TargetLost => Code::Impossible,
+    }
+}
+
+/// The first Ctrl-C (or SIGTERM) stops the run, which is still reported; the next Ctrl-C ends it at once.
+fn obey_signals(control: &Control) -> io::Result<()> {
+    let stop = control.stop_flag();
+    // The order matters: the flag must not be set yet when the first signal looks at it.
+    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
+    flag::register(SIGINT, Arc::clone(&stop))?;
+    flag::register(SIGTERM, stop)?;
+    Ok(())
+}
+
+/// The wall time, for the report's date.
+fn now() -> SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads wall time")]
+    SystemTime::now()
+}
+
+/// What will be done, in a line.
+fn announcement(plan: &Plan) -> String {
+    let all = plan.target.addresses.all();
+    let addresses: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let cpus: Vec<String> = plan.cores.cpus().iter().map(ToString::to_string).collect();
+    let reactor = match plan.reactor {
+        reactor::Kind::Uring => "io_uring",
+        reactor::Kind::Epoll => "epoll",
+    };
+    format!(
+        "{} {} at {}; {} connections, shards on CPU {}, reactor {reactor}",
+        plan.target.request.method(),
+        plan.target.url,
+        addresses.join(", "),
+        plan.connections,
+        cpus.join(",")
+    )
+}

@@ -1,0 +1,178 @@
+//! The report as one JSON document. What its keys are called is decided in `schema`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use pummel_engine::record::{ErrorTable, Histogram};
+use pummel_engine::report::{Ending, Report};
+use pummel_engine::units::Nanos;
+
+use super::schema::{
+    Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan, Rates,
+    Reason, Shard, Tool, VERSION, Verdict, Window,
+};
+use super::{Environment, model, quantiles, reason, schema};
+
+/// Writes the document and a line break, and nothing else.
+pub(crate) fn write(
+    report: &Report,
+    environment: &Environment,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *to, &document(report, environment))?;
+    writeln!(to)
+}
+
+fn document<'r>(report: &'r Report, environment: &'r Environment) -> Document<'r> {
+    let totals = &report.totals;
+    Document {
+        schema_version: VERSION,
+        tool: Tool { name: "pummel", version: env!("CARGO_PKG_VERSION") },
+        started_at: humantime::format_rfc3339_seconds(environment.started_at).to_string(),
+        interrupted: report.ending == Ending::Interrupted,
+        ending: match report.ending {
+            Ending::Completed => "completed",
+            Ending::Interrupted => "interrupted",
+            Ending::TargetLost => "target_lost",
+        },
+        plan: plan(report),
+        environment: surroundings(report, environment),
+        window: Window { seconds: report.window.as_secs_f64() },
+        counts: counts(report),
+        errors: errors(&totals.errors),
+        statuses: totals.statuses.rows().collect(),
+        rates: Rates {
+            offered_per_s: report.offered_per_second(),
+            achieved_per_s: report.achieved_per_second(),
+            goodput_per_s: report.goodput_per_second(),
+        },
+        bytes: Bytes { sent: totals.bytes_sent, received: totals.bytes_received },
+        connections: Connections {
+            opened: totals.connections.opened,
+            closed_by_peer: totals.connections.closed_by_peer,
+            reconnects: totals.connections.reconnects,
+        },
+        latency_ns: latencies(report),
+        shards: shards(report),
+        coordinator: Coordinator {
+            ticks: report.coordinator.count,
+            lateness_p50_ns: report.coordinator.p50.get(),
+            lateness_p99_ns: report.coordinator.p99.get(),
+            lateness_max_ns: report.coordinator.max.get(),
+            ticks_lost: report.ticks_lost,
+        },
+        verdict: verdict(report),
+    }
+}
+
+fn plan(report: &Report) -> Plan<'_> {
+    let plan = &report.plan;
+    Plan {
+        url: &plan.target.url,
+        addresses: plan.target.addresses.all().iter().map(ToString::to_string).collect(),
+        method: plan.target.request.method(),
+        protocol: "http/1.1",
+        model: model(&plan.load),
+        rate_per_s: report.offered_per_second(),
+        connections: plan.connections.get(),
+        pipeline: plan.load.pipeline().get(),
+        shards: report.shards.len(),
+        cores: report.shards.iter().map(|shard| shard.cpu).collect(),
+        duration_s: plan.stop.limit.duration().map(Nanos::as_secs_f64),
+        requests: plan.stop.limit.requests().map(core::num::NonZeroU64::get),
+        warmup_s: plan.stop.warmup.as_secs_f64(),
+        drain_s: plan.stop.drain.as_secs_f64(),
+        timeout_s: plan.timeouts.request.as_secs_f64(),
+        connect_timeout_s: plan.timeouts.connect.as_secs_f64(),
+        seed: plan.seed,
+    }
+}
+
+fn surroundings<'r>(report: &'r Report, environment: &'r Environment) -> schema::Environment<'r> {
+    let host = &environment.host;
+    schema::Environment {
+        reactor: report.reactor.name,
+        reactor_features: &report.reactor.features,
+        kernel: host.kernel.release.as_deref(),
+        cpus: host.cpus.online,
+        cpus_allowed: host.cpus.allowed.to_string(),
+        cpu_quota: host.cpus.quota.map(pummel_tuning::Quota::cpus),
+        cpu_model: host.cpus.model.as_deref(),
+        clocksource: host.kernel.clocksource.as_deref(),
+        open_files_limit: host.files.soft,
+    }
+}
+
+fn counts(report: &Report) -> Counts {
+    let ledger = report.totals.ledger;
+    Counts {
+        scheduled: ledger.scheduled,
+        ok: ledger.ok,
+        failed: ledger.failed,
+        errors: ledger.errors,
+        timeouts: ledger.timeouts,
+        dropped: ledger.dropped,
+        unfinished: ledger.unfinished,
+    }
+}
+
+fn errors(table: &ErrorTable) -> BTreeMap<String, u64> {
+    let named = table.rows().into_iter().map(|(trouble, count)| (trouble.to_string(), count));
+    let other = (table.other() > 0).then(|| ("other".to_owned(), table.other()));
+    named.chain(other).collect()
+}
+
+fn latencies(report: &Report) -> Latencies {
+    let totals = &report.totals;
+    let open = report.plan.load.rate().is_some();
+    Latencies {
+        response: open.then(|| distribution(&totals.response)),
+        service: distribution(&totals.service),
+        lag: open.then(|| distribution(&totals.lag)),
+        connect: distribution(&totals.connect),
+        tls: None,
+        ttfb: distribution(&totals.ttfb),
+    }
+}
+
+fn distribution(of: &Histogram) -> Distribution {
+    let [p50, p75, p90, p95, p99, p99_9, p99_99] = quantiles(of);
+    Distribution {
+        count: of.count(),
+        min: of.min().get(),
+        mean: of.mean(),
+        stddev: of.stddev(),
+        p50,
+        p75,
+        p90,
+        p95,
+        p99,
+        p99_9,
+        p99_99,
+        max: of.max().get(),
+        clamped: of.clamped(),
+    }
+}
+
+fn shards(report: &Report) -> Vec<Shard> {
+    let row = |shard: &pummel_engine::report::ShardReport| Shard {
+        core: shard.cpu,
+        pinned: shard.pinned,
+        requests: shard.requests,
+        busy: shard.busy,
+    };
+    report.shards.iter().map(row).collect()
+}
+
+fn verdict(report: &Report) -> Verdict {
+    let reasons: Vec<Reason> = report
+        .defects()
+        .iter()
+        .map(|defect| {
+            let (code, message, value, limit) = reason(defect);
+            Reason { code, message, value, limit }
+        })
+        .collect();
+    let status = if reasons.is_empty() { "pass" } else { "invalid" };
+    Verdict { status, checked: &["ledger", "latencies"], reasons }
+}

@@ -1,0 +1,257 @@
+//! A report on paper: pure writers, which get the report, its surroundings and a place to write to.
+
+pub(crate) mod json;
+mod schema;
+pub(crate) mod stderr;
+pub(crate) mod text;
+
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use pummel_engine::plan::Load;
+use pummel_engine::record::{Histogram, Quantile};
+use pummel_engine::report::{Defect, Report};
+use pummel_tuning::Host;
+
+/// What surrounds a run and is no part of its plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Environment {
+    /// Wall time at the start.
+    pub(crate) started_at: SystemTime,
+    /// The machine.
+    pub(crate) host: Host,
+}
+
+/// The name of the loop in every report.
+const fn model(load: &Load) -> &'static str {
+    match load {
+        Load::Closed { .. } => "closed",
+        Load::Open { .. } => "open",
+    }
+}
+
+/// The quantiles of every report, in nanoseconds: 50, 75, 90, 95, 99, 99.9 and 99.99 %.
+fn quantiles(of: &Histogram) -> [u64; 7] {
+    Quantile::REPORTED.map(|(_, quantile)| of.quantile(quantile).get())
+}
+
+/// A defect as a stable code, a text, what was found and what should have been.
+fn reason(defect: &Defect) -> (&'static str, String, u64, u64) {
+    match *defect {
+        Defect::Ledger { scheduled, accounted } => (
+            "ledger",
+            format!("{scheduled} requests were scheduled, and {accounted} have an outcome"),
+            accounted,
+            scheduled,
+        ),
+        Defect::Latencies { recorded, expected } => (
+            "latencies",
+            format!("{recorded} latencies were recorded for {expected} responses and timeouts"),
+            recorded,
+            expected,
+        ),
+    }
+}
+
+/// Writes to standard output, and hands everything over before it returns.
+pub(crate) fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut to = io::BufWriter::new(io::stdout().lock());
+    write(&mut to)?;
+    to.flush()
+}
+
+/// Writes the report in the form that was asked for.
+pub(crate) fn report(
+    report: &Report,
+    environment: &Environment,
+    format: crate::config::Format,
+) -> io::Result<()> {
+    stdout(|to| match format {
+        crate::config::Format::Text => text::write(report, environment, to),
+        crate::config::Format::Json => json::write(report, environment, to),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use core::num::{NonZeroU8, NonZeroU32};
+    use std::sync::Arc;
+
+    use pummel_engine::coordinator::Lateness;
+    use pummel_engine::plan::{
+        Addresses, Cores, ExpectedStatus, Limit, Plan, Stop, Target, Timeouts,
+    };
+    use pummel_engine::reactor::{Description, Errno, Kind};
+    use pummel_engine::record::{Cause, Connections, Ledger, Phase, Snapshot, Trouble};
+    use pummel_engine::report::{Ending, ShardReport};
+    use pummel_engine::units::{Nanos, Rate};
+    use pummel_proto_http::Request;
+
+    use super::*;
+
+    fn plan(load: Load) -> Plan {
+        Plan {
+            target: Target {
+                url: "http://localhost:8080/a".to_owned(),
+                addresses: Addresses::new(vec!["127.0.0.1:8080".parse().unwrap()]).unwrap(),
+                request: Request::builder("GET", "localhost:8080", "/a").unwrap().build(),
+                expected: ExpectedStatus::default(),
+            },
+            load,
+            connections: NonZeroU32::new(64).unwrap(),
+            stop: Stop {
+                warmup: Nanos::from_secs(1),
+                limit: Limit::Duration(Nanos::from_secs(2)),
+                drain: Nanos::from_secs(10),
+            },
+            timeouts: Timeouts { connect: Nanos::from_secs(5), request: Nanos::from_secs(10) },
+            cores: Cores::new(vec![1, 2]).unwrap(),
+            reactor: Kind::Uring,
+            seed: 7,
+        }
+    }
+
+    fn totals(open: bool) -> Snapshot {
+        let mut totals = Snapshot {
+            ledger: Ledger {
+                scheduled: 105,
+                ok: 99,
+                failed: 1,
+                errors: 2,
+                timeouts: 0,
+                dropped: 0,
+                unfinished: 3,
+            },
+            connections: Connections { opened: 66, closed_by_peer: 2, reconnects: 2 },
+            bytes_sent: 12_345,
+            bytes_received: 1_234_567,
+            finished_in_window: 100,
+            good_in_window: 99,
+            ..Snapshot::default()
+        };
+        for k in 1..=100 {
+            totals.statuses.count(if k == 100 { 503 } else { 200 });
+            totals.service.record(Nanos::from_micros(k * 10));
+            totals.ttfb.record(Nanos::from_micros(k * 9));
+            if open {
+                totals.response.record(Nanos::from_micros(k * 11));
+                totals.lag.record(Nanos::from_micros(k));
+            }
+        }
+        let troubles = [
+            (Phase::Body, Cause::Closed),
+            (Phase::Wait, Cause::System(Errno(104))),
+            (Phase::Connect, Cause::System(Errno(111))),
+        ];
+        for (phase, cause) in troubles {
+            totals.errors.count(Trouble { phase, cause });
+        }
+        totals
+    }
+
+    fn sample(load: Load) -> Report {
+        let shard = |cpu, requests| ShardReport { cpu, pinned: cpu != 2, requests, busy: 0.5 };
+        Report {
+            totals: totals(load.rate().is_some()),
+            plan: Arc::new(plan(load)),
+            reactor: Description { name: "io_uring", features: vec!["multishot"] },
+            window: Nanos::from_secs(2),
+            shards: vec![shard(1, 60), shard(2, 40)],
+            coordinator: Lateness {
+                count: 30,
+                p50: Nanos::from_micros(60),
+                p99: Nanos::from_micros(900),
+                max: Nanos::from_millis(1),
+            },
+            ticks_lost: 0,
+            ending: Ending::Completed,
+        }
+    }
+
+    fn environment() -> Environment {
+        let mut host = pummel_tuning::inspect();
+        host.kernel.release = Some("6.12.0".to_owned());
+        Environment { started_at: SystemTime::UNIX_EPOCH, host }
+    }
+
+    fn closed() -> Load {
+        Load::Closed { pipeline: NonZeroU8::MIN }
+    }
+
+    fn open() -> Load {
+        let rate = Rate::new(50, Nanos::from_secs(1)).unwrap();
+        Load::Open { rate, pipeline: NonZeroU8::new(4).unwrap() }
+    }
+
+    fn text(report: &Report) -> String {
+        let mut bytes = Vec::new();
+        text::write(report, &environment(), &mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn json(report: &Report) -> serde_json::Value {
+        let mut bytes = Vec::new();
+        json::write(report, &environment(), &mut bytes).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn the_text_of_a_closed_loop_says_that_it_shows_service_time() {
+        insta::assert_snapshot!(text(&sample(closed())));
+    }
+
+    #[test]
+    fn the_text_of_an_open_loop_shows_response_time_first() {
+        insta::assert_snapshot!(text(&sample(open())));
+    }
+
+    #[test]
+    fn no_line_of_the_text_is_wider_than_a_hundred_columns() {
+        let mut report = sample(open());
+        let mut plan = plan(open());
+        plan.target.url = format!("http://localhost/{}", "ä".repeat(300));
+        report.plan = Arc::new(plan);
+        for errno in 1..100 {
+            let cause = Cause::System(Errno(errno));
+            report.totals.errors.count(Trouble { phase: Phase::Send, cause });
+        }
+        report.totals.service.record(Nanos::MAX);
+        for line in text(&report).lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_closed_loop_has_no_response_time_in_json() {
+        let document = json(&sample(closed()));
+        let latency = &document["latency_ns"];
+        assert!(latency["response"].is_null() && latency["lag"].is_null());
+        assert_eq!(latency["service"]["count"], 100);
+        assert_eq!(latency["service"]["max"], 1_000_000);
+        assert_eq!(document["plan"]["model"], "closed");
+        assert!(document["rates"]["offered_per_s"].is_null());
+    }
+
+    #[test]
+    fn an_open_loop_has_both_times_and_an_offered_rate_in_json() {
+        let document = json(&sample(open()));
+        assert_eq!(document["latency_ns"]["response"]["max"], 1_100_000);
+        assert_eq!(document["latency_ns"]["lag"]["min"], 1_000);
+        assert_eq!(document["rates"]["offered_per_s"], 50.0);
+        assert_eq!(document["errors"]["wait_reset"], 1);
+        assert_eq!(document["statuses"]["503"], 1);
+        assert_eq!(document["verdict"]["status"], "pass");
+    }
+
+    #[test]
+    fn a_ledger_that_does_not_balance_makes_the_verdict_invalid() {
+        let mut report = sample(closed());
+        report.totals.ledger.ok += 1;
+        let verdict = json(&report)["verdict"].clone();
+        assert_eq!(verdict["status"], "invalid");
+        assert_eq!(verdict["reasons"][0]["code"], "ledger");
+        assert_eq!(verdict["reasons"][0]["value"], 106);
+        assert_eq!(verdict["reasons"][0]["limit"], 105);
+        assert!(text(&report).contains("INVALID"));
+    }
+}

@@ -1,0 +1,238 @@
+//! The report for a person: a few aligned lines, at most 100 columns wide.
+
+use std::io::{self, Write};
+
+use pummel_engine::plan::{Limit, Load};
+use pummel_engine::record::{Histogram, Trouble};
+use pummel_engine::report::{Ending, Report};
+use pummel_engine::units::Nanos;
+
+use super::{Environment, quantiles, reason};
+
+/// Widest line.
+const COLUMNS: usize = 100;
+
+/// Width of the words at the beginning of lines.
+const LABEL: usize = 15;
+
+/// Between the items of a list.
+const APART: &str = "   ";
+
+/// Writes the report.
+pub(crate) fn write(
+    report: &Report,
+    environment: &Environment,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    heading(report, environment, to)?;
+    writeln!(to)?;
+    requests(report, to)?;
+    writeln!(to)?;
+    latencies(report, to)?;
+    writeln!(to)?;
+    wire(report, to)?;
+    writeln!(to)?;
+    verdict(report, to)
+}
+
+/// One line, cut where it would be too wide (a long URL is the only reason).
+fn line(to: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
+    let whole = format!("{label:<LABEL$}{text}");
+    let mut shown: String = whole.chars().take(COLUMNS).collect();
+    if shown.len() < whole.len() {
+        shown.pop();
+        shown.push('…');
+    }
+    writeln!(to, "{}", shown.trim_end())
+}
+
+fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io::Result<()> {
+    let plan = &report.plan;
+    let method = plan.target.request.method();
+    line(to, "Target", &format!("{method} {}  (HTTP/1.1)", plan.target.url))?;
+    let flow = match plan.load {
+        Load::Closed { .. } => "closed loop".to_owned(),
+        Load::Open { rate, .. } => format!("open loop at {}/s", number(rate.per_second())),
+    };
+    let pipeline = match plan.load.pipeline().get() {
+        1 => String::new(),
+        depth => format!(", pipeline {depth}"),
+    };
+    let connections = counted(u64::from(plan.connections.get()), "connection");
+    line(to, "Load", &format!("{flow}, {connections}{pipeline}, seed {}", plan.seed))?;
+    let cpus = report.shards.iter().map(|shard| shard.cpu.to_string()).collect::<Vec<_>>();
+    let shards = counted(report.shards.len() as u64, "shard");
+    let cpu = if cpus.len() == 1 { "CPU" } else { "CPUs" };
+    let kernel = environment.host.kernel.release.as_deref();
+    let kernel = kernel.map_or(String::new(), |release| format!(", Linux {release}"));
+    let reactor = report.reactor.name;
+    line(to, "Machine", &format!("{shards} on {cpu} {}, {reactor}{kernel}", cpus.join(",")))?;
+    let planned = match plan.stop.limit {
+        Limit::Duration(_) => String::new(),
+        Limit::Requests(count) | Limit::Either(_, count) => {
+            format!(", at most {}", counted(count.get(), "request"))
+        }
+    };
+    let warmup = match plan.stop.warmup {
+        Nanos::ZERO => String::new(),
+        warmup => format!(", after {warmup} of warm-up"),
+    };
+    let ending = match report.ending {
+        Ending::Completed => "",
+        Ending::Interrupted => " (interrupted)",
+        Ending::TargetLost => " (no connection was left to finish on)",
+    };
+    line(to, "Window", &format!("{}{planned}{warmup}{ending}", report.window))
+}
+
+fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let ledger = report.totals.ledger;
+    let main = [("ok", ledger.ok), ("failed", ledger.failed), ("errors", ledger.errors)];
+    let rare = [
+        ("timeouts", ledger.timeouts),
+        ("dropped", ledger.dropped),
+        ("unfinished", ledger.unfinished),
+    ];
+    // Zeros are left out where they are the rule: the sum stays true without them.
+    let shown = main.into_iter().chain(rare.into_iter().filter(|&(_, count)| count > 0));
+    let terms: Vec<String> = shown.map(|(name, count)| format!("{count} {name}")).collect();
+    line(to, "Requests", &format!("{} scheduled = {}", ledger.scheduled, terms.join(" + ")))?;
+    let offered = report.offered_per_second().map_or("n/a".to_owned(), number);
+    let (achieved, good) = (report.achieved_per_second(), report.goodput_per_second());
+    let rates = [
+        format!("offered {offered}"),
+        format!("achieved {}", number(achieved)),
+        format!("good {}", number(good)),
+    ];
+    line(to, "Rate per s", &rates.join("   "))?;
+    let statuses =
+        report.totals.statuses.rows().map(|(status, count)| format!("{status}: {count}"));
+    list(to, "Statuses", statuses)?;
+    // What happens to connections that carry no request is no request's outcome: it is told apart.
+    let rows = report.totals.errors.rows();
+    let (of_connections, of_requests): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|(trouble, _)| trouble.is_of_connection());
+    let show = |rows: Vec<(Trouble, u64)>| {
+        rows.into_iter().map(|(trouble, count)| format!("{trouble}: {count}"))
+    };
+    let other = Some(report.totals.errors.other()).filter(|&count| count > 0);
+    let other = other.map(|count| format!("other: {count}"));
+    list(to, "Errors", show(of_requests).chain(other))?;
+    if !of_connections.is_empty() {
+        list(to, "  connections", show(of_connections))?;
+    }
+    Ok(())
+}
+
+/// A list of items over as many lines as it takes; `none` if there is no item.
+fn list(to: &mut dyn Write, label: &str, items: impl Iterator<Item = String>) -> io::Result<()> {
+    let mut label = label;
+    let mut row = String::new();
+    for item in items {
+        if !row.is_empty() && LABEL + row.len() + APART.len() + item.len() > COLUMNS {
+            line(to, label, &row)?;
+            (label, row) = ("", String::new());
+        }
+        row = if row.is_empty() { item } else { format!("{row}{APART}{item}") };
+    }
+    line(to, label, if row.is_empty() { "none" } else { &row })
+}
+
+/// The latency table: one row per distribution, one column per statistic.
+fn latencies(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let totals = &report.totals;
+    let names = ["min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let open = report.plan.load.rate().is_some();
+    let title = if open {
+        "Latency: response time, from the intended start"
+    } else {
+        "Latency: service time, closed loop (not response time under load)"
+    };
+    writeln!(to, "{title}")?;
+    row(to, "", &names.map(str::to_owned))?;
+    let scheduled = [("response", &totals.response), ("lag", &totals.lag)];
+    for (name, histogram) in scheduled.into_iter().filter(|_| open) {
+        row(to, name, &statistics(histogram))?;
+    }
+    for (name, histogram) in
+        [("service", &totals.service), ("first byte", &totals.ttfb), ("connect", &totals.connect)]
+    {
+        row(to, name, &statistics(histogram))?;
+    }
+    Ok(())
+}
+
+fn row(to: &mut dyn Write, name: &str, cells: &[String; 8]) -> io::Result<()> {
+    let name = format!("  {name}");
+    line(to, &name, &cells.each_ref().map(|cell| format!("{cell:>9}")).join(" "))
+}
+
+/// The cells of one row; `n/a` where nothing was recorded.
+fn statistics(of: &Histogram) -> [String; 8] {
+    if of.is_empty() {
+        return core::array::from_fn(|_| "n/a".to_owned());
+    }
+    let [p50, _, p90, _, p99, p99_9, p99_99] = quantiles(of);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a mean of spans lies between the shortest and the longest"
+    )]
+    let mean = of.mean() as u64;
+    let (min, max) = (of.min().get(), of.max().get());
+    [min, mean, p50, p90, p99, p99_9, p99_99, max].map(|nanos| Nanos::new(nanos).to_string())
+}
+
+fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let totals = &report.totals;
+    let lives = totals.connections;
+    let connections = format!(
+        "{} opened, {} closed by the peer, {} reopened",
+        lives.opened, lives.closed_by_peer, lives.reconnects
+    );
+    line(to, "Connections", &connections)?;
+    let (sent, received) = (bytes(totals.bytes_sent), bytes(totals.bytes_received));
+    line(to, "Bytes", &format!("{sent} sent, {received} received"))?;
+    let shards = report.shards.iter().map(|shard| {
+        let loose = if shard.pinned { "" } else { " (not pinned)" };
+        format!("CPU {} {:.0} %{loose}", shard.cpu, shard.busy * 100.0)
+    });
+    list(to, "Shards busy", shards)?;
+    let late = &report.coordinator;
+    let ticks = format!("late by {} (p99) of {}", late.p99, counted(late.count, "tick"));
+    line(to, "Coordinator", &format!("{ticks}, {} lost", report.ticks_lost))
+}
+
+fn verdict(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let defects = report.defects();
+    if defects.is_empty() {
+        return line(to, "Verdict:", "ledger balances");
+    }
+    line(to, "Verdict:", "INVALID; these numbers are worthless, please report this as a defect")?;
+    for defect in &defects {
+        line(to, "", &reason(defect).1)?;
+    }
+    Ok(())
+}
+
+/// A number of things, in words that agree.
+fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A rate with the digits that mean something.
+fn number(value: f64) -> String {
+    if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") }
+}
+
+/// An amount of bytes in the decimal unit that suits.
+fn bytes(count: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let value = count as f64;
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", value / 1e6),
+        _ => format!("{:.2} GB", value / 1e9),
+    }
+}

@@ -1,0 +1,111 @@
+//! Bad input: exit 2 (or 1, where the world is in the way), one line that names the thing, nothing sent.
+
+use std::process::Command;
+
+use tests::Server;
+
+use super::{check_refusal, pummel};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Flags that make no sense, and words that the refusal must hold. Each is given beside a good target.
+const FLAGS: &[(&[&str], &[&str])] = &[
+    (&["-c", "0"], &["-c 0"]),
+    (&["-c", "many"], &["many", "--connections"]),
+    (&["-c", "4000000000"], &["-c 4000000000", "open files"]),
+    (&["--rate", "0"], &["--rate", "\"0\""]),
+    (&["--rate", "-5"], &["--rate", "-5"]),
+    (&["--rate", "NaN"], &["--rate", "NaN"]),
+    (&["--rate", "99999M"], &["--rate", "99999M"]),
+    (&["--rate", "1/h", "--warmup", "1s"], &["--rate", "no request would start"]),
+    (&["-t", "0"], &["--duration", "\"0\""]),
+    (&["-t", "-1s"], &["--duration", "-1s"]),
+    (&["-t", "5 parsecs"], &["--duration", "5 parsecs"]),
+    (&["-t", "99999999h"], &["--duration", "longer than a year"]),
+    (&["-n", "0"], &["-n 0"]),
+    (&["--timeout", "0"], &["--timeout"]),
+    (&["--connect-timeout", "x"], &["--connect-timeout", "\"x\""]),
+    (&["--warmup", "x"], &["--warmup", "\"x\""]),
+    (&["--drain", "x"], &["--drain", "\"x\""]),
+    (&["--pipeline", "0"], &["--pipeline 0", "128"]),
+    (&["--pipeline", "129"], &["--pipeline 129", "128"]),
+    (&["--shards", "0"], &["--shards 0"]),
+    (&["--shards", "9000"], &["9000 shards"]),
+    (&["--cores", "8000"], &["CPU 8000", "allowed: "]),
+    (&["--cores", "1-"], &["--cores", "\"1-\""]),
+    (&["--reactor", "kqueue"], &["kqueue", "auto, uring or epoll"]),
+    (&["-H", "no colon"], &["no colon", "Name: value"]),
+    (&["-H", "a b: c"], &["a b: c"]),
+    (&["-H", "Content-Length: 3"], &["Content-Length"]),
+    (&["-X", "GE T"], &["GE T"]),
+    (&["-s", "ok"], &["--status", "\"ok\""]),
+    (&["-D", "/no/such/file"], &["/no/such/file", "No such file"]),
+    (&["-D", "/"], &["body file /", "directory"]),
+    (&["-d", "x", "-D", "y"], &["--data", "--data-file"]),
+    (&["--url", "http://other/"], &["--url"]),
+    (&["--no-such-flag"], &["--no-such-flag"]),
+    (&["--seed"], &["--seed"]),
+];
+
+/// Targets that make no sense, and words that the refusal must hold.
+const TARGETS: &[(&str, &[&str])] = &[
+    ("https://localhost/", &["https", "not supported yet", "http"]),
+    ("ftp://localhost/", &["ftp", "supported: http"]),
+    ("http://", &["host is missing"]),
+    ("http://user:secret@localhost/", &["user and password"]),
+    ("localhost:99999", &["99999", "65535"]),
+    ("localhost:http", &["\":http\"", "host:port"]),
+    ("::1", &["[::1]:8080"]),
+    ("http://[::1", &["bracket"]),
+    ("http://localhost/a b", &["malformed"]),
+    ("", &["target is empty"]),
+];
+
+#[test]
+fn a_flag_that_makes_no_sense_is_refused_in_one_line_and_nothing_is_sent() {
+    let server = Server::answering(OK).unwrap();
+    let target = server.target();
+    for (flags, words) in FLAGS {
+        let args = [target.as_str()].into_iter().chain(flags.iter().copied());
+        check_refusal(&tests::run(&mut pummel(args)).unwrap(), 2, words);
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_target_that_makes_no_sense_is_refused_in_one_line() {
+    for (target, words) in TARGETS {
+        check_refusal(&tests::run(&mut pummel([*target])).unwrap(), 2, words);
+    }
+}
+
+#[test]
+fn without_a_target_the_refusal_says_what_to_try() {
+    check_refusal(&tests::run(&mut pummel([])).unwrap(), 2, &["no target", "pummel demo"]);
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_no_usage_error() {
+    // The top-level domain `invalid` never resolves (RFC 2606).
+    let outcome = tests::run(&mut pummel(["no-such-host.invalid:80"])).unwrap();
+    check_refusal(&outcome, 1, &["\"no-such-host.invalid\"", "nothing was sent"]);
+}
+
+#[test]
+fn more_connections_than_open_files_allow_are_refused_with_the_numbers() {
+    let server = Server::answering(OK).unwrap();
+    let mut shell = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_under-test");
+    shell.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", program, &server.target(), "-c", "150"]);
+    check_refusal(&tests::run(&mut shell).unwrap(), 2, &["-c 150", "the limit is 200", "ulimit"]);
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_line_break_in_an_argument_does_not_make_a_second_line() {
+    let outcome = tests::run(&mut pummel(["localhost", "-H", "a\nb"])).unwrap();
+    check_refusal(&outcome, 2, &["header"]);
+    let outcome = tests::run(&mut pummel(["localhost", "-D", "/no\nfile"])).unwrap();
+    check_refusal(&outcome, 2, &["/no file"]);
+    check_refusal(&tests::run(&mut pummel(["--a\nb"])).unwrap(), 2, &[]);
+}

@@ -1,0 +1,32 @@
+//! The program from outside: what it takes, what it says, how it exits.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod bad_input;
+mod help;
+mod run;
+
+use std::process::Command;
+
+use tests::Outcome;
+
+/// The program with these arguments.
+fn pummel<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_under-test"));
+    command.args(args);
+    command
+}
+
+/// Checks that the program refused: with this code, nothing on standard output, and one line on standard
+/// error which holds each of `words`.
+#[track_caller]
+fn check_refusal(outcome: &Outcome, code: i32, words: &[&str]) {
+    assert_eq!(outcome.code, Some(code), "{outcome:?}");
+    assert_eq!(outcome.stdout, "", "{outcome:?}");
+    let mut lines = outcome.stderr.lines();
+    let line = lines.next().unwrap_or_default();
+    assert!(line.starts_with("pummel: "), "{outcome:?}");
+    assert_eq!(lines.next(), None, "{outcome:?}");
+    for word in words {
+        assert!(line.contains(word), "{word:?} is missing in {line:?}");
+    }
+}

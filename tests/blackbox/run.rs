@@ -1,0 +1,142 @@
+//! A whole run against a small server: what is counted, what is printed, how it exits.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use serde_json::Value;
+use tests::{Outcome, Running, Server};
+
+use super::{check_refusal, pummel};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// The document of a run that went well.
+#[track_caller]
+fn document(outcome: &Outcome) -> Value {
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+/// All keys of a document as paths; keys which are data (kinds of error, statuses) are left out.
+fn keys(of: &Value, path: &str, into: &mut Vec<String>) {
+    match of {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = format!("{path}.{key}");
+                if path == ".errors" || path == ".statuses" {
+                    into.push(path);
+                } else {
+                    keys(value, &path, into);
+                }
+            }
+        }
+        Value::Array(items) if items.first().is_some_and(Value::is_object) => {
+            if let Some(item) = items.first() {
+                keys(item, &format!("{path}[]"), into);
+            }
+        }
+        _ => into.push(path.to_owned()),
+    }
+}
+
+#[test]
+fn the_keys_of_the_json_report_are_what_they_were() {
+    let server = Server::answering(OK).unwrap();
+    let args = [&server.target(), "-n", "20", "-c", "2", "-q", "1k", "--json"];
+    let document = document(&tests::run(&mut pummel(args)).unwrap());
+    let mut paths = Vec::new();
+    keys(&document, "", &mut paths);
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn every_request_of_a_counted_run_arrives_and_is_counted() {
+    let server = Server::answering(OK).unwrap();
+    let args = [&server.target(), "-n", "1000", "-c", "4", "--json"];
+    let document = document(&tests::run(&mut pummel(args)).unwrap());
+    assert_eq!(document["counts"]["scheduled"], 1000);
+    assert_eq!(document["counts"]["ok"], 1000);
+    assert_eq!(document["statuses"]["200"], 1000);
+    assert_eq!(document["latency_ns"]["service"]["count"], 1000);
+    assert_eq!(document["verdict"]["status"], "pass");
+    assert_eq!((server.requests(), server.connections()), (1000, 4));
+}
+
+#[test]
+fn a_status_that_was_not_expected_is_a_failure_and_no_error() {
+    let server = Server::answering("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let target = server.target();
+    let args = [&target, "-n", "10", "-c", "1", "--json"];
+    let counts = document(&tests::run(&mut pummel(args)).unwrap())["counts"].clone();
+    assert_eq!((&counts["ok"], &counts["failed"]), (&Value::from(0), &Value::from(10)));
+    let args = [&target, "-n", "10", "-c", "1", "--json", "-s", "503"];
+    let counts = document(&tests::run(&mut pummel(args)).unwrap())["counts"].clone();
+    assert_eq!((&counts["ok"], &counts["failed"]), (&Value::from(10), &Value::from(0)));
+}
+
+#[test]
+fn a_server_that_answers_garbage_is_counted_and_the_report_is_complete() {
+    let server = Server::answering("SSH-2.0-nothing to see here\r\n").unwrap();
+    let args = [&server.target(), "-n", "5", "-c", "1", "--json"];
+    let document = document(&tests::run(&mut pummel(args)).unwrap());
+    assert_eq!(document["counts"]["errors"], 5);
+    assert_eq!(document["verdict"]["status"], "pass");
+    let kinds: Vec<&String> = document["errors"].as_object().unwrap().keys().collect();
+    assert!(kinds.iter().all(|kind| kind.contains("protocol")), "{kinds:?}");
+}
+
+#[test]
+fn a_target_that_refuses_all_connections_is_an_impossible_run() {
+    // A port that was free a moment ago, and that nobody listens on now.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let outcome = tests::run(&mut pummel([target.as_str(), "-n", "1", "-c", "2"])).unwrap();
+    check_refusal(&outcome, 1, &[&target, "nothing was sent"]);
+}
+
+/// Sends SIGINT.
+#[track_caller]
+fn interrupt(running: &Running) {
+    let id = running.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+}
+
+#[test]
+fn an_interrupted_run_is_reported_and_exits_with_130() {
+    let server = Server::answering(OK).unwrap();
+    let running =
+        tests::start(&mut pummel([&server.target(), "-t", "1h", "-c", "1", "--json"])).unwrap();
+    // Once something has arrived the run is under way.
+    server.first_request().unwrap();
+    interrupt(&running);
+    let outcome = running.outcome().unwrap();
+    assert_eq!(outcome.code, Some(130), "{outcome:?}");
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(document["interrupted"], true);
+    assert_eq!(document["verdict"]["status"], "pass");
+}
+
+#[test]
+fn the_text_report_goes_to_standard_output() {
+    let server = Server::answering(OK).unwrap();
+    let outcome = tests::run(&mut pummel([&server.target(), "-n", "10", "-c", "1"])).unwrap();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stdout.contains("10 scheduled = 10 ok"), "{outcome:?}");
+    assert!(outcome.stdout.ends_with("Verdict:       ledger balances\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_second_interrupt_ends_the_run_at_once_and_without_a_report() {
+    // It reads and never answers, so that the first interrupt alone would wait for an hour.
+    let server = Server::answering("").unwrap();
+    let target = server.target();
+    let args = [&target, "-t", "1h", "-c", "1", "--timeout", "1h"];
+    let running = tests::start(&mut pummel(args)).unwrap();
+    server.first_request().unwrap();
+    for _ in 0..20 {
+        interrupt(&running);
+    }
+    let outcome = running.outcome().unwrap();
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{outcome:?}");
+}

@@ -1,0 +1,91 @@
+//! Runs a program with a bound on its time.
+
+use std::io::{self, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+/// Longest time that a program under test may take; far more than any needs, on any machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a program ended, and what it said.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// All of its standard output.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+}
+
+/// A program that was started. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+/// Runs `command` to its end, without standard input.
+///
+/// # Errors
+/// If it cannot be started, or takes more than a minute; it is killed then.
+pub fn run(command: &mut Command) -> io::Result<Outcome> {
+    start(command)?.outcome()
+}
+
+/// Starts `command`, without standard input.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn start(command: &mut Command) -> io::Result<Running> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    Ok(Running { child, stdout, stderr })
+}
+
+impl Running {
+    /// The process id, for signals.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// If that takes more than a minute; the program is killed then.
+    pub fn outcome(mut self) -> io::Result<Outcome> {
+        // A program's end closes both; one that closes them earlier is not ours.
+        let stdout = self.stdout.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+        let stderr = self.stderr.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+        let code = self.child.wait()?.code();
+        Ok(Outcome { code, stdout, stderr })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail once the program has ended, which is the usual case.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads `from` to its end, on a thread.
+fn collect(from: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (tell, text) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut from) = from {
+            // What was read before an error is what there is to judge.
+            let _ = from.read_to_end(&mut bytes);
+        }
+        let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    text
+}

@@ -1,0 +1,167 @@
+//! Placement: which CPU carries which shard. Pure.
+//!
+//! By default one CPU stays free for the coordinator, for everything else on the machine and for
+//! interrupts. It is the lowest-numbered one, where interrupts tend to land.
+
+use core::num::NonZeroU32;
+
+use crate::host::Host;
+use crate::host::cpu::{CpuList, Quota};
+
+/// What the user asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Number of shards.
+    pub shards: Option<NonZeroU32>,
+    /// CPUs to take them from.
+    pub cores: Option<CpuList>,
+}
+
+/// CPUs for shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// One CPU per shard, ascending but for the lowest, which is taken last. Never empty.
+    pub shards: Vec<usize>,
+    /// The lowest allowed CPU without a shard; `None` if every allowed CPU has one.
+    pub free: Option<usize>,
+}
+
+/// A wish that this machine cannot fulfil.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlacementError {
+    /// More shards than CPUs to pin them to.
+    #[error("{wanted} shards need {wanted} CPUs, and {usable} may be used: {from}")]
+    TooManyShards {
+        /// Shards asked for.
+        wanted: u32,
+        /// CPUs there are.
+        usable: usize,
+        /// Those CPUs.
+        from: CpuList,
+    },
+    /// A CPU that this process may not run on.
+    #[error("CPU {cpu} is not allowed for this process; allowed: {allowed}")]
+    NotAllowed {
+        /// The CPU asked for.
+        cpu: usize,
+        /// CPUs that are allowed.
+        allowed: CpuList,
+    },
+}
+
+/// Chooses CPUs for shards.
+///
+/// Without a wish: all allowed CPUs but the lowest, at most as many as the CPU quota can feed less one,
+/// and at least one. The quota does not bind an explicit wish, which may know better.
+///
+/// # Errors
+/// [`PlacementError`] if the wish names a CPU that is not allowed, or more shards than CPUs.
+pub fn place(host: &Host, wanted: &Wanted) -> Result<Placement, PlacementError> {
+    let allowed = &host.cpus.allowed;
+    let candidates: Vec<usize> = match &wanted.cores {
+        Some(cores) => {
+            if let Some(cpu) = cores.iter().find(|&cpu| !allowed.contains(cpu)) {
+                return Err(PlacementError::NotAllowed { cpu, allowed: allowed.clone() });
+            }
+            cores.iter().collect()
+        }
+        // The lowest comes last: it is taken only when nothing else is left.
+        None => allowed.iter().skip(1).chain(allowed.iter().take(1)).collect(),
+    };
+    let count = match (wanted.shards, &wanted.cores) {
+        (Some(shards), _) => usize::try_from(shards.get()).unwrap_or(usize::MAX),
+        (None, Some(_)) => candidates.len(),
+        (None, None) => {
+            let fed = host.cpus.quota.map_or(usize::MAX, Quota::cpus_ceil);
+            candidates.len().min(fed).saturating_sub(1).max(1)
+        }
+    };
+    if count > candidates.len() {
+        return Err(PlacementError::TooManyShards {
+            wanted: u32::try_from(count).unwrap_or(u32::MAX),
+            usable: candidates.len(),
+            from: wanted.cores.clone().unwrap_or_else(|| allowed.clone()),
+        });
+    }
+    let shards: Vec<usize> = candidates.into_iter().take(count).collect();
+    let free = allowed.iter().find(|cpu| !shards.contains(cpu));
+    Ok(Placement { shards, free })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::cpu::Cpus;
+    use crate::host::kernel::Kernel;
+    use crate::host::limits::OpenFiles;
+
+    fn host(allowed: &str, quota: Option<Quota>) -> Host {
+        let allowed = allowed.parse().unwrap();
+        Host {
+            cpus: Cpus { online: None, allowed, quota, model: None },
+            files: OpenFiles { soft: None, hard: None, open: None },
+            ports: None,
+            kernel: Kernel::default(),
+        }
+    }
+
+    #[track_caller]
+    fn check(
+        host: &Host,
+        shards: u32,
+        cores: &str,
+        expected: Result<(&[usize], Option<usize>), &str>,
+    ) {
+        let wanted = Wanted { shards: NonZeroU32::new(shards), cores: cores.parse().ok() };
+        let placed = place(host, &wanted);
+        match expected {
+            Ok((shards, free)) => {
+                assert_eq!(placed, Ok(Placement { shards: shards.to_vec(), free }));
+            }
+            Err(text) => assert_eq!(placed.map_err(|error| error.to_string()), Err(text.into())),
+        }
+    }
+
+    #[test]
+    fn by_default_the_lowest_cpu_stays_free() {
+        check(&host("0-3", None), 0, "", Ok((&[1, 2, 3], Some(0))));
+        check(&host("4,6", None), 0, "", Ok((&[6], Some(4))));
+    }
+
+    #[test]
+    fn a_single_cpu_carries_a_shard_and_nothing_stays_free() {
+        check(&host("5", None), 0, "", Ok((&[5], None)));
+    }
+
+    #[test]
+    fn a_quota_bounds_the_default_but_not_a_wish() {
+        let host = host("0-7", Quota::new(250_000, 100_000));
+        check(&host, 0, "", Ok((&[1, 2], Some(0))));
+        check(&host, 4, "", Ok((&[1, 2, 3, 4], Some(0))));
+        check(&self::host("0-7", Quota::new(1, 100)), 0, "", Ok((&[1], Some(0))));
+    }
+
+    #[test]
+    fn as_many_shards_as_cpus_take_them_all() {
+        check(&host("0-1", None), 2, "", Ok((&[1, 0], None)));
+    }
+
+    #[test]
+    fn more_shards_than_cpus_are_refused_with_the_number_there_is() {
+        check(&host("0-1", None), 3, "", Err("3 shards need 3 CPUs, and 2 may be used: 0-1"));
+        check(&host("0-3", None), 2, "1", Err("2 shards need 2 CPUs, and 1 may be used: 1"));
+    }
+
+    #[test]
+    fn cores_are_taken_as_they_are_listed_and_bounded_by_the_number_of_shards() {
+        check(&host("0-7", None), 0, "0,3-4", Ok((&[0, 3, 4], Some(1))));
+        check(&host("0-7", None), 2, "0,3-4", Ok((&[0, 3], Some(1))));
+    }
+
+    #[test]
+    fn a_core_that_is_not_allowed_is_named_beside_those_that_are() {
+        let error = "CPU 9 is not allowed for this process; allowed: 0-3";
+        check(&host("0-3", None), 0, "1,9", Err(error));
+    }
+}
