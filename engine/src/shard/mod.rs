@@ -10,6 +10,8 @@ mod dial;
 mod flight;
 pub(crate) mod mailbox;
 mod supply;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
