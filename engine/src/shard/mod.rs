@@ -10,6 +10,8 @@ mod dial;
 mod flight;
 pub(crate) mod mailbox;
 mod supply;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
@@ -114,18 +116,23 @@ impl<R: Reactor> Shard<R> {
     /// If the kernel refuses to wait.
     pub(crate) fn run(mut self, pinned: bool) -> io::Result<()> {
         while self.phase != Phase::Done {
-            let now = self.reactor.clock();
-            self.obey(now);
-            self.proceed(now);
-            self.start_due(now);
-            self.expire(now);
-            self.dial(now);
-            self.reactor.wait(self.next_wake(now))?;
-            while let Some(completion) = self.reactor.pop() {
-                self.take_in(completion);
-            }
+            self.turn()?;
         }
         self.finish(pinned);
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let now = self.reactor.clock();
+        self.obey(now);
+        self.proceed(now);
+        self.start_due(now);
+        self.expire(now);
+        self.dial(now);
+        self.reactor.wait(self.next_wake(now))?;
+        while let Some(completion) = self.reactor.pop() {
+            self.take_in(completion);
+        }
         Ok(())
     }
 
@@ -195,13 +202,18 @@ impl<R: Reactor> Shard<R> {
                 self.cut(now);
                 self.drain(now + patience);
             }
-            Phase::Draining(until) => self.phase = Phase::Draining(until.min(now + patience)),
+            Phase::Draining(until) => {
+                self.cut(now);
+                self.phase = Phase::Draining(until.min(now + patience));
+            }
             Phase::Done => {}
         }
     }
 
     fn cut(&mut self, now: Instant) {
-        self.supply.cut(now);
+        self.account_schedule(now);
+        let given_up = self.supply.cut(now);
+        self.traffic.recorder.unfinished(given_up);
         let window = self.traffic.recorder.window();
         // What started at this very moment still counts.
         let to = window.to.min(now + Nanos::new(1)).max(window.from);
@@ -355,12 +367,15 @@ impl<R: Reactor> Shard<R> {
     fn close(&mut self, slot: Slot, now: Instant) {
         self.reactor.close(slot, Close::Finish);
         self.traffic.closed(slot);
-        // While draining there is a use for new connections only if slots are owed.
-        let useful = match self.phase {
-            Phase::Draining(_) => self.supply.next_due().is_some(),
-            _ => true,
+        // A new connection is of use only if something may still start.
+        let over = match self.phase {
+            Phase::Opening | Phase::Ready(_) => false,
+            Phase::Running | Phase::Draining(_) => {
+                self.supply.exhausted(now, self.traffic.recorder.window())
+            }
+            Phase::Done => true,
         };
-        if useful {
+        if !over {
             self.dialler.redial(slot, &mut self.traffic, now);
         }
     }

@@ -50,7 +50,7 @@ impl Supply {
     pub(super) fn take(&mut self, now: Instant, window: Window) -> Option<Instant> {
         match self {
             Self::Closed { quota } => {
-                if now >= window.to {
+                if now >= window.to || *quota == Some(0) {
                     return None;
                 }
                 if let Some(left) = quota
@@ -93,8 +93,9 @@ impl Supply {
     pub(super) fn newly_scheduled(&mut self, now: Instant) -> u64 {
         match self {
             Self::Closed { .. } => 0,
-            Self::Open { schedule, barrier, end, warmup, reported, .. } => {
-                let due = schedule.before(now.since(*barrier)).min(*end);
+            Self::Open { schedule, barrier, next, end, warmup, reported } => {
+                // A slot may have been sent at the very moment of its intended start.
+                let due = schedule.before(now.since(*barrier)).max(*next).min(*end);
                 let fresh = due.saturating_sub(*warmup).saturating_sub(*reported);
                 *reported += fresh;
                 fresh
@@ -102,13 +103,18 @@ impl Supply {
         }
     }
 
-    /// Ends the supply before its time: the slots due before `now` are the last. Those of them that were
-    /// not sent are given up; returns how many lie in the window.
-    pub(super) fn cut(&mut self, now: Instant) {
+    /// Ends the supply before its time: nothing starts any more. Returns how many slots of the window were
+    /// due before `now` and are thereby given up.
+    pub(super) fn cut(&mut self, now: Instant) -> u64 {
         match self {
-            Self::Closed { quota } => *quota = Some(0),
-            Self::Open { schedule, barrier, next, end, .. } => {
-                *end = schedule.before(now.since(*barrier)).clamp(*next, *end);
+            Self::Closed { quota } => {
+                *quota = Some(0);
+                0
+            }
+            Self::Open { schedule, barrier, next, end, warmup, .. } => {
+                let due = schedule.before(now.since(*barrier)).min(*end);
+                *end = *next;
+                due.saturating_sub(*next.max(warmup))
             }
         }
     }

@@ -1,0 +1,217 @@
+//! Lives of connections: opening, depth, timeouts, closing, and trying again.
+
+use super::*;
+use crate::record::Cause;
+
+const CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+
+fn dials(ended: &Ended) -> Vec<Nanos> {
+    ended.log.dialled.iter().map(|(at, _, _)| at.since(ORIGIN)).collect()
+}
+
+#[test]
+fn a_request_times_out_exactly_after_its_time_and_its_connection_is_replaced() {
+    let mut plan = plan(closed(1), 1, requests(10));
+    plan.timeouts.request = Nanos::new(54_321_987);
+    let timeout = plan.timeouts.request;
+    let script = server(|asked| match asked.number {
+        4 => Vec::new(),
+        _ => vec![(millis(2), Act::Say(OK.to_vec()))],
+    });
+    let ended = run(plan, script);
+    let ledger = ended.numbers.ledger;
+    assert_eq!((ledger.ok, ledger.timeouts), (9, 1));
+    assert_eq!(count(&ended.numbers, "wait_timeout"), 1);
+    assert_eq!(ended.numbers.service.max(), timeout);
+    let (sent, ..) = ended.log.sent[4];
+    assert_eq!(ended.log.closed, [(sent + timeout, Slot(0))]);
+    assert_eq!(ended.log.dialled[1].0, sent + timeout);
+    assert_eq!(ended.numbers.connections.reconnects, 1);
+}
+
+#[test]
+fn a_response_in_time_disarms_the_timeout() {
+    let mut plan = plan(closed(1), 3, Limit::Duration(millis(500)));
+    plan.timeouts.request = millis(20);
+    let ended = run(plan, prompt(Nanos::new(19_999_999)));
+    assert_eq!(ended.numbers.ledger.timeouts, 0);
+    assert!(ended.log.closed.is_empty());
+}
+
+#[test]
+fn a_timeout_takes_the_younger_requests_of_its_connection_with_it() {
+    let mut plan = plan(closed(3), 1, requests(3));
+    plan.timeouts.request = millis(20);
+    let ended = run(plan, server(|_| Vec::new()));
+    let ledger = ended.numbers.ledger;
+    assert_eq!((ledger.timeouts, ledger.errors), (1, 2));
+    assert_eq!(count(&ended.numbers, "wait_abandoned"), 2);
+}
+
+#[test]
+fn a_timeout_says_how_far_the_response_had_come() {
+    for (said, name) in [
+        (&b""[..], "wait_timeout"),
+        (b"HTTP/1.1 200 O", "head_timeout"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", "body_timeout"),
+    ] {
+        let script = server(move |_| match said {
+            b"" => Vec::new(),
+            _ => vec![(millis(1), Act::Say(said.to_vec()))],
+        });
+        let numbers = run(plan(closed(1), 1, requests(1)), script).numbers;
+        assert_eq!(count(&numbers, name), 1, "{:?}", numbers.errors.rows());
+    }
+}
+
+#[test]
+fn a_silent_door_is_given_up_after_the_connect_timeout() {
+    let mut plan = plan(closed(1), 2, requests(1));
+    plan.timeouts.connect = Nanos::new(123_456_789);
+    let script = Script { door: Box::new(|_, _| Door::Ignores), ..prompt(millis(1)) };
+    let ended = run(plan, script);
+    let opened = ended.opened.unwrap();
+    assert_eq!((opened.open, opened.failed), (0, 2));
+    let (at, trouble) = opened.failure.unwrap();
+    assert_eq!((at, trouble.cause), (address(1), Cause::TimedOut));
+    assert_eq!(ended.log.closed[0].0.since(ORIGIN), Nanos::new(123_456_789));
+    assert!(ended.log.sent.is_empty());
+}
+
+#[test]
+fn addresses_are_tried_in_order_and_the_one_that_works_is_kept() {
+    let mut plan = plan(closed(1), 1, requests(3));
+    plan.target.addresses = Addresses::new((1..=4).map(address).collect()).unwrap();
+    let script = Script {
+        door: Box::new(|_, to| match to {
+            to if to == address(1) => Door::Refuses(millis(1)),
+            to if to == address(2) => Door::Ignores,
+            _ => Door::Opens(millis(1)),
+        }),
+        answer: Box::new(|_| vec![(millis(1), Act::Say(CLOSE.to_vec()))]),
+    };
+    let ended = run(plan, script);
+    let tried: Vec<_> = ended.log.dialled.iter().map(|dial| dial.2).collect();
+    assert_eq!(tried[..3], [1, 2, 3].map(address));
+    assert!(tried[3..].iter().all(|&to| to == address(3)));
+    let opened = ended.opened.unwrap();
+    assert_eq!((opened.open, opened.failed), (1, 0));
+    assert_eq!(ended.numbers.ledger.ok, 3);
+}
+
+#[test]
+fn a_connection_that_the_server_closes_after_a_response_is_replaced_without_a_pause() {
+    let script = server(|_| vec![(millis(1), Act::Say(CLOSE.to_vec())), (millis(1), Act::End)]);
+    let ended = run(plan(closed(1), 1, requests(20)), script);
+    assert_eq!(ended.numbers.ledger.ok, 20);
+    assert_eq!(ended.numbers.connections.opened, 20);
+    assert_eq!(ended.numbers.connections.reconnects, 19);
+    let closed = ended.log.closed.iter().map(|closed| closed.0);
+    let dialled = ended.log.dialled.iter().skip(1).map(|dial| dial.0);
+    assert!(closed.zip(dialled).all(|(closed, dialled)| closed == dialled));
+}
+
+#[test]
+fn attempts_that_fail_follow_ever_more_slowly_up_to_a_second() {
+    let mut opened = false;
+    let script = Script {
+        // Opens once, and never again.
+        door: Box::new(move |_, _| {
+            if core::mem::replace(&mut opened, true) {
+                Door::Refuses(Nanos::ZERO)
+            } else {
+                Door::Opens(Nanos::from_micros(50))
+            }
+        }),
+        answer: Box::new(|asked| match asked.number {
+            0 => vec![(millis(1), Act::Say(OK.to_vec()))],
+            _ => vec![(millis(1), Act::Reset)],
+        }),
+    };
+    let ended = run(plan(closed(1), 1, Limit::Duration(millis(8_000))), script);
+    let pauses: Vec<_> =
+        dials(&ended)[1..].windows(2).map(|at| at[1].get() - at[0].get()).collect();
+    let expected = [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000, 1_000];
+    assert_eq!(pauses[..10], expected.map(|n| n * 1_000_000));
+    assert!(pauses[10..].iter().all(|&pause| pause == 1_000_000_000));
+    assert_eq!(ended.numbers.ledger.ok, 1);
+    assert_eq!(count(&ended.numbers, "wait_reset"), 1);
+    assert_eq!(count(&ended.numbers, "connect_refused"), dials(&ended).len() as u64 - 1);
+    assert!(!ended.finished.target_lost, "its time ends it");
+}
+
+#[test]
+fn a_server_that_accepts_and_hangs_up_is_not_hammered() {
+    let ended = run(
+        plan(closed(1), 1, Limit::Duration(millis(2_000))),
+        server(|_| vec![(Nanos::ZERO, Act::End)]),
+    );
+    assert!(ended.log.dialled.len() < 15, "{} attempts", ended.log.dialled.len());
+    assert_eq!(ended.numbers.ledger.errors, ended.numbers.ledger.scheduled);
+}
+
+#[test]
+fn a_lost_target_ends_a_closed_loop_that_nothing_else_would_end() {
+    let script = Script {
+        door: Box::new(|at, _| {
+            if at < BARRIER {
+                Door::Opens(Nanos::from_micros(50))
+            } else {
+                Door::Refuses(millis(1))
+            }
+        }),
+        answer: Box::new(|asked| match asked.nth {
+            9 => vec![(millis(1), Act::Reset)],
+            _ => vec![(millis(1), Act::Say(OK.to_vec()))],
+        }),
+    };
+    let ended = run(plan(closed(1), 3, requests(1_000_000)), script);
+    assert!(ended.finished.target_lost);
+    assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (27, 3));
+    let length = ended.finished.window;
+    assert!(length > Nanos::from_secs(10) && length < Nanos::from_secs(12), "{length}");
+}
+
+/// What is outstanding on each connection, from what was sent on it within one service time.
+#[test]
+fn a_connection_carries_as_many_requests_as_the_pipeline_is_deep_and_never_more() {
+    for depth in [1_u8, 2, 16] {
+        let ended = run(plan(closed(depth), 3, requests(999)), prompt(millis(1)));
+        assert_eq!(ended.numbers.ledger.ok, 999);
+        for slot in (0..3).map(Slot) {
+            let sent: Vec<Instant> = sends_on(&ended, slot);
+            let most = (0..sent.len()).map(|first| {
+                sent[first..].iter().take_while(|at| at.since(sent[first]) < millis(1)).count()
+            });
+            assert_eq!(most.max(), Some(usize::from(depth)));
+        }
+    }
+}
+
+#[test]
+fn a_full_pipeline_starts_no_more() {
+    let mut plan = plan(closed(5), 2, Limit::Duration(millis(100)));
+    plan.stop.drain = Nanos::ZERO;
+    let ended = run(plan, server(|_| Vec::new()));
+    assert_eq!(ended.requests_sent(), 10);
+    assert_eq!(ended.numbers.ledger.unfinished, 10);
+}
+
+#[test]
+fn a_pending_send_is_waited_for() {
+    // Longer than what may go unconfirmed, so that the fake reports every send, and objects to haste.
+    let mut plan = plan(closed(2), 2, requests(100));
+    let long = "x".repeat(3_000);
+    let request = Request::builder("GET", "example.org", "/").unwrap().field("X", &long).unwrap();
+    plan.target.request = request.build();
+    let ended = run(plan, prompt(Nanos::ZERO));
+    assert_eq!(ended.numbers.ledger.ok, 100);
+    assert_eq!(ended.requests_sent(), 100);
+}
+
+/// One entry for each request.
+fn sends_on(ended: &Ended, slot: Slot) -> Vec<Instant> {
+    let mine = ended.log.sent.iter().filter(|sent| sent.1 == slot);
+    mine.flat_map(|(at, _, bytes)| bytes.windows(4).filter(|w| w == b"\r\n\r\n").map(|_| *at))
+        .collect()
+}

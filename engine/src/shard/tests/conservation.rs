@@ -1,0 +1,228 @@
+//! Nothing is lost and nothing is counted twice, whatever the server does. [`run`] itself checks that the
+//! ledger balances; these tests bring the faults.
+
+use super::*;
+use proptest::prelude::*;
+
+/// Ways to answer a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Prompt,
+    Slow,
+    ByteByByte,
+    AfterInterim,
+    InChunks,
+    Failing,
+    CloseSaid,
+    CloseUnsaid,
+    UntilClose,
+    Silent,
+    Mute,
+    Reset,
+    ResetInBody,
+    HalfHead,
+    HalfHeadThenSilence,
+    ShortBody,
+    LongBody,
+    Garbage,
+    Twice,
+}
+
+use Manner::{
+    AfterInterim, ByteByByte, CloseSaid, CloseUnsaid, Failing, Garbage, HalfHead,
+    HalfHeadThenSilence, InChunks, LongBody, Mute, Prompt, Reset, ResetInBody, ShortBody, Silent,
+    Slow, Twice, UntilClose,
+};
+
+/// Each manner with the kind of trouble that it makes, if any.
+const ALL: [(Manner, Option<&str>); 19] = [
+    (Prompt, None),
+    (Slow, None),
+    (ByteByByte, None),
+    (AfterInterim, None),
+    (InChunks, None),
+    (Failing, None),
+    (CloseSaid, None),
+    (CloseUnsaid, None),
+    (UntilClose, None),
+    (Silent, Some("wait_timeout")),
+    (Mute, Some("wait_closed")),
+    (Reset, Some("wait_reset")),
+    (ResetInBody, Some("body_reset")),
+    (HalfHead, Some("head_closed")),
+    (HalfHeadThenSilence, Some("head_timeout")),
+    (ShortBody, Some("body_closed")),
+    (LongBody, None),
+    (Garbage, Some("head_protocol_bad_status_line")),
+    (Twice, None),
+];
+
+const HALF_BODY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+
+fn say(bytes: &[u8]) -> Act {
+    Act::Say(bytes.to_vec())
+}
+
+fn acts(manner: Manner) -> Acts {
+    let (soon, later) = (Nanos::from_micros(300), Nanos::from_micros(400));
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let close = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    match manner {
+        Prompt => vec![(soon, say(OK))],
+        Slow => vec![(millis(30), say(OK))],
+        ByteByByte => (300..).map(Nanos::from_micros).zip(OK.iter().map(|&b| say(&[b]))).collect(),
+        AfterInterim => vec![(soon, say(b"HTTP/1.1 103 Early\r\n\r\n")), (later, say(OK))],
+        InChunks => vec![(soon, say(&chunked[..50])), (later, say(&chunked[50..]))],
+        Failing => vec![(soon, say(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"))],
+        CloseSaid => vec![(soon, say(close)), (later, Act::End)],
+        CloseUnsaid => vec![(soon, say(OK)), (soon, Act::End)],
+        UntilClose => vec![(soon, say(b"HTTP/1.1 200 OK\r\n\r\nok")), (later, Act::End)],
+        Silent => Vec::new(),
+        Mute => vec![(soon, Act::End)],
+        Reset => vec![(soon, Act::Reset)],
+        ResetInBody => vec![(soon, say(HALF_BODY)), (later, Act::Reset)],
+        HalfHead => vec![(soon, say(b"HTTP/1.1 200 OK\r\nContent-")), (later, Act::End)],
+        HalfHeadThenSilence => vec![(soon, say(b"HTTP/1.1 200 OK\r\nContent-"))],
+        ShortBody => vec![(soon, say(HALF_BODY)), (later, Act::End)],
+        LongBody => vec![(soon, say(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok"))],
+        Garbage => vec![(soon, say(b"SSH-2.0-OpenSSH_9.2\r\n"))],
+        Twice => vec![(soon, say(&OK.repeat(2)))],
+    }
+}
+
+fn hasty(mut plan: Plan) -> Plan {
+    plan.timeouts.request = millis(50);
+    plan.timeouts.connect = millis(50);
+    plan
+}
+
+#[test]
+fn every_kind_of_fault_is_counted_once_and_by_its_name() {
+    for (manner, trouble) in ALL {
+        for load in [closed(1), open(1_000)] {
+            // Each third request meets the fault.
+            let script =
+                server(move |asked| acts(if asked.number % 3 == 2 { manner } else { Prompt }));
+            let numbers = run(hasty(plan(load, 4, requests(60))), script).numbers;
+            let ledger = numbers.ledger;
+            assert_eq!(ledger.scheduled, 60, "{manner:?}");
+            if let Some(name) = trouble {
+                let rows = numbers.errors.rows();
+                assert_eq!(count(&numbers, name), 20, "{manner:?}, {load:?}: {rows:?}");
+                assert_eq!((ledger.ok, ledger.errors + ledger.timeouts), (40, 20), "{manner:?}");
+            } else if manner == Failing {
+                assert_eq!((ledger.ok, ledger.failed), (40, 20));
+            } else if manner != LongBody && manner != Twice {
+                assert_eq!(ledger.ok, 60, "{manner:?}, {load:?}: {:?}", numbers.errors.rows());
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_that_nobody_asked_for_end_the_connection() {
+    for manner in [LongBody, Twice] {
+        let script = server(move |_| acts(manner));
+        let ended = run(hasty(plan(closed(1), 1, requests(5))), script);
+        let name = "idle_protocol_unsolicited_bytes";
+        assert_eq!(count(&ended.numbers, name), 5, "{:?}", ended.numbers.errors.rows());
+        assert_eq!(ended.numbers.ledger.ok, 5);
+        assert_eq!(ended.log.closed.len(), 5);
+    }
+}
+
+#[test]
+fn answers_in_one_segment_are_told_apart() {
+    let ended = run(plan(closed(8), 1, requests(800)), prompt(millis(1)));
+    assert_eq!(ended.numbers.ledger.ok, 800);
+    assert_eq!(ended.log.sent.len(), 100, "answered together, asked together");
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    load: Load,
+    connections: u32,
+    limit: Limit,
+    warmup: Nanos,
+    drain: Nanos,
+    manners: Vec<Manner>,
+    /// Attempts to connect that are refused and ignored, of 16.
+    refused: u64,
+    ignored: u64,
+    halt: Option<Halt>,
+}
+
+fn loads() -> impl Strategy<Value = Load> {
+    prop_oneof![
+        (1_u8..6).prop_map(closed),
+        (1_u8..6, 200_u64..20_000).prop_map(|(depth, rate)| {
+            let rate = Rate::new(rate, Nanos::from_secs(1)).unwrap();
+            Load::Open { rate, pipeline: NonZeroU8::new(depth).unwrap() }
+        }),
+    ]
+}
+
+fn limits() -> impl Strategy<Value = Limit> {
+    let length = (0_u64..400).prop_map(millis);
+    prop_oneof![
+        length.clone().prop_map(Limit::Duration),
+        (1_u64..500).prop_map(requests),
+        (length, 1_u64..500).prop_map(|(length, n)| Limit::Either(length, nonzero(n))),
+    ]
+}
+
+prop_compose! {
+    fn runs()(
+        load in loads(),
+        connections in 1_u32..9,
+        limit in limits(),
+        (warmup, drain) in (0_u64..100, 0_u64..200),
+        manners in prop::collection::vec(prop::sample::select(&ALL[..]), 1..8),
+        (refused, ignored) in (0_u64..6, 0_u64..3),
+        halt in prop::option::weighted(0.3, (0_u64..400, 0_u64..100)),
+    ) -> Run {
+        Run {
+            load, connections, limit, refused, ignored,
+            warmup: millis(warmup), drain: millis(drain),
+            // Without a prompt answer now and then, a number of requests may take for ever.
+            manners: manners.into_iter().map(|(manner, _)| manner).chain([Prompt]).collect(),
+            halt: halt.map(|(at, patience)| Halt { at: millis(at), patience: millis(patience) }),
+        }
+    }
+}
+
+/// A number that looks random, the same every time.
+fn scatter(n: u64) -> u64 {
+    (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40
+}
+
+proptest! {
+    #[test]
+    fn any_mixture_of_faults_leaves_the_ledger_balanced(case in runs()) {
+        let Run { manners, refused, ignored, halt, .. } = case.clone();
+        let mut plan = hasty(plan(case.load, case.connections, case.limit));
+        (plan.stop.warmup, plan.stop.drain) = (case.warmup, case.drain);
+        let mut knocks = 0;
+        let script = Script {
+            door: Box::new(move |_, _| {
+                knocks += 1;
+                match scatter(knocks) % 16 {
+                    n if n < refused => Door::Refuses(Nanos::from_micros(20)),
+                    n if n < refused + ignored => Door::Ignores,
+                    _ => Door::Opens(Nanos::from_micros(50)),
+                }
+            }),
+            answer: Box::new(move |asked| {
+                let choice = scatter(asked.number) % manners.len() as u64;
+                acts(manners[usize::try_from(choice).unwrap()])
+            }),
+        };
+        let part = split(&Arc::new(plan)).remove(0);
+        let ended = run_shard(part, script, halt);
+        let started = ended.opened.is_some_and(|opened| opened.open > 0);
+        let exact = started && halt.is_none() && !ended.finished.target_lost;
+        if let (true, Limit::Requests(n)) = (exact, case.limit) {
+            prop_assert_eq!(ended.numbers.ledger.scheduled, n.get());
+        }
+    }
+}

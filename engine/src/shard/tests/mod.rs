@@ -1,0 +1,218 @@
+//! The shard on a scripted server, in virtual time: the numbers are known in closed form, so they are
+//! compared exactly.
+
+mod connections;
+mod conservation;
+mod fake;
+mod schedule;
+
+use core::num::{NonZeroU8, NonZeroU32, NonZeroU64};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use pummel_proto_http::Request;
+
+use self::fake::{Act, Acts, Asked, Door, Fake, Log, Script};
+use super::mailbox::{Finished, Opened, Order, Reply, mailbox};
+use super::{Phase, Shard};
+use crate::plan::{
+    Addresses, Cores, ExpectedStatus, Limit, Load, Plan, ShardPlan, Stop, Target, Timeouts, split,
+};
+use crate::reactor::{Kind, Reactor, Slot};
+use crate::record::Snapshot;
+use crate::units::{Instant, Nanos, Rate};
+
+/// When the virtual clock starts.
+const ORIGIN: Instant = Instant::from_origin(1_000_000_000);
+
+/// The start barrier, unless opening the connections takes longer; then it comes so much later.
+const BARRIER: Instant = Instant::from_origin(1_100_000_000);
+const LEAD: Nanos = Nanos::from_millis(1);
+
+/// How often an empty envelope is offered.
+const EXCHANGE: Nanos = Nanos::from_millis(137);
+
+/// Turns after which a run counts as endless.
+const TURNS_MAX: u32 = 2_000_000;
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A run of one shard that is over.
+struct Ended {
+    numbers: Snapshot,
+    opened: Option<Opened>,
+    finished: Finished,
+    log: Log,
+    /// Zero if the run never started.
+    barrier: Instant,
+}
+
+impl Ended {
+    /// Moments after the start barrier at which requests were sent.
+    fn sent(&self) -> Vec<Nanos> {
+        self.log.sent.iter().map(|(at, _, _)| at.since(self.barrier)).collect()
+    }
+
+    fn requests_sent(&self) -> usize {
+        let head_ends = |bytes: &[u8]| bytes.windows(4).filter(|w| w == b"\r\n\r\n").count();
+        self.log.sent.iter().map(|(_, _, bytes)| head_ends(bytes)).sum()
+    }
+}
+
+/// A stop order: how long after the start barrier it comes, and its patience.
+#[derive(Clone, Copy, Debug)]
+struct Halt {
+    at: Nanos,
+    patience: Nanos,
+}
+
+fn millis(n: u64) -> Nanos {
+    Nanos::from_millis(n)
+}
+
+fn nonzero(n: u64) -> NonZeroU64 {
+    NonZeroU64::new(n).unwrap()
+}
+
+fn requests(n: u64) -> Limit {
+    Limit::Requests(nonzero(n))
+}
+
+fn closed(pipeline: u8) -> Load {
+    Load::Closed { pipeline: NonZeroU8::new(pipeline).unwrap() }
+}
+
+fn open(per_second: u64) -> Load {
+    let rate = Rate::new(per_second, Nanos::from_secs(1)).unwrap();
+    Load::Open { rate, pipeline: NonZeroU8::MIN }
+}
+
+fn address(last: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, last], 80))
+}
+
+/// A plan for one shard, with timeouts and a drain of one second.
+fn plan(load: Load, connections: u32, limit: Limit) -> Plan {
+    Plan {
+        target: Target {
+            url: "http://example.org/".to_owned(),
+            addresses: Addresses::new(vec![address(1)]).unwrap(),
+            request: Request::builder("GET", "example.org", "/").unwrap().build(),
+            expected: ExpectedStatus::default(),
+        },
+        load,
+        connections: NonZeroU32::new(connections).unwrap(),
+        stop: Stop { warmup: Nanos::ZERO, limit, drain: millis(1_000) },
+        timeouts: Timeouts { connect: millis(1_000), request: millis(1_000) },
+        cores: Cores::new(vec![0]).unwrap(),
+        reactor: Kind::Epoll,
+        seed: 1,
+    }
+}
+
+/// A server that opens at once, and answers each request as `answer` says.
+fn server(answer: impl FnMut(&Asked) -> Acts + 'static) -> Script {
+    Script { door: Box::new(|_, _| Door::Opens(Nanos::from_micros(50))), answer: Box::new(answer) }
+}
+
+/// A server that answers each request after `service`.
+fn prompt(service: Nanos) -> Script {
+    server(move |_| vec![(service, Act::Say(OK.to_vec()))])
+}
+
+/// A server that answers after `service`, but for the time from `from` to `to` after the start barrier, in
+/// which it does nothing.
+fn freezing(from: Nanos, to: Nanos, service: Nanos) -> Script {
+    server(move |asked| {
+        let (from, to) = (BARRIER + from, BARRIER + to);
+        let frozen = from <= asked.at && asked.at < to;
+        let begun = if frozen { to } else { asked.at };
+        vec![(begun.since(asked.at) + service, Act::Say(OK.to_vec()))]
+    })
+}
+
+/// Runs the only shard of `plan` to its end.
+fn run(plan: Plan, script: Script) -> Ended {
+    run_shard(split(&Arc::new(plan)).remove(0), script, None)
+}
+
+fn run_and_halt(plan: Plan, script: Script, halt: Halt) -> Ended {
+    run_shard(split(&Arc::new(plan)).remove(0), script, Some(halt))
+}
+
+/// Runs a shard to its end, in the coordinator's stead.
+#[track_caller]
+fn run_shard(part: ShardPlan, script: Script, halt: Option<Halt>) -> Ended {
+    let (mut desk, mailbox) = mailbox();
+    let (fake, log) = Fake::new(ORIGIN, part.connections.get(), script);
+    let mut shard = Shard::new(part, fake, mailbox).unwrap();
+    let (mut numbers, mut spare) = (Snapshot::default(), Some(Box::<Snapshot>::default()));
+    let (mut opened, mut barrier) = (None, Instant::from_origin(0));
+    let (mut halt, mut exchange) = (halt, ORIGIN);
+    for turn in 0.. {
+        assert!(turn < TURNS_MAX, "the run does not end");
+        shard.turn().unwrap();
+        let now = shard.reactor.now();
+        while let Some(reply) = desk.reply() {
+            match reply {
+                Reply::Opened(how) => {
+                    opened = Some(how);
+                    barrier = BARRIER.max(now + LEAD);
+                    desk.order(if how.open > 0 {
+                        Order::Start(barrier)
+                    } else {
+                        Order::Stop(Nanos::ZERO)
+                    });
+                }
+                Reply::Envelope(mut full) => {
+                    numbers.merge(&full);
+                    full.clear();
+                    spare = Some(full);
+                }
+                Reply::Draining | Reply::Finished(..) => {}
+            }
+        }
+        if opened.is_some()
+            && let Some(Halt { patience, .. }) = halt.take_if(|halt| now >= barrier + halt.at)
+        {
+            desk.order(Order::Stop(patience));
+        }
+        if now >= exchange
+            && let Some(empty) = spare.take()
+        {
+            exchange = now + EXCHANGE;
+            desk.order(Order::Exchange(empty));
+        }
+        if shard.phase == Phase::Done {
+            break;
+        }
+    }
+    shard.finish(false);
+    let Some(Reply::Finished(last, finished)) = core::iter::from_fn(|| desk.reply()).last() else {
+        panic!("the last reply tells the end");
+    };
+    numbers.merge(&last);
+    let log = log.borrow().clone();
+    check_conserved(&numbers);
+    Ended { numbers, opened, finished, log, barrier }
+}
+
+/// Each scheduled request has one outcome, and each outcome its latencies.
+#[track_caller]
+fn check_conserved(numbers: &Snapshot) {
+    let ledger = &numbers.ledger;
+    assert!(ledger.balances(), "{ledger:?}");
+    let responses = ledger.ok + ledger.failed;
+    assert_eq!(numbers.service.count(), responses + ledger.timeouts);
+    assert_eq!(numbers.ttfb.count(), responses);
+    assert_eq!(numbers.statuses.rows().map(|(_, count)| count).sum::<u64>(), responses);
+    assert_eq!(numbers.response.count(), numbers.lag.count());
+    assert!(numbers.response.is_empty() || numbers.response.count() == numbers.service.count());
+    assert!(numbers.errors.total() >= ledger.errors + ledger.timeouts);
+}
+
+/// How often the trouble of this name occurred.
+fn count(numbers: &Snapshot, name: &str) -> u64 {
+    let rows = numbers.errors.rows();
+    rows.iter().filter(|(trouble, _)| trouble.to_string() == name).map(|&(_, count)| count).sum()
+}
