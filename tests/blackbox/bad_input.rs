@@ -1,4 +1,5 @@
-//! Bad input: exit 2 (or 1, where the world is in the way), one line that names the thing, nothing sent.
+//! Bad input: exit 2 (or 1, where the world is in the way), one line that names the thing, nothing
+//! sent.
 
 use std::process::Command;
 
@@ -8,7 +9,8 @@ use super::{check_refusal, pummel};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Flags that make no sense, and words that the refusal must hold. Each is given beside a good target.
+/// Flags that make no sense, and words that the refusal must hold. Each is given beside a good
+/// target.
 const FLAGS: &[(&[&str], &[&str])] = &[
     (&["-c", "0"], &["-c 0"]),
     (&["-c", "many"], &["many", "--connections"]),

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod bad_input;
+mod fallback;
 mod help;
+mod nginx;
 mod run;
 
 use std::process::Command;
@@ -16,8 +18,8 @@ fn pummel<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     command
 }
 
-/// Checks that the program refused: with this code, nothing on standard output, and one line on standard
-/// error which holds each of `words`.
+/// Checks that the program refused: with this code, nothing on standard output, and one line on
+/// standard error which holds each of `words`.
 #[track_caller]
 fn check_refusal(outcome: &Outcome, code: i32, words: &[&str]) {
     assert_eq!(outcome.code, Some(code), "{outcome:?}");

@@ -1,5 +1,6 @@
 //! Whether pummel is right: what all tests from outside share.
 
+pub mod peers;
 mod program;
 mod server;
 

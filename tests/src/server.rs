@@ -37,7 +37,8 @@ impl Server {
             for stream in listener.incoming().map_while(Result::ok) {
                 connections.fetch_add(1, Ordering::SeqCst);
                 let (requests, signal) = (Arc::clone(&requests), signal.clone());
-                // A client that goes away ends the loop with an error, which is as good an end as any.
+                // A client that goes away ends the loop with an error, which is as good an end as
+                // any.
                 thread::spawn(move || {
                     serve(&stream, response, || {
                         requests.fetch_add(1, Ordering::SeqCst);
