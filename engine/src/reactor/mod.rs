@@ -179,6 +179,7 @@ pub trait Reactor {
     fn close(&mut self, slot: Slot, how: Close);
 
     /// Hands over what was asked for, then blocks until something completed or `until` is reached.
+    /// With an `until` that is not after [`now`](Reactor::now) it polls: it takes what is there.
     ///
     /// # Errors
     /// If the kernel refuses the wait itself: the reactor is then of no more use.

@@ -379,8 +379,9 @@ impl Reactor for Uring {
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
         debug_assert!(self.popped == self.reaped.len(), "the last batch was not popped to its end");
-        let want = u32::from(self.own.is_empty());
-        let entered = if want == 0 { self.enter(clock::now(), 0) } else { self.enter(until, want) };
+        // A deadline that is past makes this a poll, which must not pay for a timer.
+        let want = u32::from(self.own.is_empty() && until > self.now);
+        let entered = self.enter(until, want);
         if let Err(error) = entered {
             use rustix::io::Errno as E;
             // TIME: the deadline. INTR: a signal. BUSY, AGAIN: the kernel keeps completions or memory back
