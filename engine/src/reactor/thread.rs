@@ -5,7 +5,9 @@ use std::num::NonZeroU64;
 /// Pins the calling thread to `cpu`. Returns whether the kernel agreed.
 #[must_use]
 pub fn pin(cpu: usize) -> bool {
-    core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
+    // Beyond what a CPU set holds, the library aborts the process.
+    cpu < rustix::thread::CpuSet::MAX_CPU
+        && core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
 }
 
 /// Lets timers of the calling thread fire as precisely as the hardware can, instead of up to 50 µs late.
@@ -18,4 +20,14 @@ pub fn set_precise_timers() {
 pub fn set_low_priority(niceness: i32) {
     // On Linux this changes the calling thread alone. It cannot fail for a positive niceness.
     let _kept = rustix::process::setpriority_process(None, niceness);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_that_cannot_exist_is_refused() {
+        assert!(!pin(1_000_000));
+    }
 }
