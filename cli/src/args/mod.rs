@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Starts the built-in target on a free port, loads it, prints the report
     Demo(DemoArgs),
     /// Runs the built-in target by itself
-    Target(serve::TargetArgs),
+    Target(Box<serve::TargetArgs>),
 }
 
 /// A run: `pummel URL [flags]`.

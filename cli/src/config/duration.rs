@@ -20,7 +20,7 @@ const UNITS: [(&str, u64); 7] = [
 ];
 
 /// Parses a duration that may be zero.
-pub(super) fn parse(text: &str) -> Result<Nanos> {
+pub(crate) fn parse(text: &str) -> Result<Nanos> {
     let Some(nanos) = sum(text) else {
         bail!("{text:?} is no duration; write for example 10, 1.5s, 250ms or 1m30s");
     };

@@ -4,7 +4,7 @@
 //! will do.
 
 mod capacity;
-mod duration;
+pub(crate) mod duration;
 mod load;
 mod number;
 mod plan;
@@ -111,7 +111,7 @@ fn placement(args: &MachineArgs) -> Result<Wanted> {
     Ok(Wanted { shards, cores })
 }
 
-fn reactor(text: Option<&str>) -> Result<Wish> {
+pub(crate) fn reactor(text: Option<&str>) -> Result<Wish> {
     match text {
         None | Some("auto") => Ok(Wish::Auto),
         Some("uring") => Ok(Wish::Uring),

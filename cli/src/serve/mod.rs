@@ -1,22 +1,205 @@
-//! The built-in target: a place for it.
+//! The built-in target: an HTTP/1.1 server that answers as told, and says what it did.
+//!
+//! For tests, for calibration and for the newcomer who has no server at hand. It is built like the load
+//! generator, thread per core on the same reactor, because it must outrun it: a benchmark against a slower
+//! server measures the server. And it is the other side's witness: when it ends, it prints as JSON when
+//! requests arrived and how regularly, for a client's report to be compared with.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `args`, `script` | what may be typed, and what it means |
+//! | `listen` | one socket per shard on one port |
+//! | `shard` | one core: the loop |
+//! | `conn` | one connection: what it is owed, in which order |
+//! | `request` | where a request ends |
+//! | `model` | when a reply leaves, and what is wrong with it |
+//! | `reply` | what a reply looks like |
+//! | `log` | what was done |
 
-use anyhow::bail;
+mod args;
+mod conn;
+mod listen;
+mod log;
+mod model;
+mod reply;
+mod request;
+mod script;
+mod shard;
+#[cfg(test)]
+mod tests;
 
-/// What `pummel target` may be told.
-#[derive(Debug, clap::Args)]
-pub(crate) struct TargetArgs {
-    /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: String,
-    /// CPUs to run on
-    #[arg(long, value_name = "LIST")]
-    cores: Option<String>,
-    /// End when standard input is closed
-    #[arg(long)]
-    until_stdin_closes: bool,
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use pummel_engine::reactor::{
+    ChooseError, Epoll, Kind, Reactor, Uring, choose, clock, thread as os_thread,
+};
+use pummel_engine::units::Instant;
+use pummel_tuning::{PlacementError, raise_open_files};
+
+pub(crate) use args::TargetArgs;
+
+use self::log::{Document, Log, Server};
+use self::script::Script;
+use self::shard::{Ending, Shard};
+use crate::output::{self, stderr};
+
+/// Connections that a shard serves at once, if so many files may be open. More are turned away.
+const SLOTS_MAX: u32 = 16 * 1024;
+
+/// Files that are open besides connections, with room to spare.
+const FILES_RESERVED: u64 = 64;
+
+/// Why the target cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The words make no sense together.
+    #[error("{0}")]
+    Usage(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; try --listen 127.0.0.1:0")]
+    Listen { address: SocketAddr, source: io::Error },
+    /// The shards cannot be placed on the CPUs.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// The reactor that was asked for does not work here.
+    #[error(transparent)]
+    Reactor(#[from] ChooseError),
+    /// A shard could not start, or could not go on.
+    #[error("shard {shard} failed: {source}")]
+    Shard { shard: usize, source: io::Error },
+    /// A signal cannot be waited for, or standard output is gone.
+    #[error("cannot talk to the outside: {0}")]
+    Outside(#[from] io::Error),
 }
 
-/// Serves until told to end.
-pub(crate) fn run(args: &TargetArgs) -> anyhow::Result<()> {
-    bail!("the built-in target is not in this build: {args:?}")
+/// Serves until a signal, the end of standard input or the end of its time, whichever was asked for and
+/// comes first. Prints the address as its first line, and at the end what it did.
+///
+/// # Errors
+/// [`ServeError`] if it cannot serve, or no longer.
+pub(crate) fn run(args: &TargetArgs) -> Result<(), ServeError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let target = Target::start(args, Arc::clone(&stop))?;
+    output::stdout(|to| writeln!(to, "listening on {}", target.url))?;
+    if args.until_stdin_closes {
+        thread::spawn(move || {
+            // An error ends it just as well.
+            let _ended = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+    let document = target.join()?;
+    Ok(output::stdout(|to| {
+        serde_json::to_writer(&mut *to, &document)?;
+        writeln!(to)
+    })?)
+}
+
+/// A server that runs.
+struct Target {
+    url: String,
+    kind: Kind,
+    script: Arc<Script>,
+    /// When its models began to count time.
+    origin: Instant,
+    shards: Vec<JoinHandle<io::Result<Log>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Target {
+    /// Listens, and starts the shards, which serve until `stop`.
+    fn start(args: &TargetArgs, stop: Arc<AtomicBool>) -> Result<Self, ServeError> {
+        let script = Arc::new(args.script()?);
+        let cpus = args.shards()?;
+        let choice = choose(args.machine.reactor)?;
+        if let Some(reason) = choice.fallback {
+            stderr::line(&reason);
+        }
+        let (address, listeners) = listen::listen(args.listen, cpus.len())
+            .map_err(|source| ServeError::Listen { address: args.listen, source })?;
+        let slots = slots(cpus.len());
+        let origin = clock::now();
+        let ending = Ending { stop, at: args.duration.map(|span| origin + span) };
+        let mut target = Self {
+            url: format!("http://{address}"),
+            kind: choice.kind,
+            script,
+            origin,
+            shards: Vec::new(),
+            stop: Arc::clone(&ending.stop),
+        };
+        for (shard, (cpu, listener)) in cpus.into_iter().zip(listeners).enumerate() {
+            let post =
+                Post { kind: choice.kind, cpu, listener, slots, origin, ending: ending.clone() };
+            let script = Arc::clone(&target.script);
+            let thread = thread::Builder::new()
+                .name(format!("target-{shard}"))
+                .spawn(move || post.serve(&script))
+                .map_err(|source| ServeError::Shard { shard, source })?;
+            target.shards.push(thread);
+        }
+        Ok(target)
+    }
+
+    /// Waits for the shards to end, and tells what they did.
+    fn join(self) -> Result<Document, ServeError> {
+        let mut logs = Vec::new();
+        for (shard, thread) in self.shards.into_iter().enumerate() {
+            let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+            // One that is lost ends the others.
+            let log = ended.inspect_err(|_| self.stop.store(true, Ordering::Relaxed));
+            logs.push(log.map_err(|source| ServeError::Shard { shard, source })?);
+        }
+        let statuses = &self.script.shape.distinct();
+        let reactor = self.kind.describe().name;
+        let server = Server { url: &self.url, reactor, statuses, origin: self.origin };
+        Ok(Document::new(&server, &logs))
+    }
+}
+
+/// Connections for each of `shards` shards, within the limit on open files.
+fn slots(shards: usize) -> u32 {
+    let files = raise_open_files().soft.unwrap_or(u64::MAX).saturating_sub(FILES_RESERVED);
+    let share = files / shards.max(1) as u64;
+    u32::try_from(share).unwrap_or(u32::MAX).clamp(1, SLOTS_MAX)
+}
+
+/// What one shard needs to begin.
+struct Post {
+    kind: Kind,
+    cpu: Option<usize>,
+    listener: OwnedFd,
+    slots: u32,
+    origin: Instant,
+    ending: Ending,
+}
+
+impl Post {
+    /// The body of a shard's thread.
+    fn serve(self, script: &Script) -> io::Result<Log> {
+        if let Some(cpu) = self.cpu
+            && !os_thread::pin(cpu)
+        {
+            return Err(io::Error::other(format!("cannot be pinned to CPU {cpu}")));
+        }
+        os_thread::set_precise_timers();
+        let slots = self.slots;
+        match self.kind {
+            Kind::Uring => self.serve_on(Uring::new(slots)?, script),
+            Kind::Epoll => self.serve_on(Epoll::new(slots)?, script),
+        }
+    }
+
+    fn serve_on(self, mut reactor: impl Reactor, script: &Script) -> io::Result<Log> {
+        reactor.listen(self.listener);
+        Shard::new(reactor, self.slots, script, self.origin)?.run(&self.ending)
+    }
 }

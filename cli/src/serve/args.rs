@@ -1,0 +1,253 @@
+//! AS TYPED: the words of `pummel target`, and what they mean.
+
+use core::num::{NonZeroU32, NonZeroU64};
+use std::net::SocketAddr;
+
+use pummel_engine::reactor::Wish;
+use pummel_engine::units::Nanos;
+use pummel_tuning::{CpuList, Wanted, inspect, place};
+
+use super::ServeError;
+use super::model::{Faults, Freeze, Slow, Timing};
+use super::reply::{Broken, Shape};
+use super::script::Script;
+use crate::config::{self, duration};
+
+/// Longest body; it is held in memory, a few times over.
+const BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// What may be typed after `pummel target`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TargetArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(super) listen: SocketAddr,
+    /// End when standard input is closed
+    #[arg(long)]
+    pub(super) until_stdin_closes: bool,
+    /// End after this time
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(super) duration: Option<Nanos>,
+    #[command(flatten)]
+    pub(super) machine: TargetMachineArgs,
+    #[command(flatten)]
+    answer: AnswerArgs,
+    #[command(flatten)]
+    timing: TimingArgs,
+    #[command(flatten)]
+    fault: FaultArgs,
+}
+
+/// Shards, CPUs and the kernel.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Machine")]
+pub(super) struct TargetMachineArgs {
+    /// Shards, one thread each [default: one per CPU of --cores, else 1]
+    #[arg(long, value_name = "N")]
+    pub(super) shards: Option<NonZeroU32>,
+    /// CPUs to pin the shards to: 1,3-5
+    #[arg(long, value_name = "LIST")]
+    pub(super) cores: Option<CpuList>,
+    /// How to meet the kernel: auto, uring or epoll
+    #[arg(long, value_name = "KIND", default_value = "auto",
+          value_parser = |kind: &str| config::reactor(Some(kind)))]
+    pub(super) reactor: Wish,
+    /// Poll instead of sleeping [default: when replies are timed]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    spin: Option<bool>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Answers")]
+struct AnswerArgs {
+    /// Bytes of the body
+    #[arg(long, value_name = "BYTES", default_value_t = 13,
+          value_parser = clap::value_parser!(u64).range(..=BODY_BYTES_MAX))]
+    body_size: u64,
+    /// Send the body in chunks, with extensions and a trailer
+    #[arg(long)]
+    chunked: bool,
+    /// Statuses, in turns: 200,200,500
+    #[arg(long, value_name = "STATUS", default_value = "200", value_delimiter = ',',
+          value_parser = clap::value_parser!(u16).range(200..=599))]
+    status: Vec<u16>,
+    /// Close each connection with the answer to its N-th request
+    #[arg(long, value_name = "N")]
+    close_after: Option<NonZeroU64>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Timing")]
+struct TimingArgs {
+    /// From the complete request to its reply
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    delay: Option<Nanos>,
+    /// A queue: per shard, requests are served one after the other, each for this time
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    service_time: Option<Nanos>,
+    /// Every N-th reply takes longer
+    #[arg(long, value_name = "N", requires = "slow_by")]
+    slow_every: Option<NonZeroU64>,
+    /// By how much
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "slow_every")]
+    slow_by: Option<Nanos>,
+    /// No replies during the first part of each period; what is due then leaves at its end, at once
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "freeze_every")]
+    freeze: Option<Nanos>,
+    /// The period
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "freeze")]
+    freeze_every: Option<Nanos>,
+    /// Send the body in small pieces over this time
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    drip: Option<Nanos>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Faults")]
+struct FaultArgs {
+    /// Reset the connection in the middle of every N-th body
+    #[arg(long, value_name = "N")]
+    reset_every: Option<NonZeroU64>,
+    /// Never answer every N-th request
+    #[arg(long, value_name = "N")]
+    silent_every: Option<NonZeroU64>,
+    /// Answer with what breaks the protocol
+    #[arg(long, value_name = "KIND", value_enum)]
+    r#break: Option<Broken>,
+    /// But only every N-th request [default: 1]
+    #[arg(long, value_name = "N", requires = "break")]
+    break_every: Option<NonZeroU64>,
+}
+
+impl TargetArgs {
+    /// What the words say about answers.
+    ///
+    /// # Errors
+    /// [`ServeError::Usage`] if they do not go together.
+    pub(super) fn script(&self) -> Result<Script, ServeError> {
+        let timing = self.timing.understand()?;
+        let FaultArgs { reset_every, silent_every, r#break, break_every } = self.fault;
+        let broken = r#break.map(|_| break_every.unwrap_or(NonZeroU64::MIN));
+        Ok(Script {
+            shape: Shape {
+                statuses: self.answer.status.clone(),
+                body_bytes: usize::try_from(self.answer.body_size).unwrap_or(usize::MAX),
+                chunked: self.answer.chunked,
+                broken: r#break.unwrap_or_default(),
+            },
+            faults: Faults { reset: reset_every, silent: silent_every, broken },
+            close_after: self.answer.close_after,
+            spins: self.machine.spin.unwrap_or(timing.is_timed()),
+            timing,
+        })
+    }
+
+    /// One entry per shard: the CPU to pin it to, if there is one.
+    ///
+    /// # Errors
+    /// [`ServeError::Placement`] if there are too few CPUs, or one that is not ours.
+    pub(super) fn shards(&self) -> Result<Vec<Option<usize>>, ServeError> {
+        let TargetMachineArgs { shards, cores, .. } = self.machine.clone();
+        if cores.is_none() {
+            return Ok(vec![None; shards.map_or(1, NonZeroU32::get).min(SHARDS_MAX) as usize]);
+        }
+        let placement = place(&inspect(), &Wanted { shards, cores })?;
+        Ok(placement.shards.into_iter().map(Some).collect())
+    }
+}
+
+/// Most shards that are not pinned; more than any machine has a use for.
+const SHARDS_MAX: u32 = 1024;
+
+impl TimingArgs {
+    fn understand(&self) -> Result<Timing, ServeError> {
+        let freeze = match (self.freeze, self.freeze_every) {
+            (Some(span), Some(period)) => {
+                let refused = || {
+                    let text =
+                        "a freeze must end before the next begins; give a longer --freeze-every";
+                    ServeError::Usage(text.to_owned())
+                };
+                Some(Freeze::new(span, period).ok_or_else(refused)?)
+            }
+            _ => None,
+        };
+        let slow = self.slow_every.zip(self.slow_by).map(|(every, by)| Slow { every, by });
+        Ok(Timing {
+            service_time: self.service_time.unwrap_or_default(),
+            delay: self.delay.unwrap_or_default(),
+            slow,
+            freeze,
+            drip: self.drip.unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        target: TargetArgs,
+    }
+
+    fn words(line: &str) -> Result<TargetArgs, clap::Error> {
+        let words = ["target"].into_iter().chain(line.split_whitespace());
+        Words::try_parse_from(words).map(|words| words.target)
+    }
+
+    #[test]
+    fn without_a_word_it_answers_hello_at_once_and_sleeps_when_idle() {
+        let script = words("").unwrap().script().unwrap();
+        assert_eq!(script.shape.statuses, [200]);
+        assert_eq!(script.shape.body_bytes, 13);
+        assert!(!script.timing.is_timed() && !script.spins);
+    }
+
+    #[test]
+    fn a_timed_target_spins_unless_told_otherwise() {
+        assert!(words("--delay 1ms").unwrap().script().unwrap().spins);
+        assert!(!words("--delay 1ms --spin=false").unwrap().script().unwrap().spins);
+        assert!(words("--spin").unwrap().script().unwrap().spins);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "--status 100",
+            "--status 200,600",
+            "--delay -1s",
+            "--delay 1d",
+            "--freeze 1s",
+            "--slow-every 2",
+            "--slow-every 0 --slow-by 1s",
+            "--break nonsense",
+            "--break-every 2",
+            "--body-size 1000000000000",
+            "--listen nowhere",
+            "--reactor select",
+            "--shards 0",
+            "--cores 1-0",
+        ] {
+            assert!(words(line).is_err(), "{line}");
+        }
+        for line in ["--freeze 1s --freeze-every 1s", "--freeze 0 --freeze-every 0"] {
+            assert!(words(line).unwrap().script().is_err(), "{line}");
+        }
+        for line in ["--shards 9000 --cores 0", "--cores 8000"] {
+            assert!(words(line).unwrap().shards().is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn shards_are_pinned_if_cpus_are_named() {
+        let cpu = inspect().cpus.allowed.iter().next().unwrap();
+        assert_eq!(words(&format!("--cores {cpu}")).unwrap().shards().unwrap(), [Some(cpu)]);
+        assert_eq!(words("--shards 2").unwrap().shards().unwrap(), [None, None]);
+        assert_eq!(words("").unwrap().shards().unwrap(), [None]);
+    }
+}

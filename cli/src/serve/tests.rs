@@ -1,0 +1,408 @@
+//! The server as its clients see it: over real sockets, on both reactors.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use clap::Parser;
+use serde_json::Value;
+
+use super::*;
+
+/// Bounds every read: a server that hangs fails the test.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[derive(Parser)]
+struct Words {
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// Runs `exercise` against a target with these `flags` on either reactor, and returns what the targets
+/// said about it.
+fn on_both(flags: &str, exercise: impl Fn(SocketAddr)) -> Vec<Value> {
+    let on = |reactor: &str| {
+        let words = ["target", "--reactor", reactor].into_iter().chain(flags.split_whitespace());
+        let args = Words::parse_from(words).target;
+        let target = match Target::start(&args, Arc::default()) {
+            Err(ServeError::Reactor(error)) => {
+                stderr::line(&format!("not tested on {reactor}: {error}"));
+                return None;
+            }
+            started => started.unwrap(),
+        };
+        exercise(target.url.strip_prefix("http://").unwrap().parse().unwrap());
+        target.stop.store(true, Ordering::Relaxed);
+        Some(serde_json::to_value(target.join().unwrap()).unwrap())
+    };
+    ["uring", "epoll"].into_iter().filter_map(on).collect()
+}
+
+struct Client(BufReader<TcpStream>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Response {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Client {
+    fn new(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    fn head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "cut after {head:?}");
+        }
+        head
+    }
+
+    /// A response with a body, if its head says so.
+    fn response(&mut self) -> Response {
+        let head = self.head();
+        let status = head[9..12].parse().unwrap();
+        let body = if head.contains("chunked") {
+            self.chunks()
+        } else {
+            let length = head
+                .split("Content-Length: ")
+                .nth(1)
+                .map_or("0", |rest| rest.split("\r\n").next().unwrap());
+            let mut body = vec![0; length.parse().unwrap()];
+            self.0.read_exact(&mut body).unwrap();
+            body
+        };
+        Response { status, head, body }
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            let (size, extension) = line.trim().split_once(';').unwrap_or((line.trim(), ""));
+            let size = usize::from_str_radix(size, 16).unwrap();
+            if size == 0 {
+                assert_eq!(self.head(), "Served-By: pummel\r\n\r\n");
+                return body;
+            }
+            assert!(extension.starts_with("part="), "{line:?}");
+            let mut chunk = vec![0; size + 2];
+            self.0.read_exact(&mut chunk).unwrap();
+            body.extend_from_slice(&chunk[..size]);
+        }
+    }
+
+    /// What comes until the connection ends, and how it ends.
+    fn rest(&mut self) -> (Vec<u8>, io::Result<usize>) {
+        let mut rest = Vec::new();
+        let end = self.0.read_to_end(&mut rest);
+        (rest, end)
+    }
+
+    #[track_caller]
+    fn check_ended(&mut self) {
+        let (rest, end) = self.rest();
+        assert_eq!(rest, b"");
+        assert_eq!(end.unwrap(), 0);
+    }
+}
+
+#[test]
+fn connections_survive_thousands_of_requests() {
+    let said = on_both("", |address| {
+        let mut clients: Vec<Client> = (0..8).map(|_| Client::new(address)).collect();
+        for _ in 0..5_000 / clients.len() {
+            for client in &mut clients {
+                client.send(GET);
+            }
+            for client in &mut clients {
+                assert_eq!(client.response().body, b"hello, world\n");
+            }
+        }
+    });
+    for said in said {
+        assert_eq!(said["connections"], 8);
+        assert_eq!(said["requests"], 5_000);
+        assert_eq!(said["responses"], 5_000);
+        assert_eq!(said["by_status"]["200"], 5_000);
+        assert_eq!(said["arrivals"]["count"], 5_000);
+        assert_eq!(said["gaps_ns"]["count"], 4_999);
+        assert_eq!(said["bytes"]["received"], 5_000 * GET.len());
+        assert_eq!(said["bad_requests"], 0);
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_their_order() {
+    let said = on_both("--status 200,201,500", |address| {
+        let mut client = Client::new(address);
+        for _ in 0..20 {
+            client.send(GET.repeat(150));
+            for k in 0..150 {
+                assert_eq!(client.response().status, [200, 201, 500][k % 3]);
+            }
+        }
+    });
+    for said in said {
+        assert_eq!(said["by_status"]["500"], 1_000);
+    }
+}
+
+#[test]
+fn more_pipelined_requests_than_one_send_can_answer_are_all_answered() {
+    on_both("--body-size 1000", |address| {
+        let mut client = Client::new(address);
+        let mut writer = client.0.get_ref().try_clone().unwrap();
+        let sender = thread::spawn(move || writer.write_all(GET.repeat(5_000).as_bytes()));
+        for _ in 0..5_000 {
+            assert_eq!(client.response().body.len(), 1_000);
+        }
+        sender.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_body_larger_than_every_buffer_arrives_whole() {
+    on_both("--body-size 20000000", |address| {
+        let mut client = Client::new(address);
+        client.send(GET.repeat(2));
+        for _ in 0..2 {
+            let body = client.response().body;
+            assert_eq!(body.len(), 20_000_000);
+            assert!(body.chunks(13).all(|text| b"hello, world\n".starts_with(text)));
+        }
+    });
+}
+
+#[test]
+fn split_requests_are_read_to_their_end() {
+    on_both("", |address| {
+        let mut client = Client::new(address);
+        let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+                       5;x\r\nGET /\r\n0\r\nT: 1\r\n\r\n";
+        let length = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nGET /";
+        for byte in [GET, chunked, length, GET].concat().bytes() {
+            client.send([byte]);
+        }
+        for _ in 0..4 {
+            assert_eq!(client.response().status, 200);
+        }
+    });
+}
+
+#[test]
+fn a_chunked_body_comes_with_extensions_and_a_trailer() {
+    on_both("--chunked --body-size 100", |address| {
+        let mut client = Client::new(address);
+        client.send(GET.repeat(3));
+        for _ in 0..3 {
+            assert_eq!(client.response().body.len(), 100);
+        }
+        client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        let old = client.response();
+        assert!(old.head.contains("Connection: keep-alive") && old.body.len() == 100);
+    });
+}
+
+#[test]
+fn an_answer_to_head_has_no_body() {
+    on_both("", |address| {
+        let mut client = Client::new(address);
+        let head = "HEAD / HTTP/1.1\r\n\r\n";
+        client.send([head, GET, head].concat());
+        assert!(client.head().contains("Content-Length: 13"));
+        assert_eq!(client.response().body.len(), 13);
+        client.head();
+        client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        client.check_ended();
+    });
+}
+
+#[test]
+fn connections_close_after_as_many_requests_as_asked_for() {
+    let said = on_both("--close-after 3", |address| {
+        for _ in 0..5 {
+            let mut client = Client::new(address);
+            client.send(GET.repeat(5));
+            for last in [false, false, true] {
+                assert_eq!(client.response().head.contains("Connection: close"), last);
+            }
+            client.check_ended();
+        }
+    });
+    for said in said {
+        assert_eq!((&said["connections"], &said["requests"]), (&5.into(), &15.into()));
+    }
+}
+
+#[test]
+fn a_client_that_wants_the_connection_to_end_gets_its_way() {
+    on_both("", |address| {
+        for request in ["GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
+            let mut client = Client::new(address);
+            client.send(request);
+            assert!(client.response().head.contains("Connection: close"));
+            client.check_ended();
+        }
+    });
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_still_gets_its_answers() {
+    on_both("--delay 2ms", |address| {
+        let mut client = Client::new(address);
+        client.send(GET.repeat(3));
+        client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        for _ in 0..3 {
+            assert_eq!(client.response().status, 200);
+        }
+        client.check_ended();
+    });
+}
+
+#[test]
+fn a_client_that_expects_it_is_told_to_continue() {
+    on_both("", |address| {
+        let mut client = Client::new(address);
+        client.send("PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+        assert!(client.head().starts_with("HTTP/1.1 100 "));
+        client.send("ok");
+        assert_eq!(client.response().status, 200);
+    });
+}
+
+#[test]
+fn what_is_no_request_is_refused_and_ends_the_connection() {
+    let said = on_both("", |address| {
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(20_000));
+        for (bytes, status) in [("\x16\x03\x01\r\n", 400), ("GET /\r\n\r\n", 400), (&long, 431)] {
+            let mut client = Client::new(address);
+            client.send(bytes);
+            assert_eq!(client.response().status, status);
+        }
+        let mut client = Client::new(address);
+        client.send([GET, "nonsense\r\n\r\n"].concat());
+        assert_eq!(client.response().status, 200);
+        assert_eq!(client.response().status, 400);
+        client.check_ended();
+    });
+    for said in said {
+        assert_eq!((&said["bad_requests"], &said["requests"]), (&4.into(), &1.into()));
+    }
+}
+
+#[test]
+fn every_fault_is_what_it_says() {
+    on_both("--reset-every 2 --body-size 1000", |address| {
+        let mut client = Client::new(address);
+        client.send(GET);
+        client.response();
+        client.send(GET);
+        assert!(client.head().contains("Content-Length: 1000"));
+        let (body, end) = client.rest();
+        assert_eq!(body.len(), 500);
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    });
+    for (kind, expected) in [
+        ("half-head", "HTTP/1.1 200 OK\r\n"),
+        ("wrong-length", "Length: 26"),
+        ("garbage", "\x16\x03"),
+    ] {
+        let said = on_both(&format!("--break {kind} --break-every 2"), |address| {
+            let mut client = Client::new(address);
+            client.send(GET.repeat(2));
+            client.response();
+            let (broken, end) = client.rest();
+            end.unwrap();
+            let broken = String::from_utf8(broken).unwrap();
+            assert!(broken.contains(expected), "{broken:?}");
+            if kind == "wrong-length" {
+                assert!(broken.ends_with("\r\n\r\nhello, world\n"), "{broken:?}");
+            }
+        });
+        assert!(said.iter().all(|said| said["broken"] == 1 && said["responses"] == 1));
+    }
+}
+
+#[test]
+fn a_request_that_is_passed_over_in_silence_holds_back_those_behind_it() {
+    let said = on_both("--silent-every 2", |address| {
+        let mut client = Client::new(address);
+        client.send(GET.repeat(3));
+        assert_eq!(client.response().status, 200);
+        // Another connection is not concerned, and has its answer before nothing more came on the first.
+        let mut other = Client::new(address);
+        other.send(GET);
+        client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        client.check_ended();
+    });
+    assert!(said.iter().all(|said| said["silent"].as_u64() >= Some(1)));
+}
+
+#[test]
+fn silence_does_not_outlive_a_client_that_has_ended_its_side() {
+    on_both("--silent-every 1 --delay 1ms", |address| {
+        let mut client = Client::new(address);
+        client.send(GET);
+        client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        client.check_ended();
+    });
+}
+
+#[test]
+fn timed_replies_never_leave_before_their_time() {
+    let flags = "--delay 3ms --slow-every 3 --slow-by 4ms --drip 2ms --body-size 50 --spin=false";
+    let said = on_both(flags, |address| {
+        let mut client = Client::new(address);
+        for k in 1..=6 {
+            let asked = clock::now();
+            client.send(GET);
+            assert_eq!(client.response().body.len(), 50);
+            let least = if k % 3 == 0 { 9 } else { 5 };
+            let took = clock::now().since(asked).get() / 1_000_000;
+            assert!(took >= least, "{took} ms for request {k}");
+        }
+    });
+    assert!(said.iter().all(|said| said["responses"] == 6));
+}
+
+#[test]
+fn a_slow_reply_holds_back_the_quick_ones_behind_it() {
+    on_both("--slow-every 2 --slow-by 5ms --status 200,201,202,203", |address| {
+        let mut client = Client::new(address);
+        client.send(GET.repeat(4));
+        for status in 200..=203 {
+            assert_eq!(client.response().status, status);
+        }
+    });
+}
+
+#[test]
+fn shards_serve_one_address_together() {
+    let said = on_both("--shards 2", |address| {
+        let mut clients: Vec<Client> = (0..32).map(|_| Client::new(address)).collect();
+        for client in &mut clients {
+            client.send(GET);
+            client.response();
+        }
+    });
+    for said in said {
+        assert_eq!(said["connections"], 32);
+        assert_eq!(said["shards"].as_array().unwrap().len(), 2);
+        assert_eq!(said["gaps_of"], "shards");
+    }
+}
