@@ -57,7 +57,7 @@ impl Source {
 
     /// The same without tests, be they at the file's foot or in a folder of their own.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, String)> + '_ {
-        let mut tests = self.path.contains("/tests/");
+        let mut tests = self.path.contains("/tests/") || self.path.ends_with("/tests.rs");
         let mut foot = false;
         self.lines().take_while(move |(_, line)| {
             tests |= foot && line.starts_with("mod tests {");
