@@ -1,7 +1,7 @@
 //! What reading one small response costs: head, body of 13 bytes, end.
 //!
-//! Three ways to meet it: the head equals the last one (the rule under load), it differs (the `Date` has
-//! moved on), or it arrives in two parts.
+//! Three ways to meet it: the head equals the last one (the rule under load), it differs (the
+//! `Date` has moved on), or it arrives in two parts.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
 

@@ -1,4 +1,5 @@
-//! What recording one response costs: counters, and four histograms in an open loop or two in a closed one.
+//! What recording one response costs: counters, and four histograms in an open loop or two in a
+//! closed one.
 
 use std::hint::black_box;
 

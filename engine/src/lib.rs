@@ -1,5 +1,4 @@
-//! The load engine of pummel: a [`Plan`](plan::Plan) in, [`Event`](coordinator::Event)s and a
-//! [`Report`](report::Report) out.
+//! The load engine of pummel: a [`Plan`](plan::Plan) in, [`Event`]s and a [`Report`] out.
 //!
 //! It prints nothing, parses no flags and serialises nothing. [`run`] is its one verb. The rooms:
 //!

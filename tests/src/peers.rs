@@ -94,11 +94,8 @@ fn absent(program: &str) -> io::Result<()> {
     if std::env::var_os("CI").is_some_and(|value| value == "true") {
         return Err(io::Error::other(format!("{program} is not installed, and CI=true")));
     }
-    #[expect(clippy::print_stderr, reason = "a test that was left out has to say so")]
-    {
-        eprintln!("left out: {program} is not installed");
-    }
-    Ok(())
+    // Not by a macro, whose words the harness would keep to itself.
+    writeln!(io::stderr(), "left out: {program} is not installed")
 }
 
 impl Nginx {

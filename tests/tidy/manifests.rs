@@ -13,7 +13,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("engine", &["anyhow"], "the engine's errors are enums"),
     ("engine", &["tokio", "hyper", "monoio", "glommio"], "shards have the reactor"),
     ("engine", &["pummel", "pummel-tuning"], "arrows point inwards"),
-    ("cli", &["io-uring", "rustix", "socket2", "nix", "libc"], "the engine meets the kernel"),
+    ("cli", &["io-uring", "rustix", "nix", "libc"], "the engine meets the kernel"),
     ("tuning", &["pummel", "pummel-engine", "pummel-proto-http"], "it knows the machine only"),
 ];
 

@@ -55,11 +55,12 @@ impl Source {
         (1..).zip(self.text.lines().map(bare))
     }
 
-    /// The same without the tests at the file's foot.
+    /// The same without tests, be they at the file's foot or in a folder of their own.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, String)> + '_ {
+        let mut tests = self.path.contains("/tests/") || self.path.ends_with("/tests.rs");
         let mut foot = false;
         self.lines().take_while(move |(_, line)| {
-            let tests = foot && line.starts_with("mod tests");
+            tests |= foot && line.starts_with("mod tests {");
             foot = line == "#[cfg(test)]";
             !tests
         })
@@ -110,9 +111,11 @@ fn comments_and_quotes_are_not_code() {
 }
 
 #[test]
-fn tests_at_the_foot_are_not_code() {
+fn tests_are_not_code() {
     let text = "one\n#[cfg(test)]\nextern crate std;\n#[cfg(test)]\nmod tests {\ntwo".to_owned();
-    let source = Source { path: "a.rs".to_owned(), text };
+    let mut source = Source { path: "engine/src/a.rs".to_owned(), text };
     let lines: Vec<String> = source.code().map(|(_, line)| line).collect();
     assert_eq!(lines, ["one", "#[cfg(test)]", "extern crate std;", "#[cfg(test)]"]);
+    source.path = "engine/src/a/tests/b.rs".to_owned();
+    assert_eq!(source.code().count(), 0);
 }
