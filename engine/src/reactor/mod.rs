@@ -39,6 +39,7 @@ mod choice;
 pub mod clock;
 mod epoll;
 mod errno;
+mod listen;
 mod payload;
 mod socket;
 pub mod thread;
@@ -51,6 +52,7 @@ use std::os::fd::OwnedFd;
 pub use choice::{Choice, ChooseError, Description, Kind, Wish, choose};
 pub use epoll::Epoll;
 pub use errno::Errno;
+pub use listen::listeners;
 pub use uring::Uring;
 
 use crate::units::Instant;
