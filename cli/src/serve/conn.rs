@@ -1,8 +1,8 @@
 //! One connection: what it has asked, what it is owed, and in which order that leaves.
 //!
-//! Answers leave in the order of the requests (RFC 9112, section 9.3.2), whatever their times: one that is
-//! due waits behind one that is not. Equal answers that are due at the same time are kept as one entry with
-//! a count, so that a pipelined batch is one entry, and one send.
+//! Answers leave in the order of the requests (RFC 9112, section 9.3.2), whatever their times: one
+//! that is due waits behind one that is not. Equal answers that are due at the same time are kept
+//! as one entry with a count, so that a pipelined batch is one entry, and one send.
 
 use core::ops::Range;
 use std::collections::VecDeque;
@@ -16,7 +16,8 @@ use super::request::Requests;
 /// Pieces that a dripping body is sent in.
 const DRIP_PIECES: u64 = 10;
 
-/// Most entries that one connection can be owed. A client that asks for more without reading is refused.
+/// Most entries that one connection can be owed. A client that asks for more without reading is
+/// refused.
 const OWED_MAX: usize = 4096;
 
 /// What is still read from the peer.
@@ -138,8 +139,8 @@ impl Conn {
         count
     }
 
-    /// Takes the next piece of a dripping reply, whose other pieces follow by `step`: the head, then the
-    /// body in equal parts.
+    /// Takes the next piece of a dripping reply, whose other pieces follow by `step`: the head,
+    /// then the body in equal parts.
     pub(super) fn take_piece(&mut self, reply: &Reply, step: Nanos) -> Range<usize> {
         let Some(front) = self.owed.front_mut() else { return 0..0 };
         let from = front.sent;

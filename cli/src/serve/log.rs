@@ -1,5 +1,5 @@
-//! What the server did, as it counted it itself, and as one JSON document: the other side's truth, for
-//! tests to compare a client's report with.
+//! What the server did, as it counted it itself, and as one JSON document: the other side's truth,
+//! for tests to compare a client's report with.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ pub(super) struct Log {
     pub(super) interim: u64,
     /// Refusals of what was no request.
     pub(super) refused: u64,
-    /// Requests that were left without an answer, replies cut by a reset, replies that broke the protocol.
+    /// Requests that were left without an answer, replies cut by a reset, replies that broke the
+    /// protocol.
     pub(super) silent: u64,
     pub(super) resets: u64,
     pub(super) broken: u64,
@@ -116,7 +117,8 @@ pub(super) struct Server<'a> {
     pub(super) origin: Instant,
 }
 
-/// The document. Moments are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share.
+/// The document. Moments are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine
+/// share.
 #[derive(Debug, Serialize)]
 pub(super) struct Document {
     url: String,

@@ -1,14 +1,14 @@
 //! The built-in target: an HTTP/1.1 server that answers as told, and says what it did.
 //!
-//! For tests, for calibration and for the newcomer who has no server at hand. It is built like the load
-//! generator, thread per core on the same reactor, because it must outrun it: a benchmark against a slower
-//! server measures the server. And it is the other side's witness: when it ends, it prints as JSON when
-//! requests arrived and how regularly, for a client's report to be compared with.
+//! For tests, for calibration and for the newcomer who has no server at hand. It is built like the
+//! load generator, thread per core on the same reactor, because it must outrun it: a benchmark
+//! against a slower server measures the server. And it is the other side's witness: when it ends,
+//! it prints as JSON when requests arrived and how regularly, for a client's report to be compared
+//! with.
 //!
 //! | file | what it knows |
 //! |---|---|
 //! | `args`, `script` | what may be typed, and what it means |
-//! | `listen` | one socket per shard on one port |
 //! | `shard` | one core: the loop |
 //! | `conn` | one connection: what it is owed, in which order |
 //! | `request` | where a request ends |
@@ -18,7 +18,6 @@
 
 mod args;
 mod conn;
-mod listen;
 mod log;
 mod model;
 mod reply;
@@ -36,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use pummel_engine::reactor::{
-    ChooseError, Epoll, Kind, Reactor, Uring, choose, clock, thread as os_thread,
+    ChooseError, Epoll, Kind, Reactor, Uring, choose, clock, listeners, thread as os_thread,
 };
 use pummel_engine::units::Instant;
 use pummel_tuning::{PlacementError, raise_open_files};
@@ -77,8 +76,8 @@ pub(crate) enum ServeError {
     Outside(#[from] io::Error),
 }
 
-/// Serves until a signal, the end of standard input or the end of its time, whichever was asked for and
-/// comes first. Prints the address as its first line, and at the end what it did.
+/// Serves until a signal, the end of standard input or the end of its time, whichever was asked for
+/// and comes first. Prints the address as its first line, and at the end what it did.
 ///
 /// # Errors
 /// [`ServeError`] if it cannot serve, or no longer.
@@ -123,7 +122,7 @@ impl Target {
         if let Some(reason) = choice.fallback {
             stderr::line(&reason);
         }
-        let (address, listeners) = listen::listen(args.listen, cpus.len())
+        let (address, listeners) = listeners(args.listen, cpus.len())
             .map_err(|source| ServeError::Listen { address: args.listen, source })?;
         let slots = slots(cpus.len());
         let origin = clock::now();

@@ -1,15 +1,17 @@
 //! When a reply leaves, and what is wrong with it: pure arithmetic on the moments of arrival.
 //!
-//! Tests of a load generator compare what it measured with what this file says, so each model is one that
-//! has a closed form. Several may be combined; a request passes them in this order:
+//! Tests of a load generator compare what it measured with what this file says, so each model is
+//! one that has a closed form. Several may be combined; a request passes them in this order:
 //!
-//! 1. a *queue* with one server and a fixed service time, first come first served (Lindley's recursion):
-//!    the service of a request begins when it arrives, or when the one before it is done;
+//! 1. a *queue* with one server and a fixed service time, first come first served (Lindley's
+//!    recursion): the service of a request begins when it arrives, or when the one before it is
+//!    done;
 //! 2. a fixed *delay*, and for every K-th request a longer one;
-//! 3. a *freeze*: what would leave during the first part of a period leaves at that part's end, at once.
+//! 3. a *freeze*: what would leave during the first part of a period leaves at that part's end, at
+//!    once.
 //!
-//! Every shard is a server of its own: it has its own queue and its own count of requests, while freezes
-//! begin at the same moments on all of them.
+//! Every shard is a server of its own: it has its own queue and its own count of requests, while
+//! freezes begin at the same moments on all of them.
 
 use core::num::NonZeroU64;
 

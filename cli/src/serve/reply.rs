@@ -1,8 +1,9 @@
 //! What replies look like: rendered once at start, published to the reactor, sent by reference.
 //!
-//! Each status comes in three forms, after what becomes of the connection. The form for a connection that
-//! persists without a word is published many times over, so that the answers to pipelined requests leave
-//! in one send; an answer to `HEAD` is the same bytes up to the end of the head.
+//! Each status comes in three forms, after what becomes of the connection. The form for a
+//! connection that persists without a word is published many times over, so that the answers to
+//! pipelined requests leave in one send; an answer to `HEAD` is the same bytes up to the end of the
+//! head.
 
 use std::io;
 

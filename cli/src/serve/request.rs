@@ -7,8 +7,9 @@
 //!                           └─ 0 ──► Trailer ─────────────────┘
 //! ```
 //!
-//! A load generator sends the same bytes again and again, so a request that equals the one before it byte
-//! for byte is not parsed: equal bytes from the start of a request on mean an equal request.
+//! A load generator sends the same bytes again and again, so a request that equals the one before
+//! it byte for byte is not parsed: equal bytes from the start of a request on mean an equal
+//! request.
 
 use httparse::{EMPTY_HEADER, Header, Status, parse_chunk_size, parse_headers};
 
@@ -191,8 +192,8 @@ impl Requests {
         }
     }
 
-    /// Reads one unit of at most `bytes_max` bytes, which earlier inputs may have begun. `read` returns its
-    /// length and its meaning, or `None` where it is incomplete.
+    /// Reads one unit of at most `bytes_max` bytes, which earlier inputs may have begun. `read`
+    /// returns its length and its meaning, or `None` where it is incomplete.
     fn unit<T>(
         &mut self,
         input: &mut &[u8],
@@ -378,7 +379,8 @@ mod tests {
             "Content-Length: 5\r\n\r\nGET /",
             "Content-Length: 0\r\n\r\n",
             "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "Transfer-Encoding: Chunked\r\n\r\n5;x=y\r\nGET /\r\nA\r\n0123456789\r\n0\r\nT: 1\r\n\r\n",
+            "Transfer-Encoding: Chunked\r\n\r\n\
+             5;x=y\r\nGET /\r\nA\r\n0123456789\r\n0\r\nT: 1\r\n\r\n",
         ] {
             check(&format!("POST / HTTP/1.1\r\n{body}{next}"), &[Item::Request(GET); 2]);
         }

@@ -1,7 +1,8 @@
 //! One core of the server: its reactor, its connections, and the loop.
 //!
-//! [`Shard::run`] is the whole of it: send what is due, wait, take in what happened. Replies that are timed
-//! leave within microseconds of their time, because the shard stops sleeping shortly before it.
+//! [`Shard::run`] is the whole of it: send what is due, wait, take in what happened. Replies that
+//! are timed leave within microseconds of their time, because the shard stops sleeping shortly
+//! before it.
 
 use core::num::NonZeroU64;
 use std::cmp::Reverse;
@@ -23,7 +24,8 @@ use super::script::Script;
 /// Longest time for which a shard does not look whether it has to end.
 const HEARTBEAT: Nanos = Nanos::from_millis(10);
 
-/// How long before a reply is due the shard stops sleeping: about what the kernel needs to wake it up.
+/// How long before a reply is due the shard stops sleeping: about what the kernel needs to wake it
+/// up.
 const MARGIN: Nanos = Nanos::from_micros(60);
 
 /// What ends a shard.
@@ -34,8 +36,8 @@ pub(super) struct Ending {
     pub(super) at: Option<Instant>,
 }
 
-/// When to look at a connection again. One that outlives its connection looks at the next in its slot,
-/// which does no harm.
+/// When to look at a connection again. One that outlives its connection looks at the next in its
+/// slot, which does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Timer {
     due: Instant,
@@ -262,8 +264,8 @@ impl Desk {
         self.conns.get_mut(slot.index())
     }
 
-    /// Reads the requests in `bytes`, and notes what they get. Returns `false` if that is more than can be
-    /// kept in mind for one connection.
+    /// Reads the requests in `bytes`, and notes what they get. Returns `false` if that is more than
+    /// can be kept in mind for one connection.
     fn hear(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> bool {
         let Some(conn) = self.conns.get_mut(slot.index()) else { return true };
         self.log.bytes_received += bytes.len() as u64;

@@ -20,8 +20,8 @@ struct Words {
     target: TargetArgs,
 }
 
-/// Runs `exercise` against a target with these `flags` on either reactor, and returns what the targets
-/// said about it.
+/// Runs `exercise` against a target with these `flags` on either reactor, and returns what the
+/// targets said about it.
 fn on_both(flags: &str, exercise: impl Fn(SocketAddr)) -> Vec<Value> {
     let on = |reactor: &str| {
         let words = ["target", "--reactor", reactor].into_iter().chain(flags.split_whitespace());
@@ -344,7 +344,8 @@ fn a_request_that_is_passed_over_in_silence_holds_back_those_behind_it() {
         let mut client = Client::new(address);
         client.send(GET.repeat(3));
         assert_eq!(client.response().status, 200);
-        // Another connection is not concerned, and has its answer before nothing more came on the first.
+        // Another connection is not concerned, and has its answer before nothing more came on the
+        // first.
         let mut other = Client::new(address);
         other.send(GET);
         client.0.get_ref().shutdown(Shutdown::Write).unwrap();
