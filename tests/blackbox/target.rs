@@ -40,7 +40,8 @@ impl Target {
     }
 }
 
-/// Loads a target that is started with `flags`, and returns what the client says and what the target says.
+/// Loads a target that is started with `flags`, and returns what the client says and what the
+/// target says.
 fn both_sides(flags: &str, load: &str) -> (Value, Value) {
     let target = Target::start(flags);
     let words = [target.url.as_str(), "--json"].into_iter().chain(load.split_whitespace());
