@@ -37,6 +37,8 @@
 
 mod choice;
 pub mod clock;
+#[cfg(test)]
+mod conformance;
 mod epoll;
 mod errno;
 mod payload;
