@@ -1,5 +1,5 @@
-//! What every reactor does alike: one suite, run on each of them over loopback, against peers of the
-//! standard library on threads of their own.
+//! What every reactor does alike: one suite, run on each of them over loopback, against peers of
+//! the standard library on threads of their own.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
@@ -27,9 +27,10 @@ const PEER_PATIENCE: Duration = Duration::from_secs(30);
 
 type Make<R> = fn(u32) -> io::Result<R>;
 
-/// Whether io_uring works here. Where it does not, its half of the suite proves nothing, and must not look
-/// as if it did: that is said past the capture of the test's output, and is a failure in CI.
-fn uring_works() -> bool {
+/// Whether io_uring works here. Where it does not, its half of the suite proves nothing, and must
+/// not look as if it did: that is said past the capture of the test's output, and is a failure in
+/// CI.
+pub(crate) fn uring_works() -> bool {
     let Err(error) = uring::probe() else { return true };
     let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
     assert!(!ci, "io_uring is not available: {error}");
@@ -455,7 +456,8 @@ impl Life {
         self.bytes.first_chunk().map(|word| u64::from_le_bytes(*word))
     }
 
-    /// Checks a completion against all that may happen to this life; returns whether it is the last.
+    /// Checks a completion against all that may happen to this life; returns whether it is the
+    /// last.
     fn check(&mut self, told: Told) -> bool {
         self.completions += 1;
         match told {
@@ -506,8 +508,8 @@ impl Life {
     }
 }
 
-/// Connections are closed at every moment of their life, with sends, receives, ends and resets on their way,
-/// and their slots are used again at once, within the batch.
+/// Connections are closed at every moment of their life, with sends, receives, ends and resets on
+/// their way, and their slots are used again at once, within the batch.
 fn a_reused_slot_sees_nothing_of_its_earlier_lives<R: Reactor>(make: Make<R>) {
     const SLOTS: u32 = 8;
     const LIVES: u64 = 3_000;
@@ -602,8 +604,8 @@ fn bytes_of_many_connections_queue_beyond_all_buffers<R: Reactor>(make: Make<R>)
     }
 }
 
-/// Only io_uring runs out of buffers, and only if they are kept longer than the contract allows: that is how
-/// it is brought about here.
+/// Only io_uring runs out of buffers, and only if they are kept longer than the contract allows:
+/// that is how it is brought about here.
 #[test]
 fn receives_go_on_when_buffers_had_run_out() {
     if !uring_works() {

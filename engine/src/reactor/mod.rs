@@ -38,7 +38,7 @@
 mod choice;
 pub mod clock;
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 mod epoll;
 mod errno;
 mod payload;
