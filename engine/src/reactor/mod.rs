@@ -37,6 +37,8 @@
 
 mod choice;
 pub mod clock;
+#[cfg(test)]
+pub(crate) mod conformance;
 mod epoll;
 mod errno;
 mod listen;

@@ -113,6 +113,11 @@ impl Uring {
         }
     }
 
+    /// Gives the kernel what is queued, before the next wait would.
+    fn flush(&mut self) {
+        while self.queued() > 0 && self.ring.submit().is_ok_and(|taken| taken > 0) {}
+    }
+
     fn token(&self, operation: Operation, slot: Slot) -> u64 {
         let generation =
             self.lives.get(slot.index()).map_or_else(Generation::default, |l| l.generation);
@@ -364,6 +369,8 @@ impl Reactor for Uring {
 
     fn close(&mut self, slot: Slot, how: Close) {
         let receive = self.token(Operation::Receive, slot);
+        // The slot means this socket only until it is closed: what was asked of it goes to the kernel first.
+        self.flush();
         // A failure that was noted for this life must not meet the next one.
         self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
         let Some(life) = self.life(slot) else { return };

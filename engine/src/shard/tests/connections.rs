@@ -199,7 +199,8 @@ fn a_full_pipeline_starts_no_more() {
 
 #[test]
 fn a_pending_send_is_waited_for() {
-    // Longer than what may go unconfirmed, so that the fake reports every send, and objects to haste.
+    // Longer than what may go unconfirmed, so that the fake reports every send, and objects to
+    // haste.
     let mut plan = plan(closed(2), 2, requests(100));
     let long = "x".repeat(3_000);
     let request = Request::builder("GET", "example.org", "/").unwrap().field("X", &long).unwrap();

@@ -1,5 +1,5 @@
-//! Nothing is lost and nothing is counted twice, whatever the server does. [`run`] itself checks that the
-//! ledger balances; these tests bring the faults.
+//! Nothing is lost and nothing is counted twice, whatever the server does. [`run`] itself checks
+//! that the ledger balances; these tests bring the faults.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,8 +1,8 @@
 //! A network and a server in memory and in virtual time, behind the [`Reactor`] trait.
 //!
-//! The clock stands still but in `wait`, which moves it to the next event or to the deadline. What the
-//! server does is a script: two closures which say, for each attempt to connect and for each request,
-//! what will happen and when. The same script and the same shard give the same run.
+//! The clock stands still but in `wait`, which moves it to the next event or to the deadline. What
+//! the server does is a script: two closures which say, for each attempt to connect and for each
+//! request, what will happen and when. The same script and the same shard give the same run.
 //!
 //! A reactor may rely on its owner to keep the contract; this one checks that it does.
 
@@ -19,7 +19,8 @@ use crate::reactor::{
 };
 use crate::units::{Instant, Nanos};
 
-/// Waits in which neither the time moves nor anything happens; more of them in a row are a busy loop.
+/// Waits in which neither the time moves nor anything happens; more of them in a row are a busy
+/// loop.
 const IDLE_TURNS_MAX: u32 = 16;
 
 /// How long the socket holds on to a confirmed send.

@@ -1,10 +1,11 @@
-//! The shard on a scripted server, in virtual time: the numbers are known in closed form, so they are
-//! compared exactly.
+//! The shard on a scripted server, in virtual time: the numbers are known in closed form, so they
+//! are compared exactly.
 
 mod connections;
 mod conservation;
 mod fake;
 mod schedule;
+mod steady;
 
 use core::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::net::SocketAddr;
@@ -120,8 +121,8 @@ fn prompt(service: Nanos) -> Script {
     server(move |_| vec![(service, Act::Say(OK.to_vec()))])
 }
 
-/// A server that answers after `service`, but for the time from `from` to `to` after the start barrier, in
-/// which it does nothing.
+/// A server that answers after `service`, but for the time from `from` to `to` after the start
+/// barrier, in which it does nothing.
 fn freezing(from: Nanos, to: Nanos, service: Nanos) -> Script {
     server(move |asked| {
         let (from, to) = (BARRIER + from, BARRIER + to);

@@ -1,4 +1,5 @@
-//! Open loop: the intended start rules, whatever the server does. Closed loop: starts are counted exactly.
+//! Open loop: the intended start rules, whatever the server does. Closed loop: starts are counted
+//! exactly.
 
 use super::*;
 use crate::record::Quantile;
@@ -18,7 +19,8 @@ fn slots_are_sent_at_their_intended_starts_to_the_nanosecond() {
     assert_eq!(ended.numbers.lag.max(), Nanos::ZERO);
 }
 
-/// Freeze F of a window P: L(q) = F − P (1 − q), however many connections there are (measurement, T2).
+/// Freeze F of a window P: L(q) = F − P (1 − q), however many connections there are (measurement,
+/// T2).
 #[test]
 fn a_freeze_is_charged_to_every_slot_that_is_due_in_it() {
     let mut service_p99 = Vec::new();
