@@ -68,6 +68,7 @@ conformance! {
     what_was_sent_before_a_close_still_arrives
     a_slot_connects_to_where_it_was_told_last
     an_attempt_that_hangs_can_be_given_up
+    a_slot_used_again_within_a_batch_is_not_taken_for_connected
     a_reused_slot_sees_nothing_of_its_earlier_lives
     buffers_serve_any_number_of_receives
     bytes_of_many_connections_queue_beyond_all_buffers
@@ -316,9 +317,15 @@ fn the_end_of_a_peer_follows_all_that_it_said<R: Reactor>(make: Make<R>) {
 }
 
 fn a_reset_by_the_peer_is_a_failure_to_receive<R: Reactor>(make: Make<R>) {
-    let (address, peer) = peer(reset);
+    // Not before the connection was looked at, or it would count as never established.
+    let (go, gone) = channel();
+    let (address, peer) = peer(move |stream| {
+        gone.recv().unwrap();
+        reset(stream);
+    });
     let mut owner = Owner::new(make, 1);
     owner.connect(Slot(0), address);
+    go.send(()).unwrap();
     let (_, told) = owner.next();
     assert!(
         matches!(told, Told::Failed(During::Receive, errno) if errno == E::CONNRESET.into()),
@@ -376,11 +383,39 @@ fn a_slot_connects_to_where_it_was_told_last<R: Reactor>(make: Make<R>) {
     }
 }
 
-fn an_attempt_that_hangs_can_be_given_up<R: Reactor>(make: Make<R>) {
-    // Beyond the queue of a listener which does not accept, SYNs are dropped.
+/// An address to which no more than one or two connections can be made: beyond the queue of a listener
+/// which does not accept, SYNs are dropped.
+fn hanging() -> (Socket, SocketAddr) {
     let full = bind();
     full.listen(0).unwrap();
-    let hanging = full.local_addr().unwrap().as_socket().unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    (full, address)
+}
+
+fn a_slot_used_again_within_a_batch_is_not_taken_for_connected<R: Reactor>(make: Make<R>) {
+    let (_full, hanging) = hanging();
+    let (_listener, open) = listener();
+    let mut owner = Owner::new(make, 9);
+    (0..8).for_each(|slot| owner.reactor.connect(Slot(slot), hanging));
+    owner.turn(clock::now() + Nanos::from_millis(20));
+    owner.told.clear();
+    owner.reactor.connect(Slot(8), open);
+    let deadline = clock::now() + PATIENCE;
+    let mut again = false;
+    while !again {
+        assert!(clock::now() < deadline, "nothing happens");
+        owner.reactor.wait(deadline).unwrap();
+        while let Some(completion) = owner.reactor.pop() {
+            assert!(!again && matches!(completion, Completion::Connected(Slot(8))));
+            owner.reactor.close(Slot(8), Close::Finish);
+            owner.reactor.connect(Slot(8), hanging);
+            again = true;
+        }
+    }
+}
+
+fn an_attempt_that_hangs_can_be_given_up<R: Reactor>(make: Make<R>) {
+    let (_full, hanging) = hanging();
     let (_listener, open) = listener();
     let mut owner = Owner::new(make, 8);
     (0..8).for_each(|slot| owner.reactor.connect(Slot(slot), hanging));

@@ -69,8 +69,10 @@ fn check_allocates_nothing<R: Reactor>(load: Load, make: fn(u32) -> std::io::Res
     assert_eq!(measured.count_total, 0, "{measured:?}");
 }
 
-fn loads() -> [Load; 3] {
-    [closed(1), closed(8), open(20_000)]
+fn loads() -> [Load; 4] {
+    let rate = Rate::new(20, millis(1)).unwrap();
+    let deep = Load::Open { rate, pipeline: NonZeroU8::new(4).unwrap() };
+    [closed(1), closed(8), open(20_000), deep]
 }
 
 #[test]
