@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use crate::record::Trouble;
 
-/// A run that could not be done. What the *target* does wrong during a run is no such error: it is counted.
+/// A run that could not be done. What the *target* does wrong during a run is no such error: it is
+/// counted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {

@@ -1,8 +1,9 @@
 //! Units as types: a span is [`Nanos`], a moment is [`Instant`], a rate is [`Rate`].
 //!
-//! Numbers without units are how load generators get latencies wrong by a factor of a thousand. Values
-//! are converted where they enter (flags, files) and where they leave (JSON, text); between those edges
-//! only these types travel. All arithmetic saturates or is checked: a hostile duration cannot wrap.
+//! Numbers without units are how load generators get latencies wrong by a factor of a thousand.
+//! Values are converted where they enter (flags, files) and where they leave (JSON, text); between
+//! those edges only these types travel. All arithmetic saturates or is checked: a hostile duration
+//! cannot wrap.
 
 use core::fmt;
 use core::num::NonZeroU64;
@@ -149,7 +150,8 @@ impl Sub<Nanos> for Instant {
 
 /// A rate as an exact fraction: `count` events per `period`. Never zero, never endless.
 ///
-/// A fraction, because `1000/m` has no exact representation per second and a schedule must not drift.
+/// A fraction, because `1000/m` has no exact representation per second and a schedule must not
+/// drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     count: NonZeroU64,

@@ -1,6 +1,6 @@
 //! What breaks a rule and is let through, each with its reason. The list may only shrink.
 
-use crate::{places, text};
+use crate::places;
 
 /// A file, or a folder with all below it, that may break a rule.
 pub(crate) struct Exception {
@@ -27,14 +27,7 @@ pub(crate) const LIST: &[Exception] = &[
         most: 1,
         reason: "the error of a reactor that could not be made",
     },
-    Exception { rule: text::COLUMNS, path: "engine/src", most: 120, reason: WIDE_COMMENTS },
-    Exception { rule: text::COLUMNS, path: "cli/src", most: 80, reason: WIDE_COMMENTS },
-    Exception { rule: text::COLUMNS, path: "tuning/src", most: 20, reason: WIDE_COMMENTS },
-    Exception { rule: text::COLUMNS, path: "proto-http", most: 4, reason: WIDE_COMMENTS },
 ];
-
-const WIDE_COMMENTS: &str = "comments wrapped at 110 columns, which rustfmt lets pass; wrap them \
-                             at 100 when the code beside them changes";
 
 impl Exception {
     /// Whether `path` is the file, or lies in the folder.

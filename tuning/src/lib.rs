@@ -1,8 +1,9 @@
-//! Reads the facts of a Linux machine that hold a load generator back, and places shards on its CPUs.
+//! Reads the facts of a Linux machine that hold a load generator back, and places shards on its
+//! CPUs.
 //!
-//! [`inspect`] only reads. A fact that a machine does not tell (a container without `/sys`, an old kernel)
-//! is `None`, never an error: a load generator must start everywhere. What is decided from the facts is
-//! pure ([`place`]); what changes the machine is named so ([`raise_open_files`]).
+//! [`inspect`] only reads. A fact that a machine does not tell (a container without `/sys`, an old
+//! kernel) is `None`, never an error: a load generator must start everywhere. What is decided from
+//! the facts is pure ([`place`]); what changes the machine is named so ([`raise_open_files`]).
 #![forbid(unsafe_code)]
 
 pub mod host;

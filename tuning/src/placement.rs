@@ -52,8 +52,8 @@ pub enum PlacementError {
 
 /// Chooses CPUs for shards.
 ///
-/// Without a wish: all allowed CPUs but the lowest, at most as many as the CPU quota can feed less one,
-/// and at least one. The quota does not bind an explicit wish, which may know better.
+/// Without a wish: all allowed CPUs but the lowest, at most as many as the CPU quota can feed less
+/// one, and at least one. The quota does not bind an explicit wish, which may know better.
 ///
 /// # Errors
 /// [`PlacementError`] if the wish names a CPU that is not allowed, or more shards than CPUs.

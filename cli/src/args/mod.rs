@@ -1,7 +1,7 @@
 //! AS TYPED: the words of the command line, one file per heading of the help.
 //!
-//! Durations, rates and targets stay text here: what they mean, and whether they make sense, is decided in
-//! `config`, which will read the same texts from files.
+//! Durations, rates and targets stay text here: what they mean, and whether they make sense, is
+//! decided in `config`, which will read the same texts from files.
 
 mod load;
 mod machine;
@@ -90,7 +90,8 @@ pub(crate) struct DemoArgs {
 
 /// Reads the command line.
 ///
-/// Help and version are printed here, because they are clap's own texts; then there is nothing left to do.
+/// Help and version are printed here, because they are clap's own texts; then there is nothing left
+/// to do.
 pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Words>, Failure> {
     let error = match Words::try_parse_from(words) {
         Ok(words) => return Ok(Some(words)),

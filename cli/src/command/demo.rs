@@ -1,7 +1,7 @@
 //! `pummel demo`: starts the built-in target in a process of its own, and loads it.
 //!
-//! A process of its own, because a server within this one would share its memory, its limits and its CPUs,
-//! and the numbers would be of both.
+//! A process of its own, because a server within this one would share its memory, its limits and
+//! its CPUs, and the numbers would be of both.
 
 use core::num::NonZeroU32;
 use std::io::{self, BufRead, BufReader};
@@ -113,8 +113,8 @@ impl Target {
     }
 }
 
-/// Hands over the first line of `stdout` and drops the rest, on a thread, so that both can be waited for
-/// with a bound.
+/// Hands over the first line of `stdout` and drops the rest, on a thread, so that both can be
+/// waited for with a bound.
 fn listen(stdout: ChildStdout) -> Receiver<String> {
     let (tell, said) = mpsc::channel();
     thread::spawn(move || {

@@ -71,7 +71,8 @@ fn code(report: &Report) -> Code {
     }
 }
 
-/// The first Ctrl-C (or SIGTERM) stops the run, which is still reported; the next Ctrl-C ends it at once.
+/// The first Ctrl-C (or SIGTERM) stops the run, which is still reported; the next Ctrl-C ends it at
+/// once.
 fn obey_signals(control: &Control) -> io::Result<()> {
     let stop = control.stop_flag();
     // The order matters: the flag must not be set yet when the first signal looks at it.

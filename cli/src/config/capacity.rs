@@ -1,9 +1,11 @@
-//! Whether this machine can hold so many connections: each needs a file descriptor and a local port.
+//! Whether this machine can hold so many connections: each needs a file descriptor and a local
+//! port.
 
 use anyhow::{Result, ensure};
 use pummel_tuning::Host;
 
-/// Files for everything but connections that this process still opens: rings, standard streams, libraries.
+/// Files for everything but connections that this process still opens: rings, standard streams,
+/// libraries.
 const FILES_RESERVED: u64 = 64;
 
 /// Refuses more connections than open files or local ports allow.

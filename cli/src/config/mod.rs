@@ -1,7 +1,7 @@
 //! AS MEANT: defaults filled in, texts parsed, files read. No flag survives beyond here.
 //!
-//! [`Config`] is what the user meant, on any machine; [`plan`](plan::plan) turns it into what this machine
-//! will do.
+//! [`Config`] is what the user meant, on any machine; [`plan`](plan::plan) turns it into what this
+//! machine will do.
 
 mod capacity;
 pub(crate) mod duration;
@@ -76,8 +76,8 @@ impl Config {
     /// Understands what was typed.
     ///
     /// # Errors
-    /// Whatever makes no sense, by the name of its flag, with what to do. Nothing was sent or opened but
-    /// the body's file.
+    /// Whatever makes no sense, by the name of its flag, with what to do. Nothing was sent or
+    /// opened but the body's file.
     pub(crate) fn understand(args: &RunArgs) -> Result<Self> {
         let Some(typed) = args.target.any() else {
             bail!("no target; try `pummel http://localhost:8080/` or `pummel demo`");

@@ -1,4 +1,5 @@
-//! Decimal numbers as exact fractions: `1.5` is 15 tenths. No floating point, hence no rounding, no NaN.
+//! Decimal numbers as exact fractions: `1.5` is 15 tenths. No floating point, hence no rounding, no
+//! NaN.
 
 /// `digits / 10^scale`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +12,8 @@ pub(super) struct Decimal {
 const DIGITS_MAX: usize = 18;
 
 impl Decimal {
-    /// Splits a number off the front of `text`; `None` if there is none, or one with too many digits.
+    /// Splits a number off the front of `text`; `None` if there is none, or one with too many
+    /// digits.
     pub(super) fn split_off(text: &str) -> Option<(Self, &str)> {
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, rest) = text.split_at(end);

@@ -10,12 +10,12 @@ use pummel_tuning::{Host, place};
 use super::{Config, TargetUrl, capacity};
 use crate::exit::Failure;
 
-/// Makes the plan. What this machine cannot do is said before anything is asked of the network; the host
-/// name is resolved last, once for the whole run.
+/// Makes the plan. What this machine cannot do is said before anything is asked of the network; the
+/// host name is resolved last, once for the whole run.
 ///
 /// # Errors
-/// A usage failure for what does not fit this machine, and an impossible run for a name that does not
-/// resolve. Nothing was sent to the target.
+/// A usage failure for what does not fit this machine, and an impossible run for a name that does
+/// not resolve. Nothing was sent to the target.
 pub(crate) fn plan(config: &Config, host: &Host, reactor: Kind) -> Result<Plan, Failure> {
     let placement = place(host, &config.placement).map_err(Failure::usage)?;
     let cores = Cores::new(placement.shards).context("no CPU to run on");
@@ -43,7 +43,8 @@ pub(crate) fn plan(config: &Config, host: &Host, reactor: Kind) -> Result<Plan, 
 fn resolve(target: &TargetUrl) -> Result<Addresses> {
     let found = (target.host.as_str(), target.port).to_socket_addrs();
     let found = found.map_err(|error| {
-        // The standard library's own words for a failure of the resolver come first, its reason second.
+        // The standard library's own words for a failure of the resolver come first, its reason
+        // second.
         let text = error.to_string();
         let reason = text.strip_prefix("failed to lookup address information: ");
         anyhow!(

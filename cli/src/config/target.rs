@@ -5,7 +5,8 @@ use std::net::Ipv6Addr;
 use anyhow::{Context, Result, bail, ensure};
 use http::Uri;
 
-/// A target as it was meant. The path is kept to the byte: what a server is asked for is the user's choice.
+/// A target as it was meant. The path is kept to the byte: what a server is asked for is the user's
+/// choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TargetUrl {
     /// The whole of it, with what was left out filled in.

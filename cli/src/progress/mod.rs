@@ -1,6 +1,8 @@
-//! Progress: an observer on a thread of its own, which shows a run on standard error while it lasts.
+//! Progress: an observer on a thread of its own, which shows a run on standard error while it
+//! lasts.
 //!
-//! It reads from a bounded queue that the engine never waits for: a slow terminal loses ticks, not requests.
+//! It reads from a bounded queue that the engine never waits for: a slow terminal loses ticks, not
+//! requests.
 
 mod bar;
 mod lines;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Steers a run; clones steer the same one. It is looked at once per tick of the coordinator, and never by
-/// a shard.
+/// Steers a run; clones steer the same one. It is looked at once per tick of the coordinator, and
+/// never by a shard.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
     stop: Arc<AtomicBool>,

@@ -38,8 +38,8 @@ impl Watch {
         self.late.count()
     }
 
-    /// Counts the tick, if it has come by `now`. A tick that comes so late that others were due in between
-    /// stands for them all.
+    /// Counts the tick, if it has come by `now`. A tick that comes so late that others were due in
+    /// between stands for them all.
     pub(super) fn note(&mut self, now: Instant) {
         if now < self.next {
             return;

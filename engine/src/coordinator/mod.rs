@@ -1,7 +1,9 @@
-//! THE CONDUCTOR: a low-priority thread that starts the shards, gathers what they counted, and ends the run.
+//! THE CONDUCTOR: a low-priority thread that starts the shards, gathers what they counted, and ends
+//! the run.
 //!
-//! Shards never wait for it: it offers an empty envelope and takes the full one whenever the shard gets to
-//! it. It needs little, but it needs it in time; so it measures how late its own ticks are, and reports it.
+//! Shards never wait for it: it offers an empty envelope and takes the full one whenever the shard
+//! gets to it. It needs little, but it needs it in time; so it measures how late its own ticks are,
+//! and reports it.
 
 mod control;
 mod lateness;
@@ -29,21 +31,23 @@ use crate::units::{Instant, Nanos};
 /// The coordinator looks around this often.
 const TICK: Nanos = Nanos::from_millis(100);
 
-/// Envelopes are exchanged, and observers told, every so many ticks. Merging an envelope costs about 0.2 ms.
+/// Envelopes are exchanged, and observers told, every so many ticks. Merging an envelope costs
+/// about 0.2 ms.
 const TICKS_PER_EXCHANGE: u64 = 5;
 
-/// From the start order to the start barrier, so that every shard has heard it and waits for the same moment.
+/// From the start order to the start barrier, so that every shard has heard it and waits for the
+/// same moment.
 const LEAD: Nanos = Nanos::from_millis(100);
 
 /// What answers that are outstanding get after an early stop.
 const PATIENCE: Nanos = Nanos::from_secs(1);
 
-/// Beside shards that never sleep, the coordinator still gets its share of a CPU, a small one. Measured in
-/// benches/RESULTS.md, "Coordinator".
+/// Beside shards that never sleep, the coordinator still gets its share of a CPU, a small one.
+/// Measured in benches/RESULTS.md, "Coordinator".
 const NICENESS: i32 = 10;
 
-/// Runs `plan` to its end, and reports. Blocks the caller; the conducting is done on a thread of its own,
-/// whose priority is lowered.
+/// Runs `plan` to its end, and reports. Blocks the caller; the conducting is done on a thread of
+/// its own, whose priority is lowered.
 ///
 /// # Errors
 /// [`RunError`] if the run could not be done. What the target does wrong is counted instead.

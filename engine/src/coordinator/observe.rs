@@ -29,7 +29,8 @@ pub enum Event {
     Finished(Arc<Report>),
 }
 
-/// Numbers of the moment; sums are of the measured window, the rest is of the time since the last tick.
+/// Numbers of the moment; sums are of the measured window, the rest is of the time since the last
+/// tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tick {
     /// Time since the start barrier.

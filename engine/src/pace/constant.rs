@@ -1,7 +1,8 @@
 //! Constant arrivals: slot `k` of the whole run is intended at `k / rate`.
 //!
-//! A shard owns every `S`-th slot, so that the gaps of all shards together stay `1 / rate`, with no word
-//! between them. Slots are numbered twice: `k` over the whole run, `n` within the shard; `k = n × S + j`.
+//! A shard owns every `S`-th slot, so that the gaps of all shards together stay `1 / rate`, with no
+//! word between them. Slots are numbered twice: `k` over the whole run, `n` within the shard; `k =
+//! n × S + j`.
 
 use crate::plan::{Limit, Share};
 use crate::units::{Nanos, Rate};
@@ -20,7 +21,8 @@ impl Constant {
         Self { rate, share }
     }
 
-    /// Intended start of the shard's slot `n`, as time after the start barrier; strictly increasing in `n`.
+    /// Intended start of the shard's slot `n`, as time after the start barrier; strictly increasing
+    /// in `n`.
     #[must_use]
     pub fn start_of(&self, n: u64) -> Nanos {
         let of = u64::from(self.share.of.get());
@@ -33,8 +35,8 @@ impl Constant {
         self.owned_below(self.global_before(time))
     }
 
-    /// Number of the shard's slots from the start barrier to the end of the window, with the window's end:
-    /// the intended start of the first slot, of whatever shard, that lies beyond it.
+    /// Number of the shard's slots from the start barrier to the end of the window, with the
+    /// window's end: the intended start of the first slot, of whatever shard, that lies beyond it.
     #[must_use]
     pub fn end(&self, warmup: Nanos, limit: Limit) -> (u64, Nanos) {
         let by_time = limit.duration().map(|length| {
@@ -62,7 +64,8 @@ impl Constant {
         Nanos::new(start)
     }
 
-    /// Number of slots of all shards before `time`: the smallest `k` with `k × period ≥ time × count`.
+    /// Number of slots of all shards before `time`: the smallest `k` with `k × period ≥ time ×
+    /// count`.
     fn global_before(&self, time: Nanos) -> u64 {
         let (count, period) = (self.rate.count().get(), self.rate.period().get());
         let slots = (u128::from(time.get()) * u128::from(count)).div_ceil(u128::from(period));

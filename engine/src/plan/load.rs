@@ -7,8 +7,8 @@ use crate::units::Rate;
 /// The arrival process of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// Each connection keeps `pipeline` requests outstanding and starts the next one when a response
-    /// is complete. There is no schedule, hence no response time, only service time.
+    /// Each connection keeps `pipeline` requests outstanding and starts the next one when a
+    /// response is complete. There is no schedule, hence no response time, only service time.
     Closed {
         /// Requests outstanding per connection.
         pipeline: NonZeroU8,

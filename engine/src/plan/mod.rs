@@ -1,8 +1,9 @@
 //! WHAT to do: a [`Plan`] is pure data, complete and immutable.
 //!
-//! The invariant is "a `Plan` which exists can be run": nothing in it is optional that a later stage
-//! would have to fill in, and no flag, file name or host name survives into it. Addresses are resolved,
-//! the request is rendered, the cores are chosen. [`split()`] cuts it into one [`ShardPlan`] per shard.
+//! The invariant is "a `Plan` which exists can be run": nothing in it is optional that a later
+//! stage would have to fill in, and no flag, file name or host name survives into it. Addresses are
+//! resolved, the request is rendered, the cores are chosen. [`split()`] cuts it into one
+//! [`ShardPlan`] per shard.
 
 mod load;
 mod split;

@@ -18,8 +18,8 @@ impl Share {
     /// The whole, for a single shard.
     pub const WHOLE: Self = Self { index: 0, of: NonZeroU32::MIN };
 
-    /// This share of `total` things: the remainder goes to the first shards, so that the shares sum to
-    /// `total` and differ by at most one.
+    /// This share of `total` things: the remainder goes to the first shards, so that the shares sum
+    /// to `total` and differ by at most one.
     #[must_use]
     pub const fn of_total(self, total: u64) -> u64 {
         let of = self.of.get() as u64;
@@ -38,15 +38,15 @@ pub struct ShardPlan {
     pub cpu: usize,
     /// Connections of this shard; at least one.
     pub connections: NonZeroU32,
-    /// Closed loop with a number of requests: how many of them this shard may start. In an open loop the
-    /// schedule itself says which slots are the shard's.
+    /// Closed loop with a number of requests: how many of them this shard may start. In an open
+    /// loop the schedule itself says which slots are the shard's.
     pub quota: Option<u64>,
 }
 
 /// Cuts a plan into one part per shard.
 ///
-/// There are as many parts as cores, but never more than connections: a shard without a connection would
-/// own slots which it could never send.
+/// There are as many parts as cores, but never more than connections: a shard without a connection
+/// would own slots which it could never send.
 #[must_use]
 pub fn split(plan: &Arc<Plan>) -> Vec<ShardPlan> {
     let of = plan.cores.shards().min(plan.connections);

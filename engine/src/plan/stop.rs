@@ -6,8 +6,8 @@ use crate::units::Nanos;
 
 /// The measured window and its end. At least one of `duration` and `requests` bounds it.
 ///
-/// The window is `[warmup, warmup + duration)` after the start barrier. A request counts if its intended
-/// start (closed loop: its start) lies in the window, whenever it ends.
+/// The window is `[warmup, warmup + duration)` after the start barrier. A request counts if its
+/// intended start (closed loop: its start) lies in the window, whenever it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {
     /// Left out at the beginning.

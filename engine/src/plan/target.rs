@@ -10,7 +10,8 @@ use pummel_proto_http::Request;
 pub struct Target {
     /// The URL as given, for reports only.
     pub url: String,
-    /// The addresses of the server in order of preference; the first that accepts is kept. Never empty.
+    /// The addresses of the server in order of preference; the first that accepts is kept. Never
+    /// empty.
     pub addresses: Addresses,
     /// The request, validated.
     pub request: Request,

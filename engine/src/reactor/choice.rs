@@ -30,8 +30,8 @@ pub enum Kind {
 pub struct Choice {
     /// What will be used.
     pub kind: Kind,
-    /// Why it is not io_uring, if it was left to us and io_uring does not work: one line for the user, for a
-    /// silent fallback would make results incomparable.
+    /// Why it is not io_uring, if it was left to us and io_uring does not work: one line for the
+    /// user, for a silent fallback would make results incomparable.
     pub fallback: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! Monotonic time: the only place of the engine that reads a clock.
 //!
-//! `CLOCK_MONOTONIC` costs about 20 ns through the vDSO and cannot step. It is read twice per turn of a
-//! shard, not per request: completions of one batch share a moment.
+//! `CLOCK_MONOTONIC` costs about 20 ns through the vDSO and cannot step. It is read twice per turn
+//! of a shard, not per request: completions of one batch share a moment.
 
 use rustix::time::{ClockId, clock_gettime};
 

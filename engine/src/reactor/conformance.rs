@@ -383,8 +383,8 @@ fn a_slot_connects_to_where_it_was_told_last<R: Reactor>(make: Make<R>) {
     }
 }
 
-/// An address to which no more than one or two connections can be made: beyond the queue of a listener
-/// which does not accept, SYNs are dropped.
+/// An address to which no more than one or two connections can be made: beyond the queue of a
+/// listener which does not accept, SYNs are dropped.
 fn hanging() -> (Socket, SocketAddr) {
     let full = bind();
     full.listen(0).unwrap();

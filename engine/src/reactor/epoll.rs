@@ -1,12 +1,13 @@
 //! The reactor on epoll, for kernels and containers without io_uring.
 //!
-//! Sockets are registered once, edge-triggered, and never touched again: no `epoll_ctl` per request, and an
-//! idle socket is never looked at twice. An edge obliges to read to the end; a read that leaves room in
-//! the buffer has done so (epoll(7)), so the usual exchange costs one `recv`, one `send` and a share of an
-//! `epoll_pwait2`.
+//! Sockets are registered once, edge-triggered, and never touched again: no `epoll_ctl` per
+//! request, and an idle socket is never looked at twice. An edge obliges to read to the end; a read
+//! that leaves room in the buffer has done so (epoll(7)), so the usual exchange costs one `recv`,
+//! one `send` and a share of an `epoll_pwait2`.
 //!
-//! Sends happen at once, receives when their completion is popped, both on this thread. Events come in
-//! batches of a few only, so that [`now`](Reactor::now) stays close to the moment of the receive.
+//! Sends happen at once, receives when their completion is popped, both on this thread. Events come
+//! in batches of a few only, so that [`now`](Reactor::now) stays close to the moment of the
+//! receive.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +25,8 @@ use super::socket::{self, Blocking};
 use super::{Close, Completion, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock};
 use crate::units::Instant;
 
-/// Events per wait, and so the most receives that share a moment. Measured in benches/RESULTS.md, "Batches".
+/// Events per wait, and so the most receives that share a moment. Measured in benches/RESULTS.md,
+/// "Batches".
 const BATCH: usize = 16;
 
 /// Bytes that one receive takes.

@@ -1,35 +1,35 @@
 //! THE WORLD: the only door through which bytes, completions and the time enter.
 //!
-//! Everything above this folder is a deterministic function of what a [`Reactor`] tells it. The trait is
-//! completion-shaped, because that is the harder of the two shapes: `uring` maps onto it directly, and
-//! `epoll` performs its receive when a completion is popped.
+//! Everything above this folder is a deterministic function of what a [`Reactor`] tells it. The
+//! trait is completion-shaped, because that is the harder of the two shapes: `uring` maps onto it
+//! directly, and `epoll` performs its receive when a completion is popped.
 //!
 //! # Life of a connection
 //!
-//! The owner numbers its connections with [`Slot`]s, from 0 to the capacity given at construction. A slot
-//! is *free* until [`connect`](Reactor::connect) or [`adopt`](Reactor::adopt), and free again after
-//! [`close`](Reactor::close). Closing bumps the slot's generation: a completion of an earlier life of the
-//! slot is recognised, its buffer is given back, and the owner never sees it.
+//! The owner numbers its connections with [`Slot`]s, from 0 to the capacity given at construction.
+//! A slot is *free* until [`connect`](Reactor::connect) or [`adopt`](Reactor::adopt), and free
+//! again after [`close`](Reactor::close). Closing bumps the slot's generation: a completion of an
+//! earlier life of the slot is recognised, its buffer is given back, and the owner never sees it.
 //!
 //! # A turn
 //!
-//! [`wait`](Reactor::wait), then [`pop`](Reactor::pop) until `None`. A [`Completion::Received`] carries a
-//! [`Lease`] on a buffer; look at it with [`bytes`](Reactor::bytes), give it back with
-//! [`release`](Reactor::release) before the next `pop`. [`now`](Reactor::now) is the moment at which the
-//! batch was reaped, the same for every completion of it.
+//! [`wait`](Reactor::wait), then [`pop`](Reactor::pop) until `None`. A [`Completion::Received`]
+//! carries a [`Lease`] on a buffer; look at it with [`bytes`](Reactor::bytes), give it back with
+//! [`release`](Reactor::release) before the next `pop`. [`now`](Reactor::now) is the moment at
+//! which the batch was reaped, the same for every completion of it.
 //!
 //! # Sending
 //!
-//! What is sent never changes, so it is [published](Reactor::publish) once and sent by reference: no copy,
-//! no buffer per connection, and nothing that could be freed while the kernel reads it.
+//! What is sent never changes, so it is [published](Reactor::publish) once and sent by reference:
+//! no copy, no buffer per connection, and nothing that could be freed while the kernel reads it.
 
 //!
 //! # Invariants that the `unsafe` blocks below this folder rest on
 //!
-//! - **R1** Published bytes are neither moved nor freed nor changed until the reactor is dropped, and a ring
-//!   is dropped before them: a send may read them at any time in between.
-//! - **R2** A receive buffer belongs to the kernel or to exactly one [`Lease`]: it is handed to the kernel
-//!   at start and by `release`, and lent out only on a completion that names it.
+//! - **R1** Published bytes are neither moved nor freed nor changed until the reactor is dropped,
+//!   and a ring is dropped before them: a send may read them at any time in between.
+//! - **R2** A receive buffer belongs to the kernel or to exactly one [`Lease`]: it is handed to the
+//!   kernel at start and by `release`, and lent out only on a completion that names it.
 //! - **R3** The memory of the buffer ring outlives the ring that it is registered with.
 //! - **R4** An address being connected to lives in its slot until the connect has completed.
 
@@ -79,11 +79,11 @@ pub struct Payload(pub(crate) u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirm {
     /// Only if it failed. The owner may send again at once, and promises that what it has sent on a
-    /// connection and the peer has not answered never exceeds [`SILENT_BYTES_MAX`]: so little always fits
-    /// into the socket's buffer, hence two sends cannot overtake each other.
+    /// connection and the peer has not answered never exceeds [`SILENT_BYTES_MAX`]: so little
+    /// always fits into the socket's buffer, hence two sends cannot overtake each other.
     Failure,
-    /// Always: after [`Sending::Pending`] the owner waits for [`Completion::Sent`] before it sends again
-    /// on the connection.
+    /// Always: after [`Sending::Pending`] the owner waits for [`Completion::Sent`] before it sends
+    /// again on the connection.
     Always,
 }
 
@@ -151,8 +151,8 @@ pub enum During {
 
 /// A source of completions and of the time. See the [module](self) for the protocol of its use.
 ///
-/// None of the methods blocks but [`wait`](Reactor::wait), and none fails but it: whatever goes wrong with
-/// a connection comes back as a [`Completion::Failed`].
+/// None of the methods blocks but [`wait`](Reactor::wait), and none fails but it: whatever goes
+/// wrong with a connection comes back as a [`Completion::Failed`].
 pub trait Reactor {
     /// Reads the clock.
     fn clock(&mut self) -> Instant;
@@ -160,8 +160,8 @@ pub trait Reactor {
     /// The moment at which the last [`wait`](Reactor::wait) returned.
     fn now(&self) -> Instant;
 
-    /// Takes `bytes` which will be sent, in whole or in part, any number of times until the reactor ends.
-    /// Meant for a handful of payloads at start.
+    /// Takes `bytes` which will be sent, in whole or in part, any number of times until the reactor
+    /// ends. Meant for a handful of payloads at start.
     ///
     /// # Errors
     /// After 65,535 payloads.
@@ -179,7 +179,8 @@ pub trait Reactor {
     /// Sends the bytes `range` of `payload` on the established connection `slot`.
     fn send(&mut self, slot: Slot, payload: Payload, range: core::ops::Range<usize>) -> Sending;
 
-    /// Ends the connection in `slot` and frees the slot. No completion of it will be popped any more.
+    /// Ends the connection in `slot` and frees the slot. No completion of it will be popped any
+    /// more.
     fn close(&mut self, slot: Slot, how: Close);
 
     /// Hands over what was asked for, then blocks until something completed or `until` is reached.

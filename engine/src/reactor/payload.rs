@@ -7,8 +7,8 @@ use super::{Confirm, Payload};
 
 /// All that was published to one reactor.
 ///
-/// R1: nothing is ever removed or changed, and each payload has a heap block of its own, which stays where
-/// it is when the list grows.
+/// R1: nothing is ever removed or changed, and each payload has a heap block of its own, which
+/// stays where it is when the list grows.
 #[derive(Debug, Default)]
 pub(super) struct Payloads(Vec<(Box<[u8]>, Confirm)>);
 
@@ -20,7 +20,8 @@ impl Payloads {
         Ok(Payload(name))
     }
 
-    /// The bytes `range` of `payload`, and how their sending is confirmed; empty for what does not exist.
+    /// The bytes `range` of `payload`, and how their sending is confirmed; empty for what does not
+    /// exist.
     pub(super) fn get(&self, payload: Payload, range: Range<usize>) -> (&[u8], Confirm) {
         match self.0.get(usize::from(payload.0)) {
             Some((bytes, confirm)) => (bytes.get(range).unwrap_or(&[]), *confirm),

@@ -10,8 +10,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Close;
 
-/// Whether an operation that cannot go on returns at once (`epoll`), or is left to the kernel to finish
-/// (`io_uring`, which would otherwise give up instead of waiting).
+/// Whether an operation that cannot go on returns at once (`epoll`), or is left to the kernel to
+/// finish (`io_uring`, which would otherwise give up instead of waiting).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blocking {
     Yes,
@@ -35,8 +35,8 @@ pub(super) fn adopt(socket: impl AsFd) -> io::Result<()> {
 
 /// Says to the peer that the connection is over, or makes the last close say it with a reset.
 ///
-/// A FIN must be sent by `shutdown`: the kernel's pending operations keep the file open beyond `close`.
-/// Fails only where the connection is gone already.
+/// A FIN must be sent by `shutdown`: the kernel's pending operations keep the file open beyond
+/// `close`. Fails only where the connection is gone already.
 pub(super) fn hang_up(socket: impl AsFd, how: Close) {
     let _gone = match how {
         Close::Finish => shutdown(socket, Shutdown::Both),

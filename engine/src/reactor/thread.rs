@@ -10,13 +10,15 @@ pub fn pin(cpu: usize) -> bool {
         && core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
 }
 
-/// Lets timers of the calling thread fire as precisely as the hardware can, instead of up to 50 µs late.
+/// Lets timers of the calling thread fire as precisely as the hardware can, instead of up to 50 µs
+/// late.
 pub fn set_precise_timers() {
     // Best effort: an old kernel or a sandbox keeps its 50 µs, and the measured lag shows it.
     let _kept = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
 }
 
-/// Makes the calling thread yield to the shards: it gets a share of a saturated CPU, but a small one.
+/// Makes the calling thread yield to the shards: it gets a share of a saturated CPU, but a small
+/// one.
 pub fn set_low_priority(niceness: i32) {
     // On Linux this changes the calling thread alone. It cannot fail for a positive niceness.
     let _kept = rustix::process::setpriority_process(None, niceness);

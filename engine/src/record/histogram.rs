@@ -1,11 +1,13 @@
-//! A latency histogram: hdrhistogram behind our units, with what its buckets round kept exactly beside it.
+//! A latency histogram: hdrhistogram behind our units, with what its buckets round kept exactly
+//! beside it.
 //!
-//! Three significant digits from 1 ns to 1 h: a recorded value is reported at most 0.1 % too high. The
-//! memory, 270 KB, is fixed at construction. Merging adds counts, and is exact.
+//! Three significant digits from 1 ns to 1 h: a recorded value is reported at most 0.1 % too high.
+//! The memory, 270 KB, is fixed at construction. Merging adds counts, and is exact.
 
 use crate::units::Nanos;
 
-/// Longest latency that has a bucket of its own; anything longer is counted in the last one, and as clamped.
+/// Longest latency that has a bucket of its own; anything longer is counted in the last one, and as
+/// clamped.
 const LONGEST: u64 = 3_600_000_000_000;
 const DIGITS: u8 = 3;
 

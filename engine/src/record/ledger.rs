@@ -1,7 +1,8 @@
 //! The ledger: every scheduled request ends in exactly one way.
 //!
-//! `scheduled` is counted when a request starts or from the schedule itself, the outcomes when they happen,
-//! at other places of the code. That both sides agree is therefore a check, and not a definition.
+//! `scheduled` is counted when a request starts or from the schedule itself, the outcomes when they
+//! happen, at other places of the code. That both sides agree is therefore a check, and not a
+//! definition.
 
 /// Counts of the requests whose intended start lies in the measured window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +41,8 @@ impl Ledger {
         self.ok + self.failed + self.errors + self.timeouts + self.dropped + self.unfinished
     }
 
-    /// Whether every scheduled request has one outcome. False during a run, when some are in flight.
+    /// Whether every scheduled request has one outcome. False during a run, when some are in
+    /// flight.
     #[must_use]
     pub fn balances(&self) -> bool {
         self.scheduled == self.accounted()

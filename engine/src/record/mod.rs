@@ -1,8 +1,8 @@
 //! HOW IT WENT: counters and histograms of one shard, with all their memory fixed at the start.
 //!
 //! A [`Recorder`] is one envelope: the shard writes into it, and hands it over as a whole when the
-//! coordinator offers an empty one in exchange. Nothing is shared, so nothing is locked. What leaves the
-//! shard is merged by addition ([`Snapshot::merge`]), which is exact.
+//! coordinator offers an empty one in exchange. Nothing is shared, so nothing is locked. What
+//! leaves the shard is merged by addition ([`Snapshot::merge`]), which is exact.
 
 mod histogram;
 mod ledger;
@@ -122,8 +122,8 @@ impl Recorder {
         }
     }
 
-    /// A request was given up after its time. It enters the latencies with the time that it was waited
-    /// for, which is a lower bound: left out, it would flatter the server.
+    /// A request was given up after its time. It enters the latencies with the time that it was
+    /// waited for, which is a lower bound: left out, it would flatter the server.
     pub fn timeout(&mut self, moments: &Moments, phase: Phase) {
         if self.window.contains(moments.intended) {
             self.envelope.ledger.timeouts += 1;

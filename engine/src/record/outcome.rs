@@ -1,4 +1,5 @@
-//! What went wrong: phase × cause, a closed set, with the operating system's number where there is one.
+//! What went wrong: phase × cause, a closed set, with the operating system's number where there is
+//! one.
 
 use core::fmt;
 
@@ -89,7 +90,8 @@ impl fmt::Display for Trouble {
 
 /// Counts by kind of trouble, in order of first occurrence.
 ///
-/// The kinds are few: six phases times the causes that a server can think of. They are bounded all the same.
+/// The kinds are few: six phases times the causes that a server can think of. They are bounded all
+/// the same.
 #[derive(Clone, Debug)]
 pub struct ErrorTable {
     counts: Vec<(Trouble, u64)>,

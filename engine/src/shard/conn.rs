@@ -8,8 +8,8 @@
 //!     └──────────── ended, broken, timed out ──────┘
 //! ```
 //!
-//! This file knows HTTP and the ledger, but not the reactor: it is told what arrived, and answers whether
-//! the connection lives on. The shard does the rest.
+//! This file knows HTTP and the ledger, but not the reactor: it is told what arrived, and answers
+//! whether the connection lives on. The shard does the rest.
 
 use core::num::NonZeroU8;
 
@@ -224,16 +224,16 @@ impl Traffic {
         Fate::Close
     }
 
-    /// Sending on `slot` failed. The peer may have answered before it closed, so what it said is read
-    /// first: the receive that is armed will bring it, and then its end.
+    /// Sending on `slot` failed. The peer may have answered before it closed, so what it said is
+    /// read first: the receive that is armed will bring it, and then its end.
     pub(super) fn send_failed(&mut self, slot: Slot, errno: Errno) {
         if let Some(connection) = self.get(slot) {
             connection.send_failure = Some(errno);
         }
     }
 
-    /// The connection whose oldest request has waited long enough at `now`; that request is accounted for,
-    /// and the shard closes the connection.
+    /// The connection whose oldest request has waited long enough at `now`; that request is
+    /// accounted for, and the shard closes the connection.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Slot> {
         let connection = self.flights.connection_of(self.deadlines.expired(now)?);
         let slot = Slot(u32::try_from(connection).ok()?);
@@ -258,7 +258,8 @@ impl Traffic {
         self.open -= u32::from(was_open);
     }
 
-    /// Gives up what is outstanding at the end of the run; returns how many of it lie in the window.
+    /// Gives up what is outstanding at the end of the run; returns how many of it lie in the
+    /// window.
     pub(super) fn leave_unfinished(&mut self) -> u64 {
         let window = self.recorder.window();
         let slots = (0..).map(Slot).take(self.connections.len());

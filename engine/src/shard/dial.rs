@@ -1,7 +1,7 @@
 //! Opening connections: the first time all together, later one by one, with a bounded backoff.
 //!
-//! The opening doubles as the probe of the target: each connection is tried once at every address, and the
-//! run goes ahead if at least one of them opened.
+//! The opening doubles as the probe of the target: each connection is tried once at every address,
+//! and the run goes ahead if at least one of them opened.
 
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,8 +16,9 @@ use crate::reactor::Slot;
 use crate::record::{Cause, Phase, Trouble};
 use crate::units::{Instant, Nanos};
 
-/// Most connections of a shard that are being established at once: more would overrun the queue in which
-/// a server keeps them until it accepts, and a SYN lost there is repeated only after a second.
+/// Most connections of a shard that are being established at once: more would overrun the queue in
+/// which a server keeps them until it accepts, and a SYN lost there is repeated only after a
+/// second.
 const CONNECTING_MAX: u32 = 128;
 
 /// The first pause before a connection is tried again; it doubles up to the longest.
@@ -80,6 +81,11 @@ impl Dialler {
         [retry, self.timeouts.next()].into_iter().flatten().min()
     }
 
+    /// Gives up what waits to be established: there is nothing left to be sent.
+    pub(super) fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     /// The next connection to be established now, and to where; the shard asks until there is none.
     pub(super) fn next(&mut self, traffic: &mut Traffic, now: Instant) -> Option<Attempt> {
         let &Reverse((at, slot)) = self.waiting.peek()?;
@@ -110,8 +116,8 @@ impl Dialler {
         traffic.established(slot, now);
     }
 
-    /// The connection whose attempt has taken too long at `now`. The shard closes it, and then says that it
-    /// [failed](Self::failed).
+    /// The connection whose attempt has taken too long at `now`. The shard closes it, and then says
+    /// that it [failed](Self::failed).
     pub(super) fn expired(&self, now: Instant) -> Option<Slot> {
         u32::try_from(self.timeouts.expired(now)?).ok().map(Slot)
     }
@@ -141,7 +147,8 @@ impl Dialler {
         self.redial(slot, traffic, now);
     }
 
-    /// `slot` was closed, and is to be opened again: at once if it had served a response, else later.
+    /// `slot` was closed, and is to be opened again: at once if it had served a response, else
+    /// later.
     pub(super) fn redial(&mut self, slot: Slot, traffic: &mut Traffic, now: Instant) {
         let Some(connection) = traffic.get(slot) else { return };
         let pause = match connection.attempts {

@@ -1,7 +1,7 @@
 //! Between a shard and the coordinator: envelopes change owner, nothing is shared.
 //!
-//! Two single-producer queues. When nobody asks, looking costs the shard one load. There are two envelopes
-//! per shard, one being written and one on its way, so neither queue can overflow.
+//! Two single-producer queues. When nobody asks, looking costs the shard one load. There are two
+//! envelopes per shard, one being written and one on its way, so neither queue can overflow.
 
 use rtrb::{Consumer, Producer, RingBuffer};
 

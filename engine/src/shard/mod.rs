@@ -1,8 +1,8 @@
 //! ONE CORE: a shard, with its own reactor, connections and histograms, and nothing shared.
 //!
-//! [`Shard::run`] is the whole of it: obey, start what is due, expire what is late, wait, take in what
-//! happened. Every decision depends on the plan, on the completions and on the time that the reactor tells,
-//! so that the same inputs give the same run.
+//! [`Shard::run`] is the whole of it: obey, start what is due, expire what is late, wait, take in
+//! what happened. Every decision depends on the plan, on the completions and on the time that the
+//! reactor tells, so that the same inputs give the same run.
 
 mod conn;
 mod deadline;
@@ -31,8 +31,8 @@ use crate::units::{Instant, Nanos};
 /// Longest time for which a shard does not look into its mailbox.
 pub(crate) const HEARTBEAT: Nanos = Nanos::from_millis(10);
 
-/// How long a closed loop goes on without a single connection before it gives up: there is no schedule that
-/// would end it.
+/// How long a closed loop goes on without a single connection before it gives up: there is no
+/// schedule that would end it.
 const LOST_AFTER: Nanos = Nanos::from_secs(10);
 
 /// How far a shard has come.
@@ -64,8 +64,9 @@ pub(crate) struct Shard<R> {
     /// The request, as often as may be sent at once.
     payload: Payload,
     request_len: usize,
-    /// Room that a connection must have before it is given requests. A closed loop fills a pipeline up when
-    /// half of it is free: one send for each answer would cost the kernel as much as no pipeline at all.
+    /// Room that a connection must have before it is given requests. A closed loop fills a pipeline
+    /// up when half of it is free: one send for each answer would cost the kernel as much as no
+    /// pipeline at all.
     refill: u32,
     barrier: Instant,
     cpu_before: Nanos,
@@ -191,6 +192,9 @@ impl<R: Reactor> Shard<R> {
 
     fn drain(&mut self, until: Instant) {
         self.phase = Phase::Draining(until);
+        if self.supply.next_due().is_none() {
+            self.dialler.forget();
+        }
         self.mailbox.reply(Reply::Draining);
     }
 
@@ -410,7 +414,8 @@ impl<R: Reactor> Shard<R> {
         let unfinished = self.traffic.leave_unfinished() + self.supply.owed();
         self.traffic.recorder.unfinished(unfinished);
         let window = self.traffic.recorder.window();
-        // A schedule has its length; a closed loop that is bounded by a number ends with its last answer.
+        // A schedule has its length; a closed loop that is bounded by a number ends with its last
+        // answer.
         let end = match self.supply {
             Supply::Open { .. } => window.to,
             Supply::Closed { .. } => window.to.min(now),

@@ -1,4 +1,5 @@
-//! Which requests may start now: as many as the quota leaves (closed loop), or as many as are due (open).
+//! Which requests may start now: as many as the quota leaves (closed loop), or as many as are due
+//! (open).
 
 use crate::pace::Constant;
 use crate::plan::{Load, ShardPlan};
@@ -88,8 +89,9 @@ impl Supply {
         }
     }
 
-    /// Open loop: the slots of the window due before `now` that were not reported yet; they count as
-    /// scheduled whether or not they have been sent. Closed loop: none, for there a start is the schedule.
+    /// Open loop: the slots of the window due before `now` that were not reported yet; they count
+    /// as scheduled whether or not they have been sent. Closed loop: none, for there a start is the
+    /// schedule.
     pub(super) fn newly_scheduled(&mut self, now: Instant) -> u64 {
         match self {
             Self::Closed { .. } => 0,
@@ -103,8 +105,8 @@ impl Supply {
         }
     }
 
-    /// Ends the supply before its time: nothing starts any more. Returns how many slots of the window were
-    /// due before `now` and are thereby given up.
+    /// Ends the supply before its time: nothing starts any more. Returns how many slots of the
+    /// window were due before `now` and are thereby given up.
     pub(super) fn cut(&mut self, now: Instant) -> u64 {
         match self {
             Self::Closed { quota } => {

@@ -1,9 +1,10 @@
 //! The response head that was parsed last, so that its like need not be parsed again.
 //!
-//! The answers that a load test gets differ in little but their `Date`, which changes once a second:
-//! of a hundred thousand heads per second all but a few are, byte for byte, the one before. What a
-//! head means depends on its bytes alone, so comparing it with the last one is exact, and costs
-//! about a tenth of parsing it. One memory serves all connections of a shard, and stays in its cache.
+//! The answers that a load test gets differ in little but their `Date`, which changes once a
+//! second: of a hundred thousand heads per second all but a few are, byte for byte, the one before.
+//! What a head means depends on its bytes alone, so comparing it with the last one is exact, and
+//! costs about a tenth of parsing it. One memory serves all connections of a shard, and stays in
+//! its cache.
 
 use super::head::ResponseHead;
 

@@ -1,13 +1,14 @@
 //! Control groups, version 2 and 1: which CPUs, and how much of them, this process may use.
 //!
-//! A limit may stand at any level between the process's group and the root, and the tightest one holds.
-//! Inside a container the groups above are not visible; what is visible is read.
+//! A limit may stand at any level between the process's group and the root, and the tightest one
+//! holds. Inside a container the groups above are not visible; what is visible is read.
 
 use std::path::{Path, PathBuf};
 
 use super::cpu::{CpuList, Quota};
 
-/// Groups deeper than this are not followed; the kernel's own default bound is far above what exists.
+/// Groups deeper than this are not followed; the kernel's own default bound is far above what
+/// exists.
 const DEPTH_MAX: usize = 64;
 
 /// The group directories of one controller, from the process's own up to the mount point.
@@ -61,7 +62,8 @@ pub(super) fn cpuset(read: &impl Fn(&Path) -> Option<String>) -> Option<CpuList>
     places("cpuset", read).into_iter().find_map(of_place)
 }
 
-/// The places of `controller`: of version 1 if it is mounted there, and of version 2 if that is mounted.
+/// The places of `controller`: of version 1 if it is mounted there, and of version 2 if that is
+/// mounted.
 fn places(controller: &str, read: &impl Fn(&Path) -> Option<String>) -> Vec<Place> {
     let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let mounts = read(Path::new("/proc/self/mountinfo")).unwrap_or_default();
@@ -82,14 +84,14 @@ fn place(controller: &str, line: &str, groups: &str) -> Option<Place> {
         _ => return None,
     };
     let group = groups.lines().find_map(|line| group(controller, version, line))?;
-    // A container sees its own group as the root of the mount: what lies below is appended. A group that
-    // lies outside of the mount cannot be read; the mount point is then the nearest that can.
+    // A container sees its own group as the root of the mount: what lies below is appended. A group
+    // that lies outside of the mount cannot be read; the mount point is then the nearest that can.
     let below = Path::new(group).strip_prefix(root).unwrap_or(Path::new(""));
     Some(Place { mount: mount.to_owned(), dir: mount.join(below), version })
 }
 
-/// The group in one line of `/proc/self/cgroup`, if it is of that controller: `4:cpu,cpuacct:/path`, or
-/// `0::/path` for version 2.
+/// The group in one line of `/proc/self/cgroup`, if it is of that controller:
+/// `4:cpu,cpuacct:/path`, or `0::/path` for version 2.
 fn group<'t>(controller: &str, version: Version, line: &'t str) -> Option<&'t str> {
     let (number, rest) = line.split_once(':')?;
     let (controllers, path) = rest.split_once(':')?;

@@ -76,8 +76,8 @@ impl PartialEq for Quota {
 
 impl Eq for Quota {}
 
-/// CPU numbers in ascending order, without repetition; never empty. Written as the kernel writes them:
-/// `0-3,5`.
+/// CPU numbers in ascending order, without repetition; never empty. Written as the kernel writes
+/// them: `0-3,5`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuList(BTreeSet<usize>);
 
@@ -173,7 +173,8 @@ pub(super) fn inspect(read: &impl Fn(&Path) -> Option<String>) -> Cpus {
     let online = online.and_then(|text| text.trim().parse::<CpuList>().ok());
     let affinity = affinity().or_else(|| online.clone());
     let allowed = match (affinity, cgroup::cpuset(read)) {
-        // The kernel keeps the mask within the set; were they ever apart, the mask is what pinning obeys.
+        // The kernel keeps the mask within the set; were they ever apart, the mask is what pinning
+        // obeys.
         (Some(mask), Some(set)) => mask.common(&set).unwrap_or(mask),
         (Some(list), None) | (None, Some(list)) => list,
         (None, None) => CpuList(BTreeSet::from([0])),

@@ -32,8 +32,8 @@ impl PortRange {
     }
 }
 
-/// Raises the soft limit on open files to the hard one, for this process alone, and returns what is in
-/// force afterwards. A refusal leaves things as they are.
+/// Raises the soft limit on open files to the hard one, for this process alone, and returns what is
+/// in force afterwards. A refusal leaves things as they are.
 #[must_use]
 pub fn raise_open_files() -> OpenFiles {
     let limit = getrlimit(Resource::Nofile);

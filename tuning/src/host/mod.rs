@@ -1,4 +1,5 @@
-//! Facts of this machine, as this process meets them: what the kernel would let it use, not what exists.
+//! Facts of this machine, as this process meets them: what the kernel would let it use, not what
+//! exists.
 
 mod cgroup;
 pub mod cpu;

@@ -1,7 +1,8 @@
-//! Receive buffers that the kernel picks from: a registered ring of descriptors, and the memory behind it.
+//! Receive buffers that the kernel picks from: a registered ring of descriptors, and the memory
+//! behind it.
 //!
 //! ```text
-//!  descriptors   [ b3 | b0 | b7 | …        ]   the kernel takes from the head, we append at the tail
+//!  descriptors   [ b3 | b0 | b7 | …        ]   taken at the head by the kernel, appended to by us
 //!                   │
 //!  memory        [ b0 ][ b1 ][ b2 ][ b3 ] …    one mapping; buffer k starts at k × BUFFER_SIZE
 //! ```
@@ -18,8 +19,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 /// Measured in benches/RESULTS.md, "Buffers".
 pub(super) const BUFFER_SIZE: u32 = 16 * 1024;
 
-/// Buffers; a power of two. The kernel completes at most a few dozen receives per turn, and every buffer is
-/// back before the next, so that running out (which is handled) is rare.
+/// Buffers; a power of two. The kernel completes at most a few dozen receives per turn, and every
+/// buffer is back before the next, so that running out (which is handled) is rare.
 pub(super) const BUFFER_COUNT: u16 = 256;
 
 /// The group under which the ring is registered; there is only one.
@@ -38,7 +39,8 @@ struct Mapping {
 impl Mapping {
     fn new(len: usize) -> io::Result<Self> {
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
-        // SAFETY: a new private mapping at an address of the kernel's choice touches no other memory.
+        // SAFETY: a new private mapping at an address of the kernel's choice touches no other
+        // memory.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), len, access, flags) }?;
         let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mapped at zero"))?;
         Ok(Self { start, len })
@@ -47,8 +49,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping was made in `new` with this length, and nobody borrows from it any more: the
-        // ring that it was registered with is gone (R3), and leases borrow the reactor.
+        // SAFETY: the mapping was made in `new` with this length, and nobody borrows from it any
+        // more: the ring that it was registered with is gone (R3), and leases borrow the reactor.
         let _unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
@@ -62,14 +64,16 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    /// Maps the memory, registers it with the ring of `submitter`, and gives every buffer to the kernel.
+    /// Maps the memory, registers it with the ring of `submitter`, and gives every buffer to the
+    /// kernel.
     ///
     /// The caller must keep the result until that ring is dropped (R3).
     pub(super) fn register(submitter: &Submitter<'_>) -> io::Result<Self> {
         let descriptors = Mapping::new(DESCRIPTORS_BYTES)?;
         let memory = Mapping::new(MEMORY_BYTES)?;
         let address = descriptors.start.as_ptr() as u64;
-        // SAFETY: R3 — the mapping is page-aligned, has room for the descriptors, and outlives the ring.
+        // SAFETY: R3 — the mapping is page-aligned, has room for the descriptors, and outlives the
+        // ring.
         unsafe { submitter.register_buf_ring_with_flags(address, BUFFER_COUNT, GROUP, 0) }?;
         let mut buffers = Self { descriptors, memory, tail: 0 };
         for buffer in 0..BUFFER_COUNT {
@@ -87,8 +91,8 @@ impl Buffers {
         let ring = self.descriptors.start.as_ptr().cast::<BufRingEntry>();
         // SAFETY: `position` is below BUFFER_COUNT, for which the mapping has room.
         let entry = unsafe { ring.add(position) };
-        // SAFETY: the mapping is initialised (zeroed), aligned, and only this thread writes to entries that
-        // lie outside the head-to-tail range which the kernel reads.
+        // SAFETY: the mapping is initialised (zeroed), aligned, and only this thread writes to
+        // entries that lie outside the head-to-tail range which the kernel reads.
         let entry = unsafe { &mut *entry };
         entry.set_addr(start);
         entry.set_len(BUFFER_SIZE);
@@ -106,8 +110,8 @@ impl Buffers {
     pub(super) fn bytes(&self, buffer: u16, len: u32) -> &[u8] {
         debug_assert!(len <= BUFFER_SIZE);
         let len = len.min(BUFFER_SIZE) as usize;
-        // SAFETY: R2 — the buffer is leased, so the kernel does not write to it; it is initialised, being
-        // zeroed at first and written by the kernel since; it lies within the mapping.
+        // SAFETY: R2 — the buffer is leased, so the kernel does not write to it; it is initialised,
+        // being zeroed at first and written by the kernel since; it lies within the mapping.
         unsafe { std::slice::from_raw_parts(self.start_of(buffer), len) }
     }
 

@@ -1,9 +1,10 @@
 //! The reactor on io_uring.
 //!
-//! Per connection one multishot receive stays armed, which takes its buffers from a registered ring; per
-//! request there is one send, whose success completes silently. So a small exchange costs one submission
-//! and one completion, and one system call serves many of them. The ring defers the kernel's completion
-//! work to our own wait (`DEFER_TASKRUN`), which is what makes it cheaper than epoll.
+//! Per connection one multishot receive stays armed, which takes its buffers from a registered
+//! ring; per request there is one send, whose success completes silently. So a small exchange costs
+//! one submission and one completion, and one system call serves many of them. The ring defers the
+//! kernel's completion work to our own wait (`DEFER_TASKRUN`), which is what makes it cheaper than
+//! epoll.
 
 mod buffers;
 mod probe;
@@ -272,7 +273,8 @@ impl Uring {
         }
     }
 
-    /// Hands over all submissions and waits for a completion until `until`; at once if that is past.
+    /// Hands over all submissions and waits for a completion until `until`; at once if that is
+    /// past.
     fn enter(&self, until: Instant, want: u32) -> io::Result<usize> {
         let time = if self.absolute {
             Nanos::new(until.since_origin())
@@ -369,7 +371,8 @@ impl Reactor for Uring {
 
     fn close(&mut self, slot: Slot, how: Close) {
         let receive = self.token(Operation::Receive, slot);
-        // The slot means this socket only until it is closed: what was asked of it goes to the kernel first.
+        // The slot means this socket only until it is closed: what was asked of it goes to the
+        // kernel first.
         self.flush();
         // A failure that was noted for this life must not meet the next one.
         self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
@@ -391,8 +394,8 @@ impl Reactor for Uring {
         let entered = self.enter(until, want);
         if let Err(error) = entered {
             use rustix::io::Errno as E;
-            // TIME: the deadline. INTR: a signal. BUSY, AGAIN: the kernel keeps completions or memory back
-            // until we have reaped, which comes next.
+            // TIME: the deadline. INTR: a signal. BUSY, AGAIN: the kernel keeps completions or
+            // memory back until we have reaped, which comes next.
             let harmless = [E::TIME, E::INTR, E::BUSY, E::AGAIN];
             if !E::from_io_error(&error).is_some_and(|e| harmless.contains(&e)) {
                 return Err(error);

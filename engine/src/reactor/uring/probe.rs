@@ -1,7 +1,7 @@
 //! What this kernel's io_uring can do, found out by doing it.
 //!
-//! A container or a sysctl may forbid io_uring, and an old kernel lacks parts of it. So the probe builds a
-//! ring with the flags that a run uses, and passes bytes through it the way a run does.
+//! A container or a sysctl may forbid io_uring, and an old kernel lacks parts of it. So the probe
+//! builds a ring with the flags that a run uses, and passes bytes through it the way a run does.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;

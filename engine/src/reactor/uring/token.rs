@@ -16,8 +16,8 @@ pub(super) enum Operation {
     Ignored,
 }
 
-/// The generation of a slot: which of its lives. Wraps after 16 million, long after the last completion of
-/// a life has been reaped.
+/// The generation of a slot: which of its lives. Wraps after 16 million, long after the last
+/// completion of a life has been reaped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Generation(u32);
 
@@ -67,7 +67,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_survives_packing(operation in 0_u64..6, generation in 0_u32..1 << 24, slot: u32) {
+        fn a_token_survives_packing(
+            operation in 0_u64..6,
+            generation in 0_u32..1 << 24,
+            slot: u32,
+        ) {
             let operation = Token::unpack(operation << 56).operation;
             let token = Token { operation, generation: Generation(generation), slot: Slot(slot) };
             prop_assert_eq!(Token::unpack(token.pack()), token);
