@@ -23,7 +23,7 @@ pub enum RunError {
         remedy: &'static str,
     },
     /// The kernel refused what a shard needs.
-    #[error("start shard {shard} on CPU {cpu}: {source}")]
+    #[error("the kernel refused shard {shard} on CPU {cpu}")]
     Shard {
         /// Index of the shard.
         shard: u32,
@@ -34,7 +34,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// The kernel gave the coordinator no thread.
-    #[error("start the coordinator: {source}")]
+    #[error("the kernel gave the coordinator no thread")]
     Thread {
         /// What the kernel said.
         #[source]

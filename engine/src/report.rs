@@ -35,7 +35,7 @@ pub struct ShardReport {
     pub cpu: usize,
     /// Whether pinning it succeeded.
     pub pinned: bool,
-    /// Responses that it received in the window.
+    /// Requests of the window that it brought to an outcome.
     pub requests: u64,
     /// CPU time, user and system, over wall time from the start barrier to the end of the drain.
     pub busy: f64,
@@ -71,6 +71,15 @@ impl Report {
         self.per_second(self.totals.good_in_window)
     }
 
+    /// The share of the window's requests that stand behind the latencies, from 0 to 1: errors and
+    /// unfinished requests have none.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share for display")]
+    pub fn coverage(&self) -> f64 {
+        let scheduled = self.totals.ledger.scheduled;
+        if scheduled == 0 { 0.0 } else { self.totals.service.count() as f64 / scheduled as f64 }
+    }
+
     /// The findings that make the numbers worthless; empty if there are none.
     #[must_use]
     pub fn defects(&self) -> Vec<Defect> {
@@ -78,6 +87,14 @@ impl Report {
         let latencies = self.totals.service.count();
         let expected = ledger.ok + ledger.failed + ledger.timeouts;
         let mut defects = Vec::new();
+        if ledger.scheduled == 0 {
+            defects.push(Defect::Empty);
+        }
+        let clamped = [&self.totals.response, &self.totals.service, &self.totals.lag];
+        let clamped = clamped.iter().map(|histogram| histogram.clamped()).sum();
+        if clamped > 0 {
+            defects.push(Defect::Clamped(clamped));
+        }
         if !ledger.balances() {
             let (scheduled, accounted) = (ledger.scheduled, ledger.accounted());
             defects.push(Defect::Ledger { scheduled, accounted });
@@ -97,6 +114,10 @@ impl Report {
 /// Something that must not be, and makes a run's numbers worthless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
+    /// No request lay in the measured window.
+    Empty,
+    /// So many latencies were longer than the histograms can hold.
+    Clamped(u64),
     /// The outcomes do not sum to the scheduled requests.
     Ledger {
         /// Requests that were scheduled.

@@ -38,6 +38,13 @@ fn quantiles(of: &Histogram) -> [u64; 7] {
 /// A defect as a stable code, a text, what was found and what should have been.
 fn reason(defect: &Defect) -> (&'static str, String, u64, u64) {
     match *defect {
+        Defect::Empty => ("empty", "no request lies in the measured window".to_owned(), 0, 1),
+        Defect::Clamped(count) => (
+            "clamped",
+            format!("{count} latencies are longer than the hour that a histogram can hold"),
+            count,
+            0,
+        ),
         Defect::Ledger { scheduled, accounted } => (
             "ledger",
             format!("{scheduled} requests were scheduled, and {accounted} have an outcome"),

@@ -198,7 +198,7 @@ impl Post {
     }
 
     fn serve_on(self, mut reactor: impl Reactor, script: &Script) -> io::Result<Log> {
-        reactor.listen(self.listener);
+        reactor.listen(self.listener)?;
         Shard::new(reactor, self.slots, script, self.origin)?.run(&self.ending)
     }
 }

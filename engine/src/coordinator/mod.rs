@@ -21,7 +21,7 @@ pub use observe::{Event, Observers, Tick};
 use self::lateness::Watch;
 use crate::error::RunError;
 use crate::plan::{Plan, ShardPlan, split};
-use crate::reactor::{Epoll, Errno, Kind, Reactor, Uring, clock, thread as os_thread};
+use crate::reactor::{Description, Epoll, Errno, Kind, Reactor, Uring, clock, thread as os_thread};
 use crate::record::{Cause, Histogram, Quantile, Snapshot, Trouble};
 use crate::report::{Ending, Report, ShardReport};
 use crate::shard::Shard;
@@ -94,43 +94,16 @@ struct Coordinator {
     stopping: Stopping,
     draining: bool,
     watch: Watch,
+    reactor: Description,
 }
 
 impl Coordinator {
     fn start(plan: Arc<Plan>, observers: Observers, control: Control) -> Result<Self, RunError> {
-        let conductor = thread::current();
-        let mut members = Vec::new();
-        for part in split(&plan) {
-            let (desk, mailbox) = mailbox();
-            let (index, cpu, kind) = (part.share.index, part.cpu, plan.reactor);
-            let (shard_plan, conductor) = (part.clone(), conductor.clone());
-            let thread = thread::Builder::new()
-                .name(format!("pummel-{index}"))
-                .spawn(move || {
-                    let ended = run_shard(shard_plan, kind, mailbox);
-                    // Whatever happened, it is to be looked at now.
-                    conductor.unpark();
-                    ended
-                })
-                .map_err(|source| RunError::Shard { shard: index, cpu, source })?;
-            members.push(Member {
-                plan: part,
-                desk,
-                thread: Some(thread),
-                opened: None,
-                spare: Some(Box::default()),
-                requests: 0,
-                finished: None,
-            });
-        }
-        // After the shards were started: threads inherit it.
-        os_thread::set_low_priority(NICENESS);
         let now = clock::now();
-        Ok(Self {
-            plan,
+        let mut coordinator = Self {
             observers,
             control,
-            members,
+            members: Vec::new(),
             totals: Snapshot::default(),
             interval: Snapshot::default(),
             interval_began: now,
@@ -138,7 +111,16 @@ impl Coordinator {
             stopping: Stopping::No,
             draining: false,
             watch: Watch::new(now, TICK),
-        })
+            reactor: plan.reactor.describe(),
+            plan,
+        };
+        for part in split(&coordinator.plan) {
+            let member = Member::start(part, coordinator.plan.reactor)?;
+            coordinator.members.push(member);
+        }
+        // After the shards were started: threads inherit it.
+        os_thread::set_low_priority(NICENESS);
+        Ok(coordinator)
     }
 
     fn conduct(mut self) -> Result<Report, RunError> {
@@ -174,7 +156,7 @@ impl Coordinator {
                 match reply {
                     Reply::Opened(opened) => member.opened = Some(opened),
                     Reply::Envelope(envelope) => {
-                        member.requests += envelope.finished_in_window;
+                        member.requests += envelope.ledger.accounted();
                         self.interval.merge(&envelope);
                         member.spare = Some(envelope);
                     }
@@ -185,7 +167,7 @@ impl Coordinator {
                         }
                     }
                     Reply::Finished(envelope, finished) => {
-                        member.requests += envelope.finished_in_window;
+                        member.requests += envelope.ledger.accounted();
                         self.interval.merge(&envelope);
                         member.finished = Some(finished);
                     }
@@ -217,11 +199,8 @@ impl Coordinator {
         let open = opened.iter().map(|o| o.open).sum();
         let failed = opened.iter().map(|o| o.failed).sum();
         if open == 0 {
-            let failure = opened.iter().find_map(|o| o.failure);
-            for member in &mut self.members {
-                member.desk.order(Order::Stop(Nanos::ZERO));
-            }
-            return Err(failure.map_or(RunError::StoppedBeforeStart, no_connection));
+            let failure = opened.iter().map(|o| o.failure).next();
+            return Err(failure.map_or(RunError::CoordinatorLost, no_connection));
         }
         let barrier = clock::now() + LEAD;
         self.barrier = Some(barrier);
@@ -272,7 +251,7 @@ impl Coordinator {
                 None | Some(Ok(Ok(()))) => {}
                 Some(Ok(Err(source))) => return Err(member.refused(source)),
                 Some(Err(_)) => {
-                    return Err(RunError::ShardLost { shard: member.plan.share.index });
+                    return Err(RunError::ShardLost { shard: member.plan.share.index() });
                 }
             }
         }
@@ -293,21 +272,59 @@ impl Coordinator {
             Stopping::No => Ending::Completed,
         };
         let report = Report {
-            reactor: self.plan.reactor.describe(),
+            reactor: self.reactor.clone(),
             window,
-            totals: self.totals,
+            totals: std::mem::take(&mut self.totals),
             shards: self.members.iter().filter_map(Member::report).collect(),
             coordinator: self.watch.lateness(),
             ticks_lost: self.observers.lost(),
             ending,
-            plan: self.plan,
+            plan: Arc::clone(&self.plan),
         };
         self.observers.tell(&Event::Finished(Arc::new(report.clone())));
         Ok(report)
     }
 }
 
+impl Drop for Coordinator {
+    /// However a run ends, no shard outlives it.
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            member.desk.order(Order::Stop(Nanos::ZERO));
+        }
+        for thread in self.members.iter_mut().filter_map(|member| member.thread.take()) {
+            // What it has to say is of no interest any more.
+            let _ended = thread.join();
+        }
+    }
+}
+
 impl Member {
+    /// Starts the shard `part`, which wakes the calling thread when it ends.
+    fn start(part: ShardPlan, kind: Kind) -> Result<Self, RunError> {
+        let (desk, mailbox) = mailbox();
+        let conductor = thread::current();
+        let (index, cpu, plan) = (part.share.index(), part.cpu, part.clone());
+        let thread = thread::Builder::new()
+            .name(format!("pummel-{index}"))
+            .spawn(move || {
+                let ended = run_shard(plan, kind, mailbox);
+                // Whatever happened, it is to be looked at now.
+                conductor.unpark();
+                ended
+            })
+            .map_err(|source| RunError::Shard { shard: index, cpu, source })?;
+        Ok(Self {
+            plan: part,
+            desk,
+            thread: Some(thread),
+            opened: None,
+            spare: Some(Box::default()),
+            requests: 0,
+            finished: None,
+        })
+    }
+
     fn report(&self) -> Option<ShardReport> {
         let finished = self.finished?;
         let wall = finished.wall_time.as_secs_f64();
@@ -320,14 +337,14 @@ impl Member {
     }
 
     fn refused(&self, source: std::io::Error) -> RunError {
-        RunError::Shard { shard: self.plan.share.index, cpu: self.plan.cpu, source }
+        RunError::Shard { shard: self.plan.share.index(), cpu: self.plan.cpu, source }
     }
 
     /// Why the shard's thread ended before its time.
     fn obituary(&mut self) -> RunError {
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(Err(source))) => self.refused(source),
-            _ => RunError::ShardLost { shard: self.plan.share.index },
+            _ => RunError::ShardLost { shard: self.plan.share.index() },
         }
     }
 }
@@ -347,7 +364,13 @@ fn no_connection((address, trouble): (SocketAddr, Trouble)) -> RunError {
             };
             (errno.to_string(), remedy)
         }
-        _ => ("no answer in time".to_owned(), "check the address, or raise --connect-timeout"),
+        Cause::TimedOut => {
+            ("no answer in time".to_owned(), "check the address, or raise --connect-timeout")
+        }
+        _ => {
+            let reason = "the server closed each connection at once";
+            (reason.to_owned(), "does it accept connections from here?")
+        }
     };
     RunError::NoConnection { address, trouble, reason, remedy }
 }

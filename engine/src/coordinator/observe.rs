@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::record::Ledger;
 use crate::report::Report;
@@ -63,7 +63,8 @@ impl Observers {
         Self::default()
     }
 
-    /// Adds an observer, who reads from the returned queue until it is closed.
+    /// Adds an observer, who reads from the returned queue until it is closed, which is at the end
+    /// of the run: an observer that had fallen far behind may miss even [`Event::Finished`].
     pub fn add(&mut self) -> Receiver<Event> {
         let (sender, receiver) = bounded(QUEUE);
         self.queues.push(sender);
@@ -72,11 +73,15 @@ impl Observers {
 
     /// Tells everybody; never waits. What a full queue cannot take is counted as lost.
     pub(crate) fn tell(&mut self, event: &Event) {
-        for queue in &self.queues {
-            if queue.try_send(event.clone()).is_err() {
+        self.queues.retain(|queue| match queue.try_send(event.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
                 self.lost += 1;
+                true
             }
-        }
+            // Nobody reads it any more.
+            Err(TrySendError::Disconnected(_)) => false,
+        });
     }
 
     /// Events that observers were too slow to take.

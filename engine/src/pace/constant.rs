@@ -1,8 +1,8 @@
 //! Constant arrivals: slot `k` of the whole run is intended at `k / rate`.
 //!
-//! A shard owns every `S`-th slot, so that the gaps of all shards together stay `1 / rate`, with no
-//! word between them. Slots are numbered twice: `k` over the whole run, `n` within the shard; `k =
-//! n × S + j`.
+//! Each slot belongs to one shard ([`Share`] says which), so that the gaps of all shards together
+//! stay `1 / rate`, with no word between them. Slots are numbered twice: `k` over the whole run,
+//! `n` within the shard.
 
 use crate::plan::{Limit, Share};
 use crate::units::{Nanos, Rate};
@@ -25,14 +25,13 @@ impl Constant {
     /// in `n`.
     #[must_use]
     pub fn start_of(&self, n: u64) -> Nanos {
-        let of = u64::from(self.share.of.get());
-        self.start_of_global(n.saturating_mul(of).saturating_add(u64::from(self.share.index)))
+        self.start_of_global(self.share.slot(n))
     }
 
     /// Number of the shard's slots whose intended start is before `time`.
     #[must_use]
     pub fn before(&self, time: Nanos) -> u64 {
-        self.owned_below(self.global_before(time))
+        self.share.slots_below(self.global_before(time))
     }
 
     /// Number of the shard's slots from the start barrier to the end of the window, with the
@@ -49,7 +48,7 @@ impl Constant {
         });
         let ends = [by_time, by_count];
         let (slots, end) = ends.into_iter().flatten().min().unwrap_or((0, warmup));
-        (self.owned_below(slots), end)
+        (self.share.slots_below(slots), end)
     }
 
     fn start_of_global(&self, k: u64) -> Nanos {
@@ -71,12 +70,6 @@ impl Constant {
         let slots = (u128::from(time.get()) * u128::from(count)).div_ceil(u128::from(period));
         u64::try_from(slots).unwrap_or(u64::MAX)
     }
-
-    /// Number of slots `k < end` with `k ≡ index (mod of)`.
-    fn owned_below(&self, end: u64) -> u64 {
-        let (index, of) = (u64::from(self.share.index), u64::from(self.share.of.get()));
-        end.saturating_sub(index).div_ceil(of)
-    }
 }
 
 #[cfg(test)]
@@ -86,7 +79,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn schedule(count: u64, period: u64, index: u32, of: u32) -> Constant {
-        let share = Share { index, of: NonZeroU32::new(of).unwrap() };
+        let of = NonZeroU32::new(of).unwrap();
+        let share = Share::new(index, of, of).unwrap();
         Constant::new(Rate::new(count, Nanos::new(period)).unwrap(), share)
     }
 

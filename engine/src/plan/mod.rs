@@ -10,7 +10,7 @@ mod split;
 mod stop;
 mod target;
 
-use core::num::NonZeroU32;
+use core::num::{NonZeroU8, NonZeroU32};
 
 pub use load::Load;
 pub use split::{ShardPlan, Share, split};
@@ -36,6 +36,15 @@ pub struct Plan {
     pub reactor: crate::reactor::Kind,
     /// Seed of everything random; two runs with one seed send the same requests in the same order.
     pub seed: u64,
+}
+
+impl Plan {
+    /// Most requests outstanding on one connection: as the load says, but only one where the
+    /// request itself announces the end of its connection (RFC 9112 section 9.6).
+    #[must_use]
+    pub fn depth(&self) -> NonZeroU8 {
+        if self.target.request.expects().close { NonZeroU8::MIN } else { self.load.pipeline() }
+    }
 }
 
 /// The CPUs on which shards run, one shard each. Never empty.

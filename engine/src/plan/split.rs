@@ -6,24 +6,62 @@ use std::sync::Arc;
 use super::{Load, Plan};
 
 /// Which part of the whole a shard is: the `index`-th of `of`.
+///
+/// All that is shared out goes by connections: shard `j` has the connections `c ≡ j` (mod `of`),
+/// and connection `c` of `C` stands for the slots `k ≡ c` (mod `C`). Where the shards have equally
+/// many connections this is `k ≡ j` (mod `of`); where they have not, each gets as much work as it
+/// has connections to do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// From 0 to `of` − 1.
-    pub index: u32,
-    /// Number of shards.
-    pub of: NonZeroU32,
+    index: u32,
+    of: NonZeroU32,
+    connections: NonZeroU32,
 }
 
 impl Share {
     /// The whole, for a single shard.
-    pub const WHOLE: Self = Self { index: 0, of: NonZeroU32::MIN };
+    pub const WHOLE: Self = Self { index: 0, of: NonZeroU32::MIN, connections: NonZeroU32::MIN };
 
-    /// This share of `total` things: the remainder goes to the first shards, so that the shares sum
-    /// to `total` and differ by at most one.
+    /// The part `index` of `of`, with `connections` in total; `None` if that part has none.
     #[must_use]
-    pub const fn of_total(self, total: u64) -> u64 {
-        let of = self.of.get() as u64;
-        total / of + if (self.index as u64) < total % of { 1 } else { 0 }
+    pub const fn new(index: u32, of: NonZeroU32, connections: NonZeroU32) -> Option<Self> {
+        if index < of.get() && index < connections.get() {
+            Some(Self { index, of, connections })
+        } else {
+            None
+        }
+    }
+
+    /// From 0 to the number of shards − 1.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Connections of this shard; at least one.
+    #[must_use]
+    pub const fn connections(self) -> NonZeroU32 {
+        // One, and those that follow it at a distance of `of` each.
+        let others = (self.connections.get() - 1 - self.index) / self.of.get();
+        NonZeroU32::MIN.saturating_add(others)
+    }
+
+    /// The number within the whole of this shard's slot `n`; strictly increasing in `n`.
+    #[must_use]
+    pub fn slot(self, n: u64) -> u64 {
+        let own = u64::from(self.connections().get());
+        let connection = n % own * u64::from(self.of.get()) + u64::from(self.index);
+        (n / own).saturating_mul(u64::from(self.connections.get())).saturating_add(connection)
+    }
+
+    /// How many of the slots below `end` are this shard's.
+    #[must_use]
+    pub fn slots_below(self, end: u64) -> u64 {
+        let own = u64::from(self.connections().get());
+        let (rounds, rest) =
+            (end / u64::from(self.connections.get()), end % u64::from(self.connections.get()));
+        let started = rest.saturating_sub(u64::from(self.index)).div_ceil(u64::from(self.of.get()));
+        rounds * own + started
     }
 }
 
@@ -51,19 +89,13 @@ pub struct ShardPlan {
 pub fn split(plan: &Arc<Plan>) -> Vec<ShardPlan> {
     let of = plan.cores.shards().min(plan.connections);
     let parts = (0..of.get()).zip(plan.cores.cpus()).filter_map(|(index, &cpu)| {
-        let share = Share { index, of };
-        let connections = share.of_total(u64::from(plan.connections.get()));
+        let share = Share::new(index, of, plan.connections)?;
         let quota = match plan.load {
-            Load::Closed { .. } => plan.stop.limit.requests().map(|n| share.of_total(n.get())),
+            Load::Closed { .. } => plan.stop.limit.requests().map(|n| share.slots_below(n.get())),
             Load::Open { .. } => None,
         };
-        Some(ShardPlan {
-            plan: Arc::clone(plan),
-            share,
-            cpu,
-            connections: NonZeroU32::new(u32::try_from(connections).ok()?)?,
-            quota,
-        })
+        let connections = share.connections();
+        Some(ShardPlan { plan: Arc::clone(plan), share, cpu, connections, quota })
     });
     parts.collect()
 }
@@ -73,15 +105,54 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn shares(of: u32, connections: u32) -> Vec<Share> {
+        let (of, total) = (NonZeroU32::new(of).unwrap(), NonZeroU32::new(connections).unwrap());
+        (0..of.get()).filter_map(|index| Share::new(index, of, total)).collect()
+    }
+
     proptest! {
         #[test]
-        fn shares_sum_to_the_whole_and_differ_by_at_most_one(total: u64, of in 1_u32..300) {
-            let of = NonZeroU32::new(of).unwrap();
-            let shares: Vec<u64> =
-                (0..of.get()).map(|index| Share { index, of }.of_total(total)).collect();
-            prop_assert_eq!(shares.iter().map(|&n| u128::from(n)).sum::<u128>(), u128::from(total));
-            let (low, high) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
-            prop_assert!(high - low <= 1);
+        fn connections_and_slots_of_all_shards_sum_to_the_whole(
+            of in 1_u32..40,
+            connections in 1_u32..500,
+            end: u64,
+        ) {
+            let shares = shares(of, connections);
+            let all: u32 = shares.iter().map(|share| share.connections().get()).sum();
+            prop_assert_eq!(all, connections);
+            let slots: u128 = shares.iter().map(|share| u128::from(share.slots_below(end))).sum();
+            prop_assert_eq!(slots, u128::from(end));
         }
+
+        #[test]
+        fn a_shard_has_work_in_proportion_to_its_connections(
+            of in 1_u32..40,
+            connections in 1_u32..500,
+            rounds in 1_u64..1_000_000,
+        ) {
+            for share in shares(of, connections) {
+                let own = u64::from(share.connections().get());
+                prop_assert_eq!(share.slots_below(rounds * u64::from(connections)), rounds * own);
+            }
+        }
+
+        #[test]
+        fn slots_below_counts_the_slots_up_to_each_slot(
+            of in 1_u32..40,
+            connections in 1_u32..500,
+            n in 0_u64..1_000_000_000_000,
+        ) {
+            for share in shares(of, connections) {
+                prop_assert_eq!(share.slots_below(share.slot(n)), n);
+                prop_assert_eq!(share.slots_below(share.slot(n) + 1), n + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_shards_take_turns() {
+        let shares = shares(2, 64);
+        let owner = |k: u64| shares.iter().position(|s| s.slots_below(k + 1) > s.slots_below(k));
+        assert!((0..200).all(|k| owner(k) == usize::try_from(k % 2).ok()));
     }
 }

@@ -30,6 +30,13 @@ impl Addresses {
         (!addresses.is_empty()).then_some(Self(addresses))
     }
 
+    /// The preferred address.
+    #[must_use]
+    pub fn first(&self) -> SocketAddr {
+        // There is always one; the rest is for the compiler.
+        self.0.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
     /// The addresses.
     #[must_use]
     pub fn all(&self) -> &[SocketAddr] {

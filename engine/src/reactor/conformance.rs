@@ -718,7 +718,7 @@ fn a_listener_hands_over_every_connection<R: Reactor>(make: Make<R>) {
     let mut owner = Owner::new(make, CLIENTS);
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
     let payload = owner.publish(&every_byte, Confirm::Failure);
-    owner.reactor.listen(listener.into());
+    owner.reactor.listen(listener.into()).unwrap();
     let (mut adopted, mut ended) = (0, 0);
     let deadline = clock::now() + PATIENCE;
     while ended < CLIENTS {

@@ -32,6 +32,9 @@ const BATCH: usize = 16;
 /// Bytes that one receive takes.
 const BUFFER_SIZE: usize = 64 * 1024;
 
+/// Most connections that are accepted per turn.
+const ACCEPTS_MAX: u32 = 64;
+
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The event data of the listener; those of connections are `generation << 32 | slot`.
@@ -76,6 +79,11 @@ pub struct Epoll {
     events: Vec<epoll::Event>,
     /// The batch of this turn, in reverse.
     ready: Vec<Ready>,
+    /// What had more to read than one buffer: it goes on in the next turn, so that one fast peer
+    /// neither holds up the others nor stretches the moment that the turn stands for.
+    unread: Vec<Ready>,
+    /// Connections that may still be accepted in this turn.
+    accepts_left: u32,
     own: Vec<Completion>,
     buffer: Box<[u8]>,
     now: Instant,
@@ -100,6 +108,8 @@ impl Epoll {
             listener_ready: false,
             events: Vec::with_capacity(BATCH),
             ready: Vec::with_capacity(BATCH),
+            unread: Vec::new(),
+            accepts_left: 0,
             own: Vec::new(),
             buffer: vec![0; BUFFER_SIZE].into_boxed_slice(),
             now: clock::now(),
@@ -177,7 +187,10 @@ impl Epoll {
             Ok(len) => {
                 let drained = len < self.buffer.len() && !ready.ended;
                 let lease = Lease { buffer: 0, len: u32::try_from(len).unwrap_or(u32::MAX) };
-                (Some(Completion::Received(slot, lease)), (!drained).then_some(ready))
+                if !drained {
+                    self.unread.push(ready);
+                }
+                (Some(Completion::Received(slot, lease)), None)
             }
             Err(E::AGAIN) => (None, None),
             Err(E::INTR) => (None, Some(ready)),
@@ -220,7 +233,9 @@ impl Epoll {
     }
 
     fn accept(&mut self) -> Option<Completion> {
-        let listener = self.listener.as_ref().filter(|_| self.listener_ready)?;
+        let may_accept = self.listener_ready && self.accepts_left > 0;
+        let listener = self.listener.as_ref().filter(|_| may_accept)?;
+        self.accepts_left -= 1;
         loop {
             match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => return Some(Completion::Accepted(socket)),
@@ -253,7 +268,7 @@ impl Epoll {
     }
 
     fn timeout(&self, until: Instant) -> Timespec {
-        let idle = self.own.is_empty() && !self.listener_ready;
+        let idle = self.own.is_empty() && self.unread.is_empty() && !self.listener_ready;
         let span = if idle { until.since(clock::now()).get() } else { 0 };
         Timespec {
             tv_sec: i64::try_from(span / 1_000_000_000).unwrap_or(i64::MAX),
@@ -281,12 +296,14 @@ impl Reactor for Epoll {
         }
     }
 
-    fn listen(&mut self, listener: OwnedFd) {
-        let data = EventData::new_u64(LISTENER);
-        // Level-triggered, so that what one turn leaves in the queue comes up in the next.
-        let watched = rustix::io::ioctl_fionbio(&listener, true)
-            .and_then(|()| epoll::add(&self.interest, listener.as_fd(), data, EventFlags::IN));
-        self.listener = watched.is_ok().then_some(listener);
+    fn listen(&mut self, listener: OwnedFd) -> io::Result<()> {
+        rustix::io::ioctl_fionbio(&listener, true)?;
+        // Edge-triggered: when descriptors run out, the next connection brings the next attempt,
+        // and until then nothing spins.
+        let (data, edges) = (EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ET);
+        epoll::add(&self.interest, listener.as_fd(), data, edges)?;
+        self.listener = Some(listener);
+        Ok(())
     }
 
     fn adopt(&mut self, slot: Slot, accepted: OwnedFd) {
@@ -328,6 +345,9 @@ impl Reactor for Epoll {
         while let Some(event) = self.events.pop() {
             self.note(event);
         }
+        // The oldest on top.
+        self.ready.extend(self.unread.drain(..).rev());
+        self.accepts_left = ACCEPTS_MAX;
         Ok(())
     }
 

@@ -12,6 +12,8 @@ impl Errno {
     pub const ADDRESS_NOT_AVAILABLE: Self = Self::of(rustix::io::Errno::ADDRNOTAVAIL);
     /// Nobody listens.
     pub const REFUSED: Self = Self::of(rustix::io::Errno::CONNREFUSED);
+    /// The peer has reset the connection.
+    pub const RESET: Self = Self::of(rustix::io::Errno::CONNRESET);
     /// The peer reads no more.
     pub const BROKEN_PIPE: Self = Self::of(rustix::io::Errno::PIPE);
 

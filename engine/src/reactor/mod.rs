@@ -31,7 +31,11 @@
 //! - **R2** A receive buffer belongs to the kernel or to exactly one [`Lease`]: it is handed to the
 //!   kernel at start and by `release`, and lent out only on a completion that names it.
 //! - **R3** The memory of the buffer ring outlives the ring that it is registered with.
-//! - **R4** An address being connected to lives in its slot until the connect has completed.
+//! - **R4** An address to connect to lives in its slot until the kernel has taken the submission
+//!   that names it, and copied it.
+//!
+//! A ring that is dropped first cancels what is pending, for closing it only starts that; if the
+//! kernel does not confirm, the memory is leaked.
 
 #![expect(unsafe_code, reason = "rings and buffers shared with the kernel; see R1 to R4")]
 
@@ -78,18 +82,17 @@ pub struct Payload(pub(crate) u16);
 /// When the reactor reports a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirm {
-    /// Only if it failed. The owner may send again at once, and promises that what it has sent on a
-    /// connection and the peer has not answered never exceeds [`SILENT_BYTES_MAX`]: so little
-    /// always fits into the socket's buffer, hence two sends cannot overtake each other.
+    /// Only if it failed. The owner may send again at once, and promises that it does so only after
+    /// the peer has answered the last send, and that a send is at most [`SILENT_BYTES_MAX`] long:
+    /// then no two sends of a connection are under way together, and none can overtake another.
     Failure,
     /// Always: after [`Sending::Pending`] the owner waits for [`Completion::Sent`] before it sends
     /// again on the connection.
     Always,
 }
 
-/// Most unanswered bytes per connection for which success needs no report.
-///
-/// Linux gives a TCP socket at least 4,608 bytes of send buffer, and 16 KiB by default.
+/// Longest send whose success needs no report: it fits into the buffer of any socket that has
+/// nothing unanswered in it, so that the kernel takes it whole and at once.
 pub const SILENT_BYTES_MAX: usize = 4096;
 
 /// What became of a [`Reactor::send`].
@@ -171,7 +174,10 @@ pub trait Reactor {
     fn connect(&mut self, slot: Slot, to: SocketAddr);
 
     /// Accepts on `listener` from now on.
-    fn listen(&mut self, listener: OwnedFd);
+    ///
+    /// # Errors
+    /// If the kernel does not watch it.
+    fn listen(&mut self, listener: OwnedFd) -> io::Result<()>;
 
     /// Puts an accepted connection into the free slot `slot`.
     fn adopt(&mut self, slot: Slot, accepted: OwnedFd);

@@ -122,13 +122,13 @@ impl Recorder {
         }
     }
 
-    /// A request was given up after its time. It enters the latencies with the time that it was
-    /// waited for, which is a lower bound: left out, it would flatter the server.
-    pub fn timeout(&mut self, moments: &Moments, phase: Phase) {
-        if self.window.contains(moments.intended) {
+    /// A request, `written` then, was given up at `now`. It enters the latencies with the time that
+    /// it was waited for, which is a lower bound: left out, it would flatter the server.
+    pub fn timeout(&mut self, intended: Instant, written: Instant, now: Instant, phase: Phase) {
+        if self.window.contains(intended) {
             self.envelope.ledger.timeouts += 1;
             self.envelope.errors.count(Trouble { phase, cause: Cause::TimedOut });
-            self.latency(moments);
+            self.latency(&Moments { intended, written, first_byte: now, finished: now });
         }
     }
 
@@ -154,7 +154,7 @@ impl Recorder {
         self.envelope.connections.closed_by_peer += 1;
     }
 
-    /// `bytes` were handed to the kernel.
+    /// `bytes` were handed to the kernel to the last.
     pub fn sent(&mut self, bytes: u64) {
         self.envelope.bytes_sent += bytes;
     }

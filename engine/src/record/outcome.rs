@@ -31,6 +31,9 @@ pub enum Cause {
     Closed,
     /// It took too long.
     TimedOut,
+    /// The peer had announced to close the connection after an earlier response, and did not
+    /// process it.
+    LeftBehind,
     /// Its connection was closed because of what happened to an older request on it.
     Abandoned,
     /// The peer broke the protocol.
@@ -79,6 +82,7 @@ impl fmt::Display for Trouble {
             Cause::Closed => write!(f, "{phase}_closed"),
             Cause::TimedOut => write!(f, "{phase}_timeout"),
             Cause::Abandoned => write!(f, "{phase}_abandoned"),
+            Cause::LeftBehind => write!(f, "{phase}_left_behind"),
             Cause::Protocol(kind) => write!(f, "{phase}_protocol_{}", kind.name()),
             Cause::System(errno) => match errno.word() {
                 Some(word) => write!(f, "{phase}_{word}"),

@@ -63,14 +63,14 @@ pub(super) struct Connection {
     first_byte: Option<Instant>,
     /// Status of the response that is arriving.
     status: u16,
-    /// A send is pending; nothing more may be sent until it is done.
-    pub(super) sending: bool,
+    /// Bytes of the send that is pending, if one is; nothing more may be sent until it is done.
+    sending: Option<usize>,
     /// The send failed with this; what the peer has said before may still arrive.
     send_failure: Option<Errno>,
     /// The connection stands in the shard's line of free ones.
     pub(super) in_line: bool,
     pub(super) past: Past,
-    /// Attempts since the last complete response, which bound how soon the next one may follow.
+    /// Attempts since the peer last sent anything, which bound how soon the next one may follow.
     pub(super) attempts: u8,
     /// Which of the target's addresses is tried.
     pub(super) address: usize,
@@ -95,7 +95,7 @@ pub(super) struct Traffic {
 impl Traffic {
     /// The tables for the connections of `plan`; all memory is taken here.
     pub(super) fn new(plan: &ShardPlan, recorder: Recorder) -> Self {
-        let depth = plan.plan.load.pipeline();
+        let depth = plan.plan.depth();
         let connections = plan.connections.get();
         let flights = Flights::new(connections, u32::from(depth.get()));
         Self {
@@ -134,7 +134,9 @@ impl Traffic {
     /// Requests that may start on `slot` now.
     pub(super) fn room(&self, slot: Slot) -> u32 {
         match self.connections.get(slot.index()) {
-            Some(c) if c.state == State::Open && !c.sending && c.send_failure.is_none() => {
+            Some(c)
+                if c.state == State::Open && c.sending.is_none() && c.send_failure.is_none() =>
+            {
                 c.http.capacity()
             }
             _ => 0,
@@ -149,6 +151,22 @@ impl Traffic {
         if let Some(place) = self.flights.push(slot.index(), flight) {
             self.deadlines.arm(place, flight.written);
             self.outstanding += 1;
+        }
+    }
+
+    /// `bytes` were handed over on `slot`; `pending` says that the kernel is not done with them.
+    pub(super) fn sent(&mut self, slot: Slot, bytes: usize, pending: bool) {
+        if !pending {
+            self.recorder.sent(bytes as u64);
+        } else if let Some(connection) = self.get(slot) {
+            connection.sending = Some(bytes);
+        }
+    }
+
+    /// The pending send of `slot` is done.
+    pub(super) fn send_done(&mut self, slot: Slot) {
+        if let Some(bytes) = self.get(slot).and_then(|connection| connection.sending.take()) {
+            self.recorder.sent(bytes as u64);
         }
     }
 
@@ -171,6 +189,7 @@ impl Traffic {
         let mut input = bytes;
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
         connection.first_byte.get_or_insert(now);
+        connection.attempts = 0;
         loop {
             let Some(connection) = self.connections.get_mut(slot.index()) else {
                 return Fate::Keep;
@@ -185,7 +204,10 @@ impl Traffic {
                 Ok(Some(Event::Done(done))) => {
                     self.complete(slot, now);
                     if done.reuse == Reuse::Close {
-                        self.abandon(slot, Phase::Wait, Cause::Closed);
+                        if !self.expect.close {
+                            self.recorder.closed_by_peer();
+                        }
+                        self.abandon(slot, Phase::Wait, Cause::LeftBehind);
                         return Fate::Close;
                     }
                 }
@@ -224,12 +246,18 @@ impl Traffic {
         Fate::Close
     }
 
-    /// Sending on `slot` failed. The peer may have answered before it closed, so what it said is
-    /// read first: the receive that is armed will bring it, and then its end.
-    pub(super) fn send_failed(&mut self, slot: Slot, errno: Errno) {
-        if let Some(connection) = self.get(slot) {
-            connection.send_failure = Some(errno);
+    /// Sending on `slot` failed. If that is because the peer has closed, it may have answered
+    /// before, so what it said is read first: the receive that is armed will bring it, and then its
+    /// end.
+    pub(super) fn send_failed(&mut self, slot: Slot, errno: Errno) -> Fate {
+        if [Errno::BROKEN_PIPE, Errno::RESET].contains(&errno) {
+            if let Some(connection) = self.get(slot) {
+                connection.send_failure = Some(errno);
+            }
+            return Fate::Keep;
         }
+        self.fail(slot, Phase::Send, Cause::System(errno));
+        Fate::Close
     }
 
     /// The connection whose oldest request has waited long enough at `now`; that request is
@@ -238,10 +266,12 @@ impl Traffic {
         let connection = self.flights.connection_of(self.deadlines.expired(now)?);
         let slot = Slot(u32::try_from(connection).ok()?);
         let state = self.connections.get(connection)?;
-        let phase = if state.sending { Phase::Send } else { phase_of(state.http.phase()) };
-        let first_byte = state.first_byte.unwrap_or(now);
-        if let Some(flight) = self.land(slot) {
-            self.recorder.timeout(&moments(flight, first_byte, now), phase);
+        let phase =
+            if state.sending.is_some() { Phase::Send } else { phase_of(state.http.phase()) };
+        if let Some(errno) = state.send_failure {
+            self.fail(slot, Phase::Send, Cause::System(errno));
+        } else if let Some(flight) = self.land(slot) {
+            self.recorder.timeout(flight.intended, flight.written, now, phase);
         }
         self.abandon(slot, Phase::Wait, Cause::Abandoned);
         Some(slot)
@@ -252,7 +282,7 @@ impl Traffic {
         let Some(connection) = self.get(slot) else { return };
         let was_open = connection.state == State::Open;
         connection.state = State::Closed;
-        connection.sending = false;
+        connection.sending = None;
         connection.send_failure = None;
         connection.first_byte = None;
         self.open -= u32::from(was_open);
@@ -276,7 +306,6 @@ impl Traffic {
     fn complete(&mut self, slot: Slot, now: Instant) {
         let Some(flight) = self.land(slot) else { return };
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
-        connection.attempts = 0;
         // The first byte of the next response, if it came in the same batch of bytes.
         let first_byte = connection.first_byte.replace(now).unwrap_or(now);
         let status = connection.status;
@@ -328,7 +357,7 @@ impl Connection {
             http: h1::Conn::new(depth),
             first_byte: None,
             status: 0,
-            sending: false,
+            sending: None,
             send_failure: None,
             in_line: false,
             past: Past::Untried,

@@ -23,7 +23,7 @@ const CONNECTING_MAX: u32 = 128;
 
 /// The first pause before a connection is tried again; it doubles up to the longest.
 const BACKOFF_FIRST: Nanos = Nanos::from_millis(10);
-const BACKOFF_LONGEST: Nanos = Nanos::from_secs(1);
+const BACKOFF_LONGEST: Nanos = Nanos::from_millis(250);
 
 /// A connection to be established.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Dialler {
     tried: u32,
     failed: u32,
     total: u32,
-    failure: Option<(SocketAddr, Trouble)>,
+    failure: (SocketAddr, Trouble),
     /// Index of the address that worked last.
     address: usize,
 }
@@ -52,6 +52,8 @@ impl Dialler {
     /// All connections of `plan` are to be opened at once.
     pub(super) fn new(plan: &ShardPlan) -> Self {
         let total = plan.connections.get();
+        let first = plan.plan.target.addresses.first();
+        let closed = Trouble { phase: Phase::Connect, cause: Cause::Closed };
         let now = Instant::from_origin(0);
         Self {
             plan: Arc::clone(&plan.plan),
@@ -61,7 +63,8 @@ impl Dialler {
             tried: 0,
             failed: 0,
             total,
-            failure: None,
+            // True of those that were established and are open no more.
+            failure: (first, closed),
             address: 0,
         }
     }
@@ -141,14 +144,18 @@ impl Dialler {
             self.failed += 1;
         }
         let trouble = Trouble { phase: Phase::Connect, cause };
-        self.failure = address.map(|address| (address, trouble));
+        if let Some(address) = address {
+            self.failure = (address, trouble);
+        }
+        // The next attempt goes to the next address: the server may be gone from this one only.
+        self.address = (connection.address + 1) % addresses.len();
         connection.attempts = connection.attempts.max(1);
         traffic.recorder.connection_trouble(trouble);
         self.redial(slot, traffic, now);
     }
 
-    /// `slot` was closed, and is to be opened again: at once if it had served a response, else
-    /// later.
+    /// `slot` was closed, and is to be opened again: at once if the peer had sent anything on it or was
+    /// too slow, or if it is the first time; else after a pause.
     pub(super) fn redial(&mut self, slot: Slot, traffic: &mut Traffic, now: Instant) {
         let Some(connection) = traffic.get(slot) else { return };
         let pause = match connection.attempts {

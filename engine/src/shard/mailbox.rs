@@ -39,8 +39,8 @@ pub(crate) enum Reply {
 pub(crate) struct Opened {
     pub(crate) open: u32,
     pub(crate) failed: u32,
-    /// The last failure and the address that it happened with.
-    pub(crate) failure: Option<(SocketAddr, Trouble)>,
+    /// The last failure and the address that it happened with; of interest if nothing is open.
+    pub(crate) failure: (SocketAddr, Trouble),
 }
 
 /// What a shard knows about itself at its end.
@@ -81,10 +81,15 @@ impl Mailbox {
         self.orders.pop().ok()
     }
 
+    /// Whether nobody will order anything any more.
+    pub(super) fn abandoned(&self) -> bool {
+        self.orders.is_abandoned() && self.orders.is_empty()
+    }
+
     /// Sends `reply`.
     pub(super) fn reply(&mut self, reply: Reply) {
         let sent = self.replies.push(reply);
-        debug_assert!(sent.is_ok(), "more replies than orders");
+        debug_assert!(sent.is_ok() || self.abandoned(), "more replies than orders");
     }
 }
 

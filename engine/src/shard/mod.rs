@@ -31,6 +31,17 @@ use crate::units::{Instant, Nanos};
 /// Longest time for which a shard does not look into its mailbox.
 pub(crate) const HEARTBEAT: Nanos = Nanos::from_millis(10);
 
+/// Sends that share a moment: after so many the clock is read again, so that the last of them
+/// leaves at most about 0.1 ms after the moment that it is recorded with.
+const SENDS_PER_TURN: u32 = 32;
+
+/// Longest payload, beyond a single request: a pipeline of large requests is sent in several
+/// batches.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// The end of a window that only a number of requests bounds.
+const FOREVER: Instant = Instant::from_origin(u64::MAX);
+
 /// How long a closed loop goes on without a single connection before it gives up: there is no
 /// schedule that would end it.
 const LOST_AFTER: Nanos = Nanos::from_secs(10);
@@ -64,6 +75,8 @@ pub(crate) struct Shard<R> {
     /// The request, as often as may be sent at once.
     payload: Payload,
     request_len: usize,
+    /// Requests in the payload.
+    batch: u32,
     /// Room that a connection must have before it is given requests. A closed loop fills a pipeline
     /// up when half of it is free: one send for each answer would cost the kernel as much as no
     /// pipeline at all.
@@ -71,6 +84,7 @@ pub(crate) struct Shard<R> {
     barrier: Instant,
     cpu_before: Nanos,
     last_open: Instant,
+    last_outcome: Instant,
     target_lost: bool,
 }
 
@@ -84,12 +98,14 @@ impl<R: Reactor> Shard<R> {
         let recorder = Recorder::new(Box::<Snapshot>::default(), open_loop);
         let request = plan.plan.target.request.render_h1();
         let request_len = request.len();
-        let depth = plan.plan.load.pipeline().get();
-        let batch = request.repeat(usize::from(depth));
-        // What is outstanding on a connection is at most one batch.
-        let silent = batch.len() <= SILENT_BYTES_MAX;
-        let payload =
-            reactor.publish(batch, if silent { Confirm::Failure } else { Confirm::Always })?;
+        let depth = usize::from(plan.plan.depth().get());
+        let batch = (BATCH_BYTES_MAX / request_len.max(1)).clamp(1, depth);
+        // Only where there is one request at a time does an answer say that the last send is done.
+        let silent = depth == 1 && request_len <= SILENT_BYTES_MAX;
+        let confirm = if silent { Confirm::Failure } else { Confirm::Always };
+        let payload = reactor.publish(request.repeat(batch), confirm)?;
+        let batch = u32::try_from(batch).unwrap_or(u32::MAX);
+        let depth = u32::from(plan.plan.depth().get());
         let now = reactor.clock();
         let connections = plan.connections.get();
         Ok(Self {
@@ -100,10 +116,12 @@ impl<R: Reactor> Shard<R> {
             free: VecDeque::with_capacity(connections as usize),
             payload,
             request_len,
-            refill: if open_loop { 1 } else { u32::from(depth).div_ceil(2) },
+            batch,
+            refill: if open_loop { 1 } else { depth.div_ceil(2).min(batch) },
             barrier: now,
             cpu_before: Nanos::ZERO,
             last_open: now,
+            last_outcome: now,
             target_lost: false,
             reactor,
             plan,
@@ -126,19 +144,27 @@ impl<R: Reactor> Shard<R> {
     fn turn(&mut self) -> io::Result<()> {
         let now = self.reactor.clock();
         self.obey(now);
-        self.proceed(now);
-        self.start_due(now);
+        while self.proceed(now) {}
+        let more = self.start_due(now);
+        let outstanding = self.traffic.outstanding();
         self.expire(now);
         self.dial(now);
-        self.reactor.wait(self.next_wake(now))?;
+        let until = if more { self.reactor.now() } else { self.next_wake(now) };
+        self.reactor.wait(until)?;
         while let Some(completion) = self.reactor.pop() {
             self.take_in(completion);
+        }
+        if self.traffic.outstanding() < outstanding {
+            self.last_outcome = self.reactor.now();
         }
         Ok(())
     }
 
     /// Does what the coordinator asks for.
     fn obey(&mut self, now: Instant) {
+        if self.mailbox.abandoned() {
+            self.stop(now, Nanos::ZERO);
+        }
         while let Some(order) = self.mailbox.order() {
             match order {
                 Order::Start(barrier) => self.phase = Phase::Ready(Some(barrier)),
@@ -152,8 +178,9 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// Moves on to the next phase when its time has come.
-    fn proceed(&mut self, now: Instant) {
+    /// Moves on to the next phase if its time has come; says whether it had.
+    fn proceed(&mut self, now: Instant) -> bool {
+        let before = self.phase;
         match self.phase {
             Phase::Opening => {
                 if let Some(opened) = self.dialler.opened(&self.traffic) {
@@ -177,6 +204,7 @@ impl<R: Reactor> Shard<R> {
             }
             Phase::Ready(_) | Phase::Done => {}
         }
+        self.phase != before
     }
 
     /// The start barrier is passed.
@@ -239,47 +267,52 @@ impl<R: Reactor> Shard<R> {
         lost
     }
 
-    /// Starts requests on free connections, as many as there are of both.
-    fn start_due(&mut self, now: Instant) {
+    /// Starts requests on free connections, as many as there are of both; says whether there are
+    /// more than may share this moment.
+    fn start_due(&mut self, now: Instant) -> bool {
         if !matches!(self.phase, Phase::Running | Phase::Draining(_)) {
-            return;
+            return false;
         }
-        let window = self.traffic.recorder.window();
         // An open loop spreads its slots over the connections; a closed one fills each of them.
-        let most = if matches!(self.supply, Supply::Open { .. }) { 1 } else { u32::MAX };
-        while let Some(&slot) = self.free.front() {
+        let open_loop = matches!(self.supply, Supply::Open { .. });
+        let most = if open_loop { 1 } else { self.batch };
+        for _ in 0..SENDS_PER_TURN {
+            let Some(&slot) = self.free.front() else { return false };
             let room = self.traffic.room(slot).min(most);
-            let mut started = 0;
-            while started < room {
-                let Some(intended) = self.supply.take(now, window) else { break };
-                if most == u32::MAX && window.contains(intended) {
-                    self.traffic.recorder.scheduled(1);
-                }
-                self.traffic.start(slot, Flight { intended, written: now });
-                started += 1;
-            }
-            if started > 0 {
-                self.send(slot, started);
-            } else if room > 0 {
+            let started = self.start_on(slot, room, now);
+            if started == 0 && room > 0 {
                 // Nothing is due: the connection keeps its place.
-                return;
+                return false;
             }
             self.free.pop_front();
             self.leave_line(slot);
-            if most == 1 {
+            if started > 0 {
+                self.send(slot, started);
                 self.enter_line(slot);
             }
         }
+        !self.free.is_empty()
+    }
+
+    /// Starts up to `room` requests on `slot`, and returns how many there were.
+    fn start_on(&mut self, slot: Slot, room: u32, now: Instant) -> u32 {
+        let window = self.traffic.recorder.window();
+        let closed_loop = matches!(self.supply, Supply::Closed { .. });
+        for started in 0..room {
+            let Some(intended) = self.supply.take(now, window) else { return started };
+            // In an open loop the schedule counts them.
+            if closed_loop && window.contains(intended) {
+                self.traffic.recorder.scheduled(1);
+            }
+            self.traffic.start(slot, Flight { intended, written: now });
+        }
+        room
     }
 
     fn send(&mut self, slot: Slot, count: u32) {
         let len = count as usize * self.request_len;
-        self.traffic.recorder.sent(len as u64);
-        if self.reactor.send(slot, self.payload, 0..len) == Sending::Pending
-            && let Some(connection) = self.traffic.get(slot)
-        {
-            connection.sending = true;
-        }
+        let pending = self.reactor.send(slot, self.payload, 0..len) == Sending::Pending;
+        self.traffic.sent(slot, len, pending);
     }
 
     /// Gives up the requests that have waited long enough, and their connections with them.
@@ -343,15 +376,16 @@ impl<R: Reactor> Shard<R> {
                 self.settle(slot, fate, now);
             }
             Completion::Sent(slot) => {
-                if let Some(connection) = self.traffic.get(slot) {
-                    connection.sending = false;
-                }
+                self.traffic.send_done(slot);
                 self.enter_line(slot);
             }
             Completion::Failed(slot, During::Connect, errno) => {
                 self.connect_failed(slot, Cause::System(errno), now);
             }
-            Completion::Failed(slot, During::Send, errno) => self.traffic.send_failed(slot, errno),
+            Completion::Failed(slot, During::Send, errno) => {
+                let fate = self.traffic.send_failed(slot, errno);
+                self.settle(slot, fate, now);
+            }
             Completion::Failed(slot, During::Receive, errno) => {
                 let fate = self.traffic.broken(slot, errno);
                 self.settle(slot, fate, now);
@@ -418,6 +452,7 @@ impl<R: Reactor> Shard<R> {
         // answer.
         let end = match self.supply {
             Supply::Open { .. } => window.to,
+            Supply::Closed { .. } if window.to == FOREVER => self.last_outcome,
             Supply::Closed { .. } => window.to.min(now),
         };
         let wall_time = now.since(self.barrier);

@@ -28,12 +28,13 @@ pub(super) const GROUP: u16 = 0;
 
 const DESCRIPTORS_BYTES: usize = BUFFER_COUNT as usize * size_of::<BufRingEntry>();
 const MEMORY_BYTES: usize = BUFFER_COUNT as usize * BUFFER_SIZE as usize;
-const _: () = assert!(BUFFER_COUNT.is_power_of_two());
+const _: () = assert!(BUFFER_COUNT.is_power_of_two() && BUFFER_COUNT >= 64);
 
 /// Pages from the kernel, given back on drop.
 struct Mapping {
     start: NonNull<u8>,
     len: usize,
+    leaked: bool,
 }
 
 impl Mapping {
@@ -43,12 +44,15 @@ impl Mapping {
         // memory.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), len, access, flags) }?;
         let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mapped at zero"))?;
-        Ok(Self { start, len })
+        Ok(Self { start, len, leaked: false })
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if self.leaked {
+            return;
+        }
         // SAFETY: the mapping was made in `new` with this length, and nobody borrows from it any
         // more: the ring that it was registered with is gone (R3), and leases borrow the reactor.
         let _unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
@@ -61,6 +65,8 @@ pub(super) struct Buffers {
     memory: Mapping,
     /// Position of the next descriptor, modulo 2^16 as the kernel counts.
     tail: u16,
+    /// R2: one bit per buffer, set while it is ours.
+    lent: [u64; BUFFER_COUNT as usize / 64],
 }
 
 impl Buffers {
@@ -75,16 +81,41 @@ impl Buffers {
         // SAFETY: R3 — the mapping is page-aligned, has room for the descriptors, and outlives the
         // ring.
         unsafe { submitter.register_buf_ring_with_flags(address, BUFFER_COUNT, GROUP, 0) }?;
-        let mut buffers = Self { descriptors, memory, tail: 0 };
+        let lent = [u64::MAX; BUFFER_COUNT as usize / 64];
+        let mut buffers = Self { descriptors, memory, tail: 0, lent };
         for buffer in 0..BUFFER_COUNT {
             buffers.give(buffer);
         }
         Ok(buffers)
     }
 
-    /// Appends `buffer` to what the kernel may fill. The caller owned it (R2).
+    /// Notes that the kernel has filled `buffer`, which is ours from now on.
+    pub(super) fn lend(&mut self, buffer: u16) {
+        if let Some(word) = self.lent.get_mut(usize::from(buffer / 64)) {
+            *word |= 1 << (buffer % 64);
+        }
+    }
+
+    fn is_lent(&self, buffer: u16) -> bool {
+        let word = self.lent.get(usize::from(buffer / 64));
+        word.is_some_and(|word| word & 1 << (buffer % 64) != 0)
+    }
+
+    /// Keeps the memory for ever, because the kernel may not be done with it.
+    pub(super) fn leak(&mut self) {
+        self.descriptors.leaked = true;
+        self.memory.leaked = true;
+    }
+
+    /// Appends `buffer` to what the kernel may fill. One that is not ours to give (R2), as when a
+    /// lease of another reactor is released here, stays where it is.
     pub(super) fn give(&mut self, buffer: u16) {
-        debug_assert!(buffer < BUFFER_COUNT);
+        if !self.is_lent(buffer) {
+            return;
+        }
+        if let Some(word) = self.lent.get_mut(usize::from(buffer / 64)) {
+            *word &= !(1 << (buffer % 64));
+        }
         let start = self.start_of(buffer) as u64;
         let position = usize::from(self.tail & (BUFFER_COUNT - 1));
         #[expect(clippy::cast_ptr_alignment, reason = "a mapping is aligned to a page")]
@@ -106,9 +137,12 @@ impl Buffers {
         tail.store(self.tail, Ordering::Release);
     }
 
-    /// The first `len` bytes of `buffer`, which the caller owns (R2).
+    /// The first `len` bytes of `buffer`; none of one that is not ours (R2).
     pub(super) fn bytes(&self, buffer: u16, len: u32) -> &[u8] {
         debug_assert!(len <= BUFFER_SIZE);
+        if !self.is_lent(buffer) {
+            return &[];
+        }
         let len = len.min(BUFFER_SIZE) as usize;
         // SAFETY: R2 — the buffer is leased, so the kernel does not write to it; it is initialised,
         // being zeroed at first and written by the kernel since; it lies within the mapping.

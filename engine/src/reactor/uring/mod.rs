@@ -10,14 +10,16 @@ mod buffers;
 mod probe;
 mod token;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use io_uring::squeue::{Entry, Flags};
-use io_uring::types::{Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode};
+use rustix::io::Errno as E;
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockAddr;
 
@@ -37,6 +39,12 @@ const SUBMISSIONS: u32 = 512;
 /// Room for the completions of one turn, at least; the kernel keeps what does not fit.
 const COMPLETIONS_MIN: u32 = 4096;
 
+/// How long the end of a reactor waits for the kernel to let go of its memory.
+const CANCEL_PATIENCE: Timespec = Timespec::new().sec(1);
+
+/// Times that the kernel is asked again to take submissions.
+const FLUSH_ATTEMPTS: u32 = 1024;
+
 /// A completion as the kernel wrote it.
 #[derive(Clone, Copy)]
 struct Raw {
@@ -51,7 +59,7 @@ struct Life {
     generation: Generation,
     /// None while the slot is free.
     socket: Option<OwnedFd>,
-    /// R4: read by the kernel until the connect has completed.
+    /// R4: read by the kernel when it takes the submission.
     address: Option<Box<SockAddr>>,
     /// What is left of a confirmed send.
     sending: Option<(Payload, Range<usize>)>,
@@ -68,8 +76,15 @@ pub struct Uring {
     /// The batch of this turn, and how far it has been popped.
     reaped: Vec<Raw>,
     popped: usize,
+    batch: usize,
     /// Completions made up by us, for what failed before the kernel was asked.
     own: Vec<Completion>,
+    /// Receives to be armed again with the next wait, as far as there are buffers for them.
+    starved: VecDeque<(Slot, Generation)>,
+    /// The listener's accept is to be armed again when a descriptor may be had.
+    accept_lost: bool,
+    /// Why the kernel refused submissions for good; the next wait reports it.
+    refusal: Option<io::Error>,
     /// Whether the kernel takes absolute deadlines.
     absolute: bool,
     now: Instant,
@@ -93,7 +108,11 @@ impl Uring {
             listener: None,
             reaped: Vec::with_capacity(completions as usize),
             popped: 0,
+            batch: 0,
             own: Vec::new(),
+            starved: VecDeque::new(),
+            accept_lost: false,
+            refusal: None,
             now: clock::now(),
             ring,
         })
@@ -107,16 +126,32 @@ impl Uring {
     fn submit(&mut self, entry: &Entry) {
         // SAFETY: R1, R3, R4 — what the entry points to outlives the operation.
         while unsafe { self.ring.submission().push(entry) }.is_err() {
-            // Nothing but a broken ring refuses submissions for good, and `wait` reports that.
-            if self.ring.submit().is_err() {
+            self.flush();
+            if self.refusal.is_some() {
                 return;
             }
         }
     }
 
-    /// Gives the kernel what is queued, before the next wait would.
+    /// Gives the kernel all that is queued, before the next wait would.
+    ///
+    /// The kernel may ask for patience while it is short of memory or of room for completions;
+    /// reaping is what gives it room. If that does not help, the ring is of no more use.
     fn flush(&mut self) {
-        while self.queued() > 0 && self.ring.submit().is_ok_and(|taken| taken > 0) {}
+        for _ in 0..FLUSH_ATTEMPTS {
+            if self.queued() == 0 {
+                return;
+            }
+            match self.ring.submit() {
+                Ok(_) => {}
+                Err(error) if is_passing(&error) => self.collect(),
+                Err(error) => {
+                    self.refusal = Some(error);
+                    return;
+                }
+            }
+        }
+        self.refusal = Some(io::Error::from(E::AGAIN));
     }
 
     fn token(&self, operation: Operation, slot: Slot) -> u64 {
@@ -212,21 +247,23 @@ impl Uring {
     }
 
     fn received(&mut self, slot: Slot, raw: Raw) -> Option<Completion> {
-        const NO_BUFFERS: i32 = -rustix::io::Errno::NOBUFS.raw_os_error();
-        const INTERRUPTED: i32 = -rustix::io::Errno::INTR.raw_os_error();
+        const NO_BUFFERS: i32 = -E::NOBUFS.raw_os_error();
+        const INTERRUPTED: i32 = -E::INTR.raw_os_error();
         let armed = cqueue::more(raw.flags);
         match (raw.result, cqueue::buffer_select(raw.flags)) {
             (1.., Some(buffer)) => {
+                self.buffers.lend(buffer);
                 if !armed {
                     self.arm_receive(slot);
                 }
                 let len = raw.result.unsigned_abs().min(BUFFER_SIZE);
                 Some(Completion::Received(slot, Lease { buffer, len }))
             }
-            // All buffers were lent out; they are back before this submission reaches the kernel.
+            // All buffers were lent out. They are back with the next wait, and so is the receive.
             (NO_BUFFERS | INTERRUPTED, _) => {
                 self.give_back(raw.flags);
-                self.arm_receive(slot);
+                let generation = self.lives.get(slot.index())?.generation;
+                self.starved.push_back((slot, generation));
                 None
             }
             (result, _) => {
@@ -255,12 +292,26 @@ impl Uring {
         None
     }
 
+    /// Arms the receives again which ran out of buffers: at most as many as there are buffers, or
+    /// most of them would run out at once and come back here.
+    fn feed_starved(&mut self) {
+        for _ in 0..buffers::BUFFER_COUNT {
+            let Some((slot, generation)) = self.starved.pop_front() else { return };
+            let life = self.lives.get(slot.index());
+            if life.is_some_and(|l| l.generation == generation && l.socket.is_some()) {
+                self.arm_receive(slot);
+            }
+        }
+    }
+
     fn accepted(&mut self, raw: Raw) -> Option<Completion> {
+        if raw.result < 0 {
+            // Out of descriptors, most likely: armed again at once it would fail at once.
+            self.accept_lost |= !cqueue::more(raw.flags);
+            return None;
+        }
         if !cqueue::more(raw.flags) {
             self.arm_accept();
-        }
-        if raw.result < 0 {
-            return None;
         }
         // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
         Some(Completion::Accepted(unsafe { OwnedFd::from_raw_fd(raw.result) }))
@@ -269,6 +320,7 @@ impl Uring {
     /// R2: a buffer that a dropped completion names goes back to the kernel.
     fn give_back(&mut self, flags: u32) {
         if let Some(buffer) = cqueue::buffer_select(flags) {
+            self.buffers.lend(buffer);
             self.buffers.give(buffer);
         }
     }
@@ -298,9 +350,8 @@ impl Uring {
         unsafe { self.ring.submission_shared() }.len()
     }
 
-    fn reap(&mut self) {
-        self.reaped.clear();
-        self.popped = 0;
+    /// Takes the completions that are there to those which wait to be popped.
+    fn collect(&mut self) {
         let batch = self.ring.completion().map(|c| Raw {
             token: c.user_data(),
             result: c.result(),
@@ -310,9 +361,43 @@ impl Uring {
     }
 }
 
+/// Whether an error of a submission or a wait passes by itself. TIME: the deadline. INTR: a signal.
+/// BUSY, AGAIN: the kernel wants us to reap first, or is short of memory.
+fn is_passing(error: &io::Error) -> bool {
+    let passing = [E::TIME, E::INTR, E::BUSY, E::AGAIN];
+    E::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
+}
+
 /// A silent send that is short, or a confirmed one of nothing, met a peer that is gone.
 fn failure_of_send(result: i32) -> Errno {
     if result < 0 { Errno(-result) } else { Errno::BROKEN_PIPE }
+}
+
+impl Drop for Uring {
+    /// Takes back what the kernel may still read or write (R1, R3): closing a ring only starts
+    /// that.
+    fn drop(&mut self) {
+        let all = CancelBuilder::any();
+        let cancelled = self.ring.submitter().register_sync_cancel(Some(CANCEL_PATIENCE), all);
+        // Nothing to cancel is as good as everything cancelled.
+        let quiet = match cancelled {
+            Ok(()) => true,
+            Err(error) => E::from_io_error(&error) == Some(E::NOENT),
+        };
+        let _reaped = self.enter(self.now, 0);
+        self.collect();
+        self.listener = None;
+        for raw in std::mem::take(&mut self.reaped).drain(self.popped..) {
+            if Token::unpack(raw.token).operation == Operation::Accept {
+                // A connection that nobody took is closed.
+                drop(self.accepted(raw));
+            }
+        }
+        if !quiet {
+            self.buffers.leak();
+            std::mem::forget(std::mem::take(&mut self.payloads));
+        }
+    }
 }
 
 impl Reactor for Uring {
@@ -341,9 +426,10 @@ impl Reactor for Uring {
         self.submit(&entry.build().user_data(token));
     }
 
-    fn listen(&mut self, listener: OwnedFd) {
+    fn listen(&mut self, listener: OwnedFd) -> io::Result<()> {
         self.listener = Some(listener);
         self.arm_accept();
+        Ok(())
     }
 
     fn adopt(&mut self, slot: Slot, accepted: OwnedFd) {
@@ -370,39 +456,49 @@ impl Reactor for Uring {
     }
 
     fn close(&mut self, slot: Slot, how: Close) {
-        let receive = self.token(Operation::Receive, slot);
-        // The slot means this socket only until it is closed: what was asked of it goes to the
-        // kernel first.
-        self.flush();
         // A failure that was noted for this life must not meet the next one.
         self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
         let Some(life) = self.life(slot) else { return };
         life.generation = life.generation.next();
         life.sending = None;
         let Some(socket) = life.socket.take() else { return };
+        if how == Close::Finish {
+            // What was queued to be sent goes out before the farewell.
+            self.flush();
+        }
         socket::hang_up(&socket, how);
-        // The kernel's table and the armed receive hold the file open beyond `close`.
-        let _never_installed = self.ring.submitter().register_files_update(slot.0, &[-1]);
+        // Pending operations hold the file open beyond `close`. The slot means this socket only
+        // until the table is changed, so the kernel gets what is queued for it first.
+        let all = CancelBuilder::fd(Fixed(slot.0)).all();
         let ignored = self.token(Operation::Ignored, slot);
-        self.submit(&opcode::AsyncCancel::new(receive).build().user_data(ignored));
+        self.submit(&opcode::AsyncCancel2::new(all).build().user_data(ignored));
+        self.flush();
+        let _never_installed = self.ring.submitter().register_files_update(slot.0, &[-1]);
+        if std::mem::take(&mut self.accept_lost) {
+            drop(socket);
+            self.arm_accept();
+        }
     }
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
-        debug_assert!(self.popped == self.reaped.len(), "the last batch was not popped to its end");
+        debug_assert!(self.popped >= self.batch, "the last batch was not popped to its end");
+        self.reaped.drain(..self.popped);
+        self.popped = 0;
+        self.feed_starved();
+        if let Some(error) = self.refusal.take() {
+            return Err(error);
+        }
         // A deadline that is past makes this a poll, which must not pay for a timer.
-        let want = u32::from(self.own.is_empty() && until > self.now);
-        let entered = self.enter(until, want);
-        if let Err(error) = entered {
-            use rustix::io::Errno as E;
-            // TIME: the deadline. INTR: a signal. BUSY, AGAIN: the kernel keeps completions or
-            // memory back until we have reaped, which comes next.
-            let harmless = [E::TIME, E::INTR, E::BUSY, E::AGAIN];
-            if !E::from_io_error(&error).is_some_and(|e| harmless.contains(&e)) {
-                return Err(error);
-            }
+        let idle = self.own.is_empty() && self.reaped.is_empty() && self.starved.is_empty();
+        let want = u32::from(idle && until > self.now);
+        if let Err(error) = self.enter(until, want)
+            && !is_passing(&error)
+        {
+            return Err(error);
         }
         self.now = clock::now();
-        self.reap();
+        self.collect();
+        self.batch = self.reaped.len();
         Ok(())
     }
 
@@ -410,7 +506,11 @@ impl Reactor for Uring {
         if let Some(completion) = self.own.pop() {
             return Some(completion);
         }
-        while let Some(&raw) = self.reaped.get(self.popped) {
+        // What was collected since the wait belongs to the next turn: its moment is later than
+        // `now`.
+        while self.popped < self.batch
+            && let Some(&raw) = self.reaped.get(self.popped)
+        {
             self.popped += 1;
             if let Some(completion) = self.translate(raw) {
                 return Some(completion);

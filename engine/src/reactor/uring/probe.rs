@@ -6,9 +6,10 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use io_uring::squeue::Flags;
-use io_uring::types::Fd;
+use io_uring::types::{CancelBuilder, Fixed, Timespec};
 use io_uring::{Builder, IoUring, cqueue, opcode};
 
 use super::buffers::{Buffers, GROUP};
@@ -81,23 +82,31 @@ pub(in crate::reactor) fn features() -> io::Result<Vec<&'static str>> {
 /// Whatever refused: permission, a missing system call, a missing feature.
 pub(in crate::reactor) fn probe() -> io::Result<()> {
     let mut ring = build(8, 16)?;
-    let buffers = Buffers::register(&ring.submitter())?;
-    let exchanged = exchange(&mut ring, &buffers);
+    let mut buffers = Buffers::register(&ring.submitter())?;
+    let exchanged = exchange(&mut ring, &mut buffers);
+    // The receive is still armed, and the buffers must outlive it (R3).
+    let patience = Timespec::new().sec(1);
+    let cancelled = ring.submitter().register_sync_cancel(Some(patience), CancelBuilder::any());
     drop(ring);
-    drop(buffers);
+    if cancelled.is_err() {
+        buffers.leak();
+    }
     exchanged
 }
 
-fn exchange(ring: &mut IoUring, buffers: &Buffers) -> io::Result<()> {
+fn exchange(ring: &mut IoUring, buffers: &mut Buffers) -> io::Result<()> {
     const RECEIVE: u64 = 1;
     const SEND: u64 = 2;
     static BYTE: [u8; 1] = [b'?'];
     let missing = || io::Error::from(io::ErrorKind::Unsupported);
     let (ours, mut theirs) = UnixStream::pair()?;
     ring.submitter().register_files_sparse(1)?;
+    ring.submitter().register_files_update(0, &[ours.as_raw_fd()])?;
     theirs.write_all(b"!")?;
-    let receive = opcode::RecvMulti::new(Fd(ours.as_raw_fd()), GROUP).build().user_data(RECEIVE);
-    let send = opcode::Send::new(Fd(ours.as_raw_fd()), BYTE.as_ptr(), 1).build().user_data(SEND);
+    // A sandbox may let one operation through and not another.
+    theirs.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let receive = opcode::RecvMulti::new(Fixed(0), GROUP).build().user_data(RECEIVE);
+    let send = opcode::Send::new(Fixed(0), BYTE.as_ptr(), 1).build().user_data(SEND);
     let send = send.flags(Flags::SKIP_SUCCESS);
     for entry in [receive, send] {
         // SAFETY: the socket lives until the end of this function; the byte is static.
@@ -106,6 +115,7 @@ fn exchange(ring: &mut IoUring, buffers: &Buffers) -> io::Result<()> {
     ring.submit_and_wait(1)?;
     let completion = ring.completion().next().ok_or_else(missing)?;
     let buffer = cqueue::buffer_select(completion.flags()).ok_or_else(missing)?;
+    buffers.lend(buffer);
     let works = completion.user_data() == RECEIVE
         && cqueue::more(completion.flags())
         && completion.result() == 1

@@ -178,7 +178,7 @@ impl Reactor for Fake {
         }
     }
 
-    fn listen(&mut self, _: OwnedFd) {
+    fn listen(&mut self, _: OwnedFd) -> io::Result<()> {
         unreachable!("a shard does not listen");
     }
 
