@@ -680,6 +680,41 @@ fn receives_go_on_when_buffers_had_run_out() {
     peer.join().unwrap();
 }
 
+/// A receive ends with the bytes in hand when their completion finds the queue full. So many that
+/// nobody is told of are brought about by attempts which fail and are given up before the next
+/// wait: each leaves the completion of the attempt and that of its cancellation.
+#[test]
+fn receives_go_on_when_completions_had_overflown() {
+    const ATTEMPTS: u32 = 3_000;
+    if !uring_works() {
+        return;
+    }
+    let bound = bind();
+    let refusing = bound.local_addr().unwrap().as_socket().unwrap();
+    let ((go, gone), (said, heard)) = (channel(), channel());
+    let (address, peer) = peer(move |mut stream| {
+        stream.set_nodelay(true).unwrap();
+        gone.recv().unwrap();
+        stream.write_all(b"1").unwrap();
+        said.send(()).unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        stream.write_all(b"23").unwrap();
+    });
+    let mut owner = Owner::new(Uring::new, 2);
+    let payload = owner.publish(b"?", Confirm::Failure);
+    owner.connect(Slot(0), address);
+    for _ in 0..ATTEMPTS {
+        owner.reactor.connect(Slot(1), refusing);
+        owner.reactor.close(Slot(1), Close::Finish);
+    }
+    go.send(()).unwrap();
+    heard.recv().unwrap();
+    assert_eq!(owner.receive(Slot(0), 1), b"1");
+    owner.send_small(Slot(0), payload, 1);
+    assert_eq!(owner.receive(Slot(0), 2), b"23");
+    owner.join(peer);
+}
+
 fn a_wait_for_the_past_returns_and_one_for_the_future_is_not_early<R: Reactor>(make: Make<R>) {
     let (address, peer) = peer(|stream| stream);
     let mut owner = Owner::new(make, 1);

@@ -1,6 +1,7 @@
 //! Lives of connections: opening, depth, timeouts, closing, and trying again.
 
 use super::*;
+use crate::reactor::{Close, Errno};
 use crate::record::Cause;
 
 const CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
@@ -24,7 +25,8 @@ fn a_request_times_out_exactly_after_its_time_and_its_connection_is_replaced() {
     assert_eq!(count(&ended.numbers, "wait_timeout"), 1);
     assert_eq!(ended.numbers.service.max(), timeout);
     let (sent, ..) = ended.log.sent[4];
-    assert_eq!(ended.log.closed, [(sent + timeout, Slot(0))]);
+    let closed: Vec<_> = ended.log.closed.iter().map(|&(at, slot, _)| (at, slot)).collect();
+    assert_eq!(closed, [(sent + timeout, Slot(0))]);
     assert_eq!(ended.log.dialled[1].0, sent + timeout);
     assert_eq!(ended.numbers.connections.reconnects, 1);
 }
@@ -109,6 +111,7 @@ fn a_connection_that_the_server_closes_after_a_response_is_replaced_without_a_pa
     let closed = ended.log.closed.iter().map(|closed| closed.0);
     let dialled = ended.log.dialled.iter().skip(1).map(|dial| dial.0);
     assert!(closed.zip(dialled).all(|(closed, dialled)| closed == dialled));
+    assert!(ended.log.closed.iter().all(|&(.., how)| how == Close::Finish));
 }
 
 #[test]
@@ -213,6 +216,32 @@ fn a_pending_send_is_waited_for() {
 /// One entry for each request.
 fn sends_on(ended: &Ended, slot: Slot) -> Vec<Instant> {
     let mine = ended.log.sent.iter().filter(|sent| sent.1 == slot);
-    mine.flat_map(|(at, _, bytes)| bytes.windows(4).filter(|w| w == b"\r\n\r\n").map(|_| *at))
-        .collect()
+    mine.flat_map(|&(at, _, requests)| core::iter::repeat_n(at, requests)).collect()
+}
+
+/// EPIPE, as a socket says whose peer has closed: it may have answered before.
+#[test]
+fn an_answer_that_came_before_the_send_broke_counts() {
+    let (soon, later) = (millis(1), millis(2));
+    for answered in [true, false] {
+        for body in [0, 100_000] {
+            let mut plan = plan(closed(1), 1, requests(3));
+            plan.target.request = posting(body);
+            let script = server(move |asked| {
+                let answer = vec![(soon, Act::Say(OK.to_vec()))];
+                if asked.number != 1 {
+                    return answer;
+                }
+                let broken = vec![(Nanos::ZERO, Act::FailSend(32)), (later, Act::End)];
+                broken.into_iter().chain(answer.into_iter().filter(|_| answered)).collect()
+            });
+            let ended = run(plan, script);
+            let (ledger, lost) = (ended.numbers.ledger, u64::from(!answered));
+            assert_eq!((ledger.ok, ledger.errors), (3 - lost, lost), "{body} bytes");
+            let rows = ended.numbers.errors.rows();
+            let broken = Cause::System(Errno::BROKEN_PIPE);
+            assert!(rows.iter().all(|(trouble, _)| trouble.cause == broken), "{rows:?}");
+            assert_eq!(ended.log.dialled.len(), 2, "a broken connection is replaced");
+        }
+    }
 }

@@ -26,16 +26,18 @@ enum Manner {
     LongBody,
     Garbage,
     Twice,
+    AtOnce,
+    AfterSendBroke,
 }
 
 use Manner::{
-    AfterInterim, ByteByByte, CloseSaid, CloseUnsaid, Failing, Garbage, HalfHead,
-    HalfHeadThenSilence, InChunks, LongBody, Mute, Prompt, Reset, ResetInBody, ShortBody, Silent,
-    Slow, Twice, UntilClose,
+    AfterInterim, AfterSendBroke, AtOnce, ByteByByte, CloseSaid, CloseUnsaid, Failing, Garbage,
+    HalfHead, HalfHeadThenSilence, InChunks, LongBody, Mute, Prompt, Reset, ResetInBody, ShortBody,
+    Silent, Slow, Twice, UntilClose,
 };
 
 /// Each manner with the kind of trouble that it makes, if any.
-const ALL: [(Manner, Option<&str>); 19] = [
+const ALL: [(Manner, Option<&str>); 21] = [
     (Prompt, None),
     (Slow, None),
     (ByteByByte, None),
@@ -55,7 +57,12 @@ const ALL: [(Manner, Option<&str>); 19] = [
     (LongBody, None),
     (Garbage, Some("head_protocol_bad_status_line")),
     (Twice, None),
+    (AtOnce, None),
+    (AfterSendBroke, None),
 ];
+
+/// EPIPE.
+const BROKEN_PIPE: i32 = 32;
 
 const HALF_BODY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
 
@@ -87,6 +94,10 @@ fn acts(manner: Manner) -> Acts {
         LongBody => vec![(soon, say(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok"))],
         Garbage => vec![(soon, say(b"SSH-2.0-OpenSSH_9.2\r\n"))],
         Twice => vec![(soon, say(&OK.repeat(2)))],
+        AtOnce => vec![(Nanos::ZERO, say(OK))],
+        AfterSendBroke => {
+            vec![(Nanos::ZERO, Act::FailSend(BROKEN_PIPE)), (soon, say(OK)), (later, Act::End)]
+        }
     }
 }
 
@@ -138,8 +149,46 @@ fn answers_in_one_segment_are_told_apart() {
     assert_eq!(ended.log.sent.len(), 100, "answered together, asked together");
 }
 
+/// What a request makes of its connection and of its response.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    method: &'static str,
+    close: bool,
+    body: usize,
+}
+
+impl Shape {
+    fn request(self) -> Request {
+        let mut request = Request::builder(self.method, "example.org", "/").unwrap();
+        if self.close {
+            request = request.field("Connection", "close").unwrap();
+        }
+        if self.body > 0 { request.body(vec![b'x'; self.body]).build() } else { request.build() }
+    }
+
+    /// The whole response to it, when all goes well.
+    fn response(self) -> Vec<u8> {
+        let len = if self.method == "HEAD" { OK.len() - 2 } else { OK.len() };
+        OK[..len].to_vec()
+    }
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let body = prop_oneof![
+        6 => Just(0),
+        2 => 1_usize..8_000,
+        // More than a batch may hold.
+        1 => (1 << 20)..(1_usize << 21),
+    ];
+    (any::<bool>(), prop::bool::weighted(0.3), body).prop_map(|(head, close, body)| match head {
+        true => Shape { method: "HEAD", close, body: 0 },
+        false => Shape { method: "POST", close, body },
+    })
+}
+
 #[derive(Clone, Debug)]
 struct Run {
+    shape: Shape,
     load: Load,
     connections: u32,
     limit: Limit,
@@ -154,8 +203,8 @@ struct Run {
 
 fn loads() -> impl Strategy<Value = Load> {
     prop_oneof![
-        (1_u8..6).prop_map(closed),
-        (1_u8..6, 200_u64..20_000).prop_map(|(depth, rate)| {
+        (1_u8..9).prop_map(closed),
+        (1_u8..9, 200_u64..20_000).prop_map(|(depth, rate)| {
             let rate = Rate::new(rate, Nanos::from_secs(1)).unwrap();
             Load::Open { rate, pipeline: NonZeroU8::new(depth).unwrap() }
         }),
@@ -173,6 +222,7 @@ fn limits() -> impl Strategy<Value = Limit> {
 
 prop_compose! {
     fn runs()(
+        shape in shapes(),
         load in loads(),
         connections in 1_u32..9,
         limit in limits(),
@@ -182,6 +232,7 @@ prop_compose! {
         halt in prop::option::weighted(0.3, (0_u64..400, 0_u64..100)),
     ) -> Run {
         Run {
+            shape: Shape { close: shape.close && load.pipeline() == NonZeroU8::MIN, ..shape },
             load, connections, limit, refused, ignored,
             warmup: millis(warmup), drain: millis(drain),
             // Without a prompt answer now and then, a number of requests may take for ever.
@@ -199,9 +250,10 @@ fn scatter(n: u64) -> u64 {
 proptest! {
     #[test]
     fn any_mixture_of_faults_leaves_the_ledger_balanced(case in runs()) {
-        let Run { manners, refused, ignored, halt, .. } = case.clone();
+        let Run { shape, manners, refused, ignored, halt, .. } = case.clone();
         let mut plan = hasty(plan(case.load, case.connections, case.limit));
         (plan.stop.warmup, plan.stop.drain) = (case.warmup, case.drain);
+        plan.target.request = shape.request();
         let mut knocks = 0;
         let script = Script {
             door: Box::new(move |_, _| {
@@ -213,8 +265,12 @@ proptest! {
                 }
             }),
             answer: Box::new(move |asked| {
+                assert!(asked.nth == 0 || !shape.close, "a request after the last one");
                 let choice = scatter(asked.number) % manners.len() as u64;
-                acts(manners[usize::try_from(choice).unwrap()])
+                match manners[usize::try_from(choice).unwrap()] {
+                    Prompt => vec![(Nanos::from_micros(300), Act::Say(shape.response()))],
+                    fault => acts(fault),
+                }
             }),
         };
         let part = split(&Arc::new(plan)).remove(0);

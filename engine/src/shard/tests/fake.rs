@@ -23,8 +23,11 @@ use crate::units::{Instant, Nanos};
 /// loop.
 const IDLE_TURNS_MAX: u32 = 16;
 
-/// How long the socket holds on to a confirmed send.
-const SENDING: Nanos = Nanos::from_micros(1);
+/// How long the socket holds on to a confirmed send of `len` bytes: so long that the answer to a
+/// large request may come before its last byte has left.
+fn sending(len: usize) -> Nanos {
+    Nanos::from_micros(1 + len as u64 / 4096)
+}
 
 /// What becomes of an attempt to connect.
 pub(super) enum Door {
@@ -51,6 +54,9 @@ pub(super) enum Act {
     Say(Vec<u8>),
     End,
     Reset,
+    /// The send of the request fails with this number; what else happens is up to the other acts.
+    /// What was sent behind the request never arrives.
+    FailSend(i32),
 }
 
 /// What follows a request, and how long after it.
@@ -65,9 +71,10 @@ pub(super) struct Script {
 /// All that the shard did, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Log {
-    pub(super) sent: Vec<(Instant, Slot, Vec<u8>)>,
+    /// Each send with the number of requests in it.
+    pub(super) sent: Vec<(Instant, Slot, usize)>,
     pub(super) dialled: Vec<(Instant, Slot, SocketAddr)>,
-    pub(super) closed: Vec<(Instant, Slot)>,
+    pub(super) closed: Vec<(Instant, Slot, Close)>,
 }
 
 enum Happening {
@@ -90,7 +97,15 @@ struct Life {
     generation: u32,
     state: State,
     sending: bool,
+    /// A send has failed, so that no other may follow.
+    broken: bool,
     asked: u64,
+}
+
+/// The bytes of the one lease that may be out.
+struct Lent {
+    buffer: u16,
+    bytes: Vec<u8>,
 }
 
 type Due = (Slot, u32, Happening);
@@ -100,32 +115,43 @@ pub(super) struct Fake {
     script: Script,
     log: Rc<RefCell<Log>>,
     lives: Vec<Life>,
-    payloads: Vec<(Vec<u8>, Confirm)>,
+    /// The request; all that is published is this, so many times.
+    request: Vec<u8>,
+    payloads: Vec<(usize, Confirm)>,
     /// What will happen, by moment and then by the order in which it was decided.
     events: BTreeMap<(Instant, u64), Due>,
     decided: u64,
     batch: VecDeque<Due>,
-    lent: Vec<u8>,
-    leases: u32,
+    lent: Option<Lent>,
+    leases: u16,
     asked: u64,
+    /// Whether anything was asked of the reactor since the last wait.
+    told: bool,
     idle_turns: u32,
 }
 
 impl Fake {
-    pub(super) fn new(start: Instant, slots: u32, script: Script) -> (Self, Rc<RefCell<Log>>) {
+    pub(super) fn new(
+        start: Instant,
+        slots: u32,
+        request: Vec<u8>,
+        script: Script,
+    ) -> (Self, Rc<RefCell<Log>>) {
         let log = Rc::new(RefCell::new(Log::default()));
         let fake = Self {
             now: start,
             script,
             log: Rc::clone(&log),
             lives: vec![Life::default(); slots as usize],
+            request,
             payloads: Vec::new(),
             events: BTreeMap::new(),
             decided: 0,
             batch: VecDeque::new(),
-            lent: Vec::new(),
+            lent: None,
             leases: 0,
             asked: 0,
+            told: false,
             idle_turns: 0,
         };
         (fake, log)
@@ -145,10 +171,31 @@ impl Fake {
             bytes.extend_from_slice(more);
             self.batch.pop_front();
         }
-        self.lent = bytes;
-        self.leases += 1;
-        let len = u32::try_from(self.lent.len()).unwrap();
-        Completion::Received(slot, Lease { buffer: 0, len })
+        self.leases = self.leases.wrapping_add(1);
+        let (buffer, len) = (self.leases, u32::try_from(bytes.len()).unwrap());
+        self.lent = Some(Lent { buffer, bytes });
+        Completion::Received(slot, Lease { buffer, len })
+    }
+
+    /// The bytes behind `lease`, which is the one that is out.
+    fn lent(&self, lease: &Lease) -> &[u8] {
+        let lent = self.lent.as_ref().expect("the lease was released");
+        assert_eq!((lease.buffer, lease.len as usize), (lent.buffer, lent.bytes.len()));
+        &lent.bytes
+    }
+
+    /// A request arrives; returns whether its send fails.
+    fn ask(&mut self, slot: Slot) -> bool {
+        let nth = self.lives[slot.index()].asked;
+        let asked = Asked { at: self.now, number: self.asked, nth, slot };
+        self.lives[slot.index()].asked += 1;
+        self.asked += 1;
+        let acts = (self.script.answer)(&asked);
+        let fails = acts.iter().any(|(_, act)| matches!(act, Act::FailSend(_)));
+        for (after, act) in acts {
+            self.plan(slot, after, Happening::Act(act));
+        }
+        fails
     }
 }
 
@@ -162,7 +209,9 @@ impl Reactor for Fake {
     }
 
     fn publish(&mut self, bytes: Vec<u8>, confirm: Confirm) -> io::Result<Payload> {
-        self.payloads.push((bytes, confirm));
+        let repeats = bytes.chunks(self.request.len());
+        assert!(repeats.clone().all(|repeat| repeat == self.request), "not the request");
+        self.payloads.push((repeats.len(), confirm));
         Ok(Payload(u16::try_from(self.payloads.len() - 1).unwrap()))
     }
 
@@ -170,6 +219,7 @@ impl Reactor for Fake {
         let life = &mut self.lives[slot.index()];
         assert!(life.state == State::Free, "{slot:?} is not free");
         *life = Life { generation: life.generation, state: State::Connecting, ..Life::default() };
+        self.told = true;
         self.log.borrow_mut().dialled.push((self.now, slot, to));
         match (self.script.door)(self.now, to) {
             Door::Opens(after) => self.plan(slot, after, Happening::Connected),
@@ -188,40 +238,40 @@ impl Reactor for Fake {
 
     fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
         let life = self.lives[slot.index()];
-        assert!(life.state == State::Established && !life.sending, "{slot:?} cannot send");
-        let (bytes, confirm) = &self.payloads[usize::from(payload.0)];
-        let (bytes, confirm) = (bytes[range].to_vec(), *confirm);
-        assert!(bytes.ends_with(b"\r\n\r\n"), "part of a request");
-        for _ in bytes.windows(4).filter(|window| window == b"\r\n\r\n") {
-            let nth = self.lives[slot.index()].asked;
-            let asked = Asked { at: self.now, number: self.asked, nth, slot };
-            self.lives[slot.index()].asked += 1;
-            self.asked += 1;
-            for (after, act) in (self.script.answer)(&asked) {
-                self.plan(slot, after, Happening::Act(act));
-            }
-        }
-        self.log.borrow_mut().sent.push((self.now, slot, bytes));
+        assert!(life.state == State::Established, "{slot:?} is not established");
+        assert!(!life.sending, "a send is pending on {slot:?}");
+        assert!(!life.broken, "a send on {slot:?} has failed");
+        let (repeats, confirm) = self.payloads[usize::from(payload.0)];
+        let (len, whole) = (range.len(), self.request.len());
+        assert!(range.start % whole == 0 && len % whole == 0 && len > 0, "part of a request");
+        assert!(range.end <= repeats * whole, "more than was published");
+        self.told = true;
+        self.log.borrow_mut().sent.push((self.now, slot, len / whole));
+        let fails = (0..len / whole).any(|_| self.ask(slot));
         if confirm == Confirm::Failure {
             return Sending::Free;
         }
         self.lives[slot.index()].sending = true;
-        self.plan(slot, SENDING, Happening::Sent);
+        if !fails {
+            self.plan(slot, sending(len), Happening::Sent);
+        }
         Sending::Pending
     }
 
-    fn close(&mut self, slot: Slot, _: Close) {
+    fn close(&mut self, slot: Slot, how: Close) {
         let life = &mut self.lives[slot.index()];
         assert!(life.state != State::Free, "{slot:?} is closed twice");
         *life = Life { generation: life.generation + 1, ..Life::default() };
-        self.log.borrow_mut().closed.push((self.now, slot));
+        self.told = true;
+        self.log.borrow_mut().closed.push((self.now, slot, how));
     }
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
         assert!(self.batch.is_empty(), "the last batch was not popped to its end");
         let first = self.events.keys().next().map_or(until, |(at, _)| *at);
         let next = first.min(until).max(self.now);
-        let idle = next == self.now && first > self.now;
+        let told = core::mem::take(&mut self.told);
+        let idle = next == self.now && first > self.now && !told;
         self.idle_turns = if idle { self.idle_turns + 1 } else { 0 };
         assert!(self.idle_turns <= IDLE_TURNS_MAX, "the shard spins at {next:?}");
         self.now = next;
@@ -234,7 +284,7 @@ impl Reactor for Fake {
     }
 
     fn pop(&mut self) -> Option<Completion> {
-        assert!(self.leases == 0, "a lease was not released");
+        assert!(self.lent.is_none(), "a lease was not released");
         loop {
             let (slot, generation, happening) = self.batch.pop_front()?;
             let life = &mut self.lives[slot.index()];
@@ -256,17 +306,21 @@ impl Reactor for Fake {
                 Happening::Act(Act::Reset) => {
                     Completion::Failed(slot, During::Receive, Errno(CONNECTION_RESET))
                 }
+                Happening::Act(Act::FailSend(errno)) => {
+                    life.broken = true;
+                    Completion::Failed(slot, During::Send, Errno(errno))
+                }
             });
         }
     }
 
     fn bytes(&self, lease: &Lease) -> &[u8] {
-        assert_eq!(lease.len as usize, self.lent.len());
-        &self.lent
+        self.lent(lease)
     }
 
-    fn release(&mut self, _: Lease) {
-        self.leases -= 1;
+    fn release(&mut self, lease: Lease) {
+        self.lent(&lease);
+        self.lent = None;
     }
 }
 

@@ -55,8 +55,7 @@ impl Ended {
     }
 
     fn requests_sent(&self) -> usize {
-        let head_ends = |bytes: &[u8]| bytes.windows(4).filter(|w| w == b"\r\n\r\n").count();
-        self.log.sent.iter().map(|(_, _, bytes)| head_ends(bytes)).sum()
+        self.log.sent.iter().map(|(_, _, requests)| requests).sum()
     }
 }
 
@@ -111,6 +110,11 @@ fn plan(load: Load, connections: u32, limit: Limit) -> Plan {
     }
 }
 
+/// A request with a body of `len` bytes.
+fn posting(len: usize) -> Request {
+    Request::builder("POST", "example.org", "/").unwrap().body(vec![b'x'; len]).build()
+}
+
 /// A server that opens at once, and answers each request as `answer` says.
 fn server(answer: impl FnMut(&Asked) -> Acts + 'static) -> Script {
     Script { door: Box::new(|_, _| Door::Opens(Nanos::from_micros(50))), answer: Box::new(answer) }
@@ -145,7 +149,8 @@ fn run_and_halt(plan: Plan, script: Script, halt: Halt) -> Ended {
 #[track_caller]
 fn run_shard(part: ShardPlan, script: Script, halt: Option<Halt>) -> Ended {
     let (mut desk, mailbox) = mailbox();
-    let (fake, log) = Fake::new(ORIGIN, part.connections.get(), script);
+    let request = part.plan.target.request.render_h1();
+    let (fake, log) = Fake::new(ORIGIN, part.connections.get(), request, script);
     let mut shard = Shard::new(part, fake, mailbox).unwrap();
     let (mut numbers, mut spare) = (Snapshot::default(), Some(Box::<Snapshot>::default()));
     let (mut opened, mut barrier) = (None, Instant::from_origin(0));
@@ -209,7 +214,11 @@ fn check_conserved(numbers: &Snapshot) {
     assert_eq!(numbers.statuses.rows().map(|(_, count)| count).sum::<u64>(), responses);
     assert_eq!(numbers.response.count(), numbers.lag.count());
     assert!(numbers.response.is_empty() || numbers.response.count() == numbers.service.count());
-    assert!(numbers.errors.total() >= ledger.errors + ledger.timeouts);
+    let rows = numbers.errors.rows();
+    let of_requests = rows.iter().filter(|(trouble, _)| !trouble.is_of_connection());
+    let troubles: u64 = of_requests.map(|(_, count)| count).sum();
+    assert_eq!(troubles, ledger.errors + ledger.timeouts, "{rows:?}");
+    assert_eq!(numbers.errors.other(), 0, "too many kinds to tell apart");
 }
 
 /// How often the trouble of this name occurred.
