@@ -140,3 +140,13 @@ fn a_second_interrupt_ends_the_run_at_once_and_without_a_report() {
     let outcome = running.outcome().unwrap();
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{outcome:?}");
 }
+
+#[test]
+fn a_standard_error_that_nobody_reads_does_not_hold_back_the_report() {
+    let server = Server::answering(OK).unwrap();
+    let target = server.target();
+    // Long enough for a line of progress. epoll, so that there is no word about the reactor before.
+    let args = [&target, "-t", "2s", "-c", "1", "--json", "--reactor", "epoll"];
+    let outcome = tests::run_into_full_stderr(&mut pummel(args)).unwrap();
+    assert_eq!(document(&outcome)["ending"], "completed");
+}

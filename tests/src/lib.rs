@@ -4,5 +4,5 @@ pub mod peers;
 mod program;
 mod server;
 
-pub use program::{Outcome, Running, run, start};
+pub use program::{Outcome, Running, run, run_into_full_stderr, start};
 pub use server::Server;

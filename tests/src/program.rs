@@ -1,10 +1,12 @@
 //! Runs a program with a bound on its time.
 
-use std::io::{self, Read};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
+
+use rustix::io::ioctl_fionbio;
 
 /// Longest time that a program under test may take; far more than any needs, on any machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,8 +43,39 @@ pub fn run(command: &mut Command) -> io::Result<Outcome> {
 /// # Errors
 /// If it cannot be started.
 pub fn start(command: &mut Command) -> io::Result<Running> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    start_into(command, Stdio::piped())
+}
+
+/// Runs `command` to its end, without standard input and with a standard error that is full: nobody
+/// reads from it, so that writing to it blocks for ever. What it holds is not in the outcome.
+///
+/// # Errors
+/// If it cannot be started, or takes more than a minute; it is killed then.
+pub fn run_into_full_stderr(command: &mut Command) -> io::Result<Outcome> {
+    // Held until the program has ended: without a reader, writing would fail at once.
+    let (_reader, writer) = full_pipe()?;
+    start_into(command, writer.into())?.outcome()
+}
+
+/// A pipe without room for another byte.
+fn full_pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, mut writer) = io::pipe()?;
+    ioctl_fionbio(&writer, true)?;
+    let filling = [b'.'; 4096];
+    let full = loop {
+        if let Err(error) = writer.write(&filling) {
+            break error;
+        }
+    };
+    if full.kind() != io::ErrorKind::WouldBlock {
+        return Err(full);
+    }
+    ioctl_fionbio(&writer, false)?;
+    Ok((reader, writer))
+}
+
+fn start_into(command: &mut Command, stderr: Stdio) -> io::Result<Running> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     Ok(Running { child, stdout, stderr })

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::{Control, Observers};
 use pummel_engine::plan::Plan;
-use pummel_engine::report::{Ending, Report};
+use pummel_engine::report::{Defect, Ending};
 use pummel_engine::{RunError, reactor};
 use pummel_tuning::Host;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -57,15 +57,17 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     };
     let printed = output::report(&report, &environment, config.display.format);
     printed.context("cannot write the report").map_err(Failure::impossible)?;
-    Ok(code(&report))
+    Ok(code(report.ending, &report.defects()))
 }
 
-/// What the report means for the exit.
-fn code(report: &Report) -> Code {
-    match report.ending {
-        Ending::Interrupted => Code::Interrupted,
-        _ if !report.defects().is_empty() => Code::Invalid,
+/// What the report means for the exit. Numbers that are worthless are so however the run ended.
+fn code(ending: Ending, defects: &[Defect]) -> Code {
+    if !defects.is_empty() {
+        return Code::Invalid;
+    }
+    match ending {
         Ending::Completed => Code::Done,
+        Ending::Interrupted => Code::Interrupted,
         // Fewer requests than asked for; the report says what became of them.
         Ending::TargetLost => Code::Impossible,
     }
@@ -105,4 +107,30 @@ fn announcement(plan: &Plan) -> String {
         plan.connections,
         cpus.join(",")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDINGS: [(Ending, Code); 3] = [
+        (Ending::Completed, Code::Done),
+        (Ending::Interrupted, Code::Interrupted),
+        (Ending::TargetLost, Code::Impossible),
+    ];
+
+    #[test]
+    fn without_a_defect_the_exit_says_how_the_run_ended() {
+        for (ending, expected) in ENDINGS {
+            assert_eq!(code(ending, &[]), expected);
+        }
+    }
+
+    #[test]
+    fn a_defect_makes_the_run_invalid_however_it_ended() {
+        let defect = Defect::Ledger { scheduled: 2, accounted: 1 };
+        for (ending, _) in ENDINGS {
+            assert_eq!(code(ending, &[defect]), Code::Invalid, "{ending:?}");
+        }
+    }
 }

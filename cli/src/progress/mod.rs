@@ -2,13 +2,17 @@
 //! lasts.
 //!
 //! It reads from a bounded queue that the engine never waits for: a slow terminal loses ticks, not
-//! requests.
+//! requests. Nor does the report wait for long: a standard error that takes nothing any more (a
+//! full pipe, a terminal under Ctrl-S) loses the display.
 
 mod bar;
 mod lines;
 
+use std::convert::Infallible;
 use std::io::{self, IsTerminal};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 
 use pummel_engine::coordinator::{Event, Observers, Tick};
 use pummel_engine::plan::{Plan, Stop};
@@ -31,8 +35,11 @@ trait View {
     fn end(&mut self);
 }
 
-/// A running display.
-pub(crate) struct Progress(Option<JoinHandle<()>>);
+/// Longest wait for the display to go: far more than it takes where standard error is read.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A running display. The channel is disconnected when it is gone.
+pub(crate) struct Progress(Receiver<Infallible>);
 
 impl Progress {
     /// Shows the run of `plan` from its start on.
@@ -41,7 +48,9 @@ impl Progress {
         let whole = Whole(plan.stop);
         let connections = plan.connections.get();
         let live = form == config::Progress::Live && io::stderr().is_terminal();
-        let thread = thread::Builder::new().name("progress".to_owned()).spawn(move || {
+        let (running, gone) = mpsc::channel();
+        let display = move || {
+            let _running = running;
             let mut view: Box<dyn View> = if live {
                 Box::new(bar::Bar::new(whole))
             } else {
@@ -58,17 +67,16 @@ impl Progress {
                 }
             }
             view.end();
-        });
+        };
         // A machine that has no thread left for a display can still run.
-        Self(thread.ok())
+        let _ = thread::Builder::new().name("progress".to_owned()).spawn(display);
+        Self(gone)
     }
 
-    /// Waits until the display is gone. The engine has closed the queue by then.
+    /// Waits until the display is gone, but not for ever. The engine has closed the queue by then.
     pub(crate) fn end(self) {
-        if let Some(thread) = self.0 {
-            // A display that panicked has said so on standard error.
-            let _ = thread.join();
-        }
+        // Disconnected, or the time is over. A display that panicked has said so itself.
+        let _ = self.0.recv_timeout(PATIENCE);
     }
 }
 

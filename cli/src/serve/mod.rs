@@ -32,6 +32,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use pummel_engine::reactor::{
@@ -71,6 +72,9 @@ pub(crate) enum ServeError {
     /// A shard could not start, or could not go on.
     #[error("shard {shard} failed: {source}")]
     Shard { shard: usize, source: io::Error },
+    /// Not every shard began to serve, and none says why.
+    #[error("not every shard began to serve; try fewer --shards")]
+    Unready,
     /// A signal cannot be waited for, or standard output is gone.
     #[error("cannot talk to the outside: {0}")]
     Outside(#[from] io::Error),
@@ -110,14 +114,21 @@ struct Target {
     /// When its models began to count time.
     origin: Instant,
     shards: Vec<JoinHandle<io::Result<Log>>>,
-    stop: Arc<AtomicBool>,
 }
 
 impl Target {
-    /// Listens, and starts the shards, which serve until `stop`.
+    /// Listens, and starts the shards, which serve until `stop`. Returns when all of them do.
     fn start(args: &TargetArgs, stop: Arc<AtomicBool>) -> Result<Self, ServeError> {
+        Self::start_on(args.shards()?, args, stop)
+    }
+
+    /// The same, with one shard for each of `cpus`.
+    fn start_on(
+        cpus: Vec<Option<usize>>,
+        args: &TargetArgs,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, ServeError> {
         let script = Arc::new(args.script()?);
-        let cpus = args.shards()?;
         let choice = choose(args.machine.reactor)?;
         if let Some(reason) = choice.fallback {
             stderr::line(&reason);
@@ -127,36 +138,45 @@ impl Target {
         let slots = slots(cpus.len());
         let origin = clock::now();
         let ending = Ending { stop, at: args.duration.map(|span| origin + span) };
-        let mut target = Self {
-            url: format!("http://{address}"),
-            kind: choice.kind,
-            script,
-            origin,
-            shards: Vec::new(),
-            stop: Arc::clone(&ending.stop),
-        };
+        let (ready, served) = mpsc::channel();
+        let mut shards = Vec::new();
         for (shard, (cpu, listener)) in cpus.into_iter().zip(listeners).enumerate() {
-            let post =
-                Post { kind: choice.kind, cpu, listener, slots, origin, ending: ending.clone() };
-            let script = Arc::clone(&target.script);
+            let post = Post {
+                kind: choice.kind,
+                cpu,
+                listener,
+                slots,
+                origin,
+                ready: ready.clone(),
+                last_will: LastWill(Arc::clone(&ending.stop)),
+                ending: ending.clone(),
+            };
+            let script = Arc::clone(&script);
             let thread = thread::Builder::new()
                 .name(format!("target-{shard}"))
                 .spawn(move || post.serve(&script))
                 .map_err(|source| ServeError::Shard { shard, source })?;
-            target.shards.push(thread);
+            shards.push(thread);
+        }
+        drop(ready);
+        let target =
+            Self { url: format!("http://{address}"), kind: choice.kind, script, origin, shards };
+        // It ends when no shard can report any more: each serves, or is lost.
+        if served.iter().count() < target.shards.len() {
+            return Err(target.join().err().unwrap_or(ServeError::Unready));
         }
         Ok(target)
     }
 
     /// Waits for the shards to end, and tells what they did.
     fn join(self) -> Result<Document, ServeError> {
-        let mut logs = Vec::new();
-        for (shard, thread) in self.shards.into_iter().enumerate() {
+        let join = |(shard, thread): (usize, JoinHandle<io::Result<Log>>)| {
             let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-            // One that is lost ends the others.
-            let log = ended.inspect_err(|_| self.stop.store(true, Ordering::Relaxed));
-            logs.push(log.map_err(|source| ServeError::Shard { shard, source })?);
-        }
+            ended.map_err(|source| ServeError::Shard { shard, source })
+        };
+        // All of them, even if one is lost: it has ended the others.
+        let ended: Vec<_> = self.shards.into_iter().enumerate().map(join).collect();
+        let logs = ended.into_iter().collect::<Result<Vec<_>, _>>()?;
         let statuses = &self.script.shape.distinct();
         let reactor = self.kind.describe().name;
         let server = Server { url: &self.url, reactor, statuses, origin: self.origin };
@@ -179,6 +199,20 @@ struct Post {
     slots: u32,
     origin: Instant,
     ending: Ending,
+    /// Hears of the shard when it serves.
+    ready: Sender<()>,
+    /// Held until the shard has ended.
+    last_will: LastWill,
+}
+
+/// Ends all shards when it is dropped, so that the end of one, be it an error or a panic, is the end
+/// of all: a server that lost a shard would go on with a part of its connections unanswered.
+struct LastWill(Arc<AtomicBool>);
+
+impl Drop for LastWill {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Post {
@@ -198,7 +232,12 @@ impl Post {
     }
 
     fn serve_on(self, mut reactor: impl Reactor, script: &Script) -> io::Result<Log> {
+        let _held = self.last_will;
         reactor.listen(self.listener)?;
-        Shard::new(reactor, self.slots, script, self.origin)?.run(&self.ending)
+        let shard = Shard::new(reactor, self.slots, script, self.origin)?;
+        // Whoever started the shards may have given up in the meantime.
+        let _ = self.ready.send(());
+        drop(self.ready);
+        shard.run(&self.ending)
     }
 }

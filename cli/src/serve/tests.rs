@@ -26,7 +26,8 @@ fn on_both(flags: &str, exercise: impl Fn(SocketAddr)) -> Vec<Value> {
     let on = |reactor: &str| {
         let words = ["target", "--reactor", reactor].into_iter().chain(flags.split_whitespace());
         let args = Words::parse_from(words).target;
-        let target = match Target::start(&args, Arc::default()) {
+        let stop = Arc::new(AtomicBool::new(false));
+        let target = match Target::start(&args, Arc::clone(&stop)) {
             Err(ServeError::Reactor(error)) => {
                 stderr::line(&format!("not tested on {reactor}: {error}"));
                 return None;
@@ -34,7 +35,7 @@ fn on_both(flags: &str, exercise: impl Fn(SocketAddr)) -> Vec<Value> {
             started => started.unwrap(),
         };
         exercise(target.url.strip_prefix("http://").unwrap().parse().unwrap());
-        target.stop.store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         Some(serde_json::to_value(target.join().unwrap()).unwrap())
     };
     ["uring", "epoll"].into_iter().filter_map(on).collect()
@@ -406,4 +407,28 @@ fn shards_serve_one_address_together() {
         assert_eq!(said["shards"].as_array().unwrap().len(), 2);
         assert_eq!(said["gaps_of"], "shards");
     }
+}
+
+#[test]
+fn a_shard_that_cannot_start_ends_the_others_and_is_the_reason() {
+    let args = Words::parse_from(["target", "--reactor", "epoll", "--duration", "10s"]).target;
+    let stop = Arc::new(AtomicBool::new(false));
+    // No machine has that CPU; the first shard is pinned to none, and would serve on.
+    let cpus = vec![None, Some(1_000_000)];
+    let Err(error) = Target::start_on(cpus, &args, Arc::clone(&stop)) else {
+        panic!("it listens with a shard that is lost");
+    };
+    assert_eq!(error.to_string(), "shard 1 failed: cannot be pinned to CPU 1000000");
+    assert!(stop.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_shard_that_panics_ends_the_others() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let last_will = LastWill(Arc::clone(&stop));
+    let lost = thread::spawn(move || {
+        let _held = last_will;
+        panic!("on purpose");
+    });
+    assert!(lost.join().is_err() && stop.load(Ordering::Relaxed));
 }
