@@ -136,12 +136,14 @@ fn latencies(report: &Report) -> Latencies {
 }
 
 fn distribution(of: &Histogram) -> Distribution {
-    let [p50, p75, p90, p95, p99, p99_9, p99_99] = quantiles(of);
+    let some = !of.is_empty();
+    let [p50, p75, p90, p95, p99, p99_9, p99_99] =
+        quantiles(of).map(|quantile| some.then_some(quantile));
     Distribution {
         count: of.count(),
-        min: of.min().get(),
-        mean: of.mean(),
-        stddev: of.stddev(),
+        min: some.then(|| of.min().get()),
+        mean: some.then(|| of.mean()),
+        stddev: some.then(|| of.stddev()),
         p50,
         p75,
         p90,
@@ -149,7 +151,7 @@ fn distribution(of: &Histogram) -> Distribution {
         p99,
         p99_9,
         p99_99,
-        max: of.max().get(),
+        max: some.then(|| of.max().get()),
         clamped: of.clamped(),
     }
 }

@@ -261,4 +261,62 @@ mod tests {
         assert_eq!(verdict["reasons"][0]["limit"], 105);
         assert!(text(&report).contains("INVALID"));
     }
+
+    #[test]
+    fn a_run_that_ended_early_says_how_in_both_forms() {
+        for (ending, name, words) in [
+            (Ending::Completed, "completed", None),
+            (Ending::Interrupted, "interrupted", Some("interrupted")),
+            (Ending::TargetLost, "target_lost", Some("target lost, no connection was left")),
+        ] {
+            let report = Report { ending, ..sample(closed()) };
+            assert_eq!(json(&report)["ending"], name);
+            let text = text(&report);
+            let line = text.lines().find(|line| line.starts_with("Ended"));
+            assert_eq!(line.is_some(), words.is_some(), "{text}");
+            assert!(words.is_none_or(|words| line.unwrap().contains(words)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_text_shows_no_quantile_of_fewer_values_than_it_takes() {
+        for (count, shown) in
+            [(1, 0), (2, 1), (9, 1), (10, 2), (99, 2), (100, 3), (1_000, 4), (10_000, 5)]
+        {
+            let mut report = sample(closed());
+            report.totals.service = Histogram::new();
+            for _ in 0..count {
+                report.totals.service.record(Nanos::from_micros(7));
+            }
+            let text = text(&report);
+            let row = text.lines().find(|line| line.starts_with("  service")).unwrap();
+            assert_eq!(row.matches("7.00").count(), 3 + shown, "{count}: {row}");
+            assert_eq!(row.matches("n/a").count(), 5 - shown, "{count}: {row}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_measured_is_null_in_json_and_not_zero() {
+        let connect = json(&sample(closed()))["latency_ns"]["connect"].clone();
+        assert_eq!(connect["count"], 0);
+        for key in ["min", "mean", "stddev", "p50", "p99_99", "max"] {
+            assert!(connect[key].is_null(), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_text_says_what_timeouts_do_to_its_latencies() {
+        let mut report = sample(closed());
+        assert!(!text(&report).contains("timeout"));
+        report.totals.ledger.timeouts = 2;
+        assert!(text(&report).contains("Timeouts (2) count with the time waited"));
+    }
+
+    #[test]
+    fn the_lateness_of_ticks_is_a_quantile_only_if_there_are_enough() {
+        let mut report = sample(closed());
+        assert!(text(&report).contains("ticks late by at most 1.00 ms (30 ticks)"));
+        report.coordinator.count = 100;
+        assert!(text(&report).contains("ticks late by 900 µs at p99 (100 ticks)"));
+    }
 }

@@ -14,7 +14,7 @@ pub(super) struct Document<'r> {
     pub(super) tool: Tool,
     pub(super) started_at: String,
     pub(super) interrupted: bool,
-    /// `completed`, `interrupted` or `target_lost`.
+    /// `completed`, `interrupted`, or `target_lost`: no connection was left, and none could be opened.
     pub(super) ending: &'static str,
     pub(super) plan: Plan<'r>,
     pub(super) environment: Environment<'r>,
@@ -125,17 +125,18 @@ pub(super) struct Latencies {
 #[derive(Serialize)]
 pub(super) struct Distribution {
     pub(super) count: u64,
-    pub(super) min: u64,
-    pub(super) mean: f64,
-    pub(super) stddev: f64,
-    pub(super) p50: u64,
-    pub(super) p75: u64,
-    pub(super) p90: u64,
-    pub(super) p95: u64,
-    pub(super) p99: u64,
-    pub(super) p99_9: u64,
-    pub(super) p99_99: u64,
-    pub(super) max: u64,
+    /// This and what follows is null of nothing: a target that never answered was not quick.
+    pub(super) min: Option<u64>,
+    pub(super) mean: Option<f64>,
+    pub(super) stddev: Option<f64>,
+    pub(super) p50: Option<u64>,
+    pub(super) p75: Option<u64>,
+    pub(super) p90: Option<u64>,
+    pub(super) p95: Option<u64>,
+    pub(super) p99: Option<u64>,
+    pub(super) p99_9: Option<u64>,
+    pub(super) p99_99: Option<u64>,
+    pub(super) max: Option<u64>,
     /// Values above an hour, which the quantiles know as an hour.
     pub(super) clamped: u64,
 }

@@ -18,6 +18,9 @@ const LABEL: usize = 15;
 /// Between the items of a list.
 const APART: &str = "   ";
 
+/// Fewest values of which a p99 is more than their maximum.
+const P99_NEEDS: u64 = 100;
+
 /// Writes the report.
 pub(crate) fn write(
     report: &Report,
@@ -77,12 +80,14 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
         Nanos::ZERO => String::new(),
         warmup => format!(", after {warmup} of warm-up"),
     };
-    let ending = match report.ending {
-        Ending::Completed => "",
-        Ending::Interrupted => " (interrupted)",
-        Ending::TargetLost => " (no connection was left to finish on)",
-    };
-    line(to, "Window", &format!("{}{planned}{warmup}{ending}", report.window))
+    line(to, "Window", &format!("{}{planned}{warmup}", report.window))?;
+    match report.ending {
+        Ending::Completed => Ok(()),
+        Ending::Interrupted => line(to, "Ended", "early: interrupted"),
+        Ending::TargetLost => {
+            line(to, "Ended", "early: target lost, no connection was left and none could be opened")
+        }
+    }
 }
 
 fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
@@ -97,14 +102,15 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let shown = main.into_iter().chain(rare.into_iter().filter(|&(_, count)| count > 0));
     let terms: Vec<String> = shown.map(|(name, count)| format!("{count} {name}")).collect();
     line(to, "Requests", &format!("{} scheduled = {}", ledger.scheduled, terms.join(" + ")))?;
-    let offered = report.offered_per_second().map_or("n/a".to_owned(), number);
-    let (achieved, good) = (report.achieved_per_second(), report.goodput_per_second());
+    // A closed loop offers nothing.
     let rates = [
-        format!("offered {offered}"),
-        format!("achieved {}", number(achieved)),
-        format!("good {}", number(good)),
+        ("offered", report.offered_per_second()),
+        ("achieved", Some(report.achieved_per_second())),
+        ("good", Some(report.goodput_per_second())),
     ];
-    line(to, "Rate per s", &rates.join("   "))?;
+    let rates = rates.into_iter().filter_map(|(name, rate)| Some((name, rate?)));
+    let rates: Vec<String> = rates.map(|(name, rate)| format!("{name} {}", number(rate))).collect();
+    line(to, "Rate per s", &rates.join(APART))?;
     let statuses =
         report.totals.statuses.rows().map(|(status, count)| format!("{status}: {count}"));
     list(to, "Statuses", statuses)?;
@@ -159,6 +165,22 @@ fn latencies(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     {
         row(to, name, &statistics(histogram))?;
     }
+    remarks(report, to)
+}
+
+/// What the table holds that is not what it seems, and what it lacks.
+fn remarks(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let ledger = report.totals.ledger;
+    if ledger.timeouts > 0 {
+        let bound = "high quantiles are lower bounds";
+        writeln!(to, "  Timeouts ({}) count with the time waited: {bound}.", ledger.timeouts)?;
+    }
+    let missing = [("errors", ledger.errors), ("unfinished", ledger.unfinished)];
+    let missing = missing.into_iter().filter(|&(_, count)| count > 0);
+    let missing: Vec<String> = missing.map(|(name, count)| format!("{count} {name}")).collect();
+    if !missing.is_empty() {
+        writeln!(to, "  Not in the table: {}.", missing.join(", "))?;
+    }
     Ok(())
 }
 
@@ -167,11 +189,8 @@ fn row(to: &mut dyn Write, name: &str, cells: &[String; 8]) -> io::Result<()> {
     line(to, &name, &cells.each_ref().map(|cell| format!("{cell:>9}")).join(" "))
 }
 
-/// The cells of one row; `n/a` where nothing was recorded.
+/// The cells of one row; `n/a` where nothing was recorded, and for a quantile of too few values.
 fn statistics(of: &Histogram) -> [String; 8] {
-    if of.is_empty() {
-        return core::array::from_fn(|_| "n/a".to_owned());
-    }
     let [p50, _, p90, _, p99, p99_9, p99_99] = quantiles(of);
     #[expect(
         clippy::cast_possible_truncation,
@@ -180,7 +199,21 @@ fn statistics(of: &Histogram) -> [String; 8] {
     )]
     let mean = of.mean() as u64;
     let (min, max) = (of.min().get(), of.max().get());
-    [min, mean, p50, p90, p99, p99_9, p99_99, max].map(|nanos| Nanos::new(nanos).to_string())
+    // A quantile q needs 1 / (1 − q) values; of fewer it is the maximum under a finer name.
+    let cells = [
+        (min, 1),
+        (mean, 1),
+        (p50, 2),
+        (p90, 10),
+        (p99, P99_NEEDS),
+        (p99_9, 1_000),
+        (p99_99, 10_000),
+        (max, 1),
+    ];
+    cells.map(|(nanos, needs)| match of.count() {
+        count if count < needs => "n/a".to_owned(),
+        _ => Nanos::new(nanos).to_string(),
+    })
 }
 
 fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
@@ -199,8 +232,13 @@ fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     });
     list(to, "Shards busy", shards)?;
     let late = &report.coordinator;
-    let ticks = format!("late by {} (p99) of {}", late.p99, counted(late.count, "tick"));
-    line(to, "Coordinator", &format!("{ticks}, {} lost", report.ticks_lost))
+    let span = match late.count {
+        count if count < P99_NEEDS => format!("at most {}", late.max),
+        _ => format!("{} at p99", late.p99),
+    };
+    let ticks = counted(late.count, "tick");
+    let lost = counted(report.ticks_lost, "progress update");
+    line(to, "Coordinator", &format!("ticks late by {span} ({ticks}); {lost} lost"))
 }
 
 fn verdict(report: &Report, to: &mut dyn Write) -> io::Result<()> {
