@@ -18,8 +18,9 @@ pub(crate) struct LoadArgs {
     /// Requests to measure, in total
     #[arg(short = 'n', long, alias = "total", value_name = "N")]
     pub(crate) requests: Option<u64>,
-    /// Requests outstanding on a connection, at most 128
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Most requests outstanding on a connection, up to 128; a closed loop
+    /// fills up when half is free: N/2 to N are outstanding
+    #[arg(long, value_name = "N", default_value_t = 1, verbatim_doc_comment)]
     pub(crate) pipeline: u32,
     /// Left out of the numbers at the beginning [default: 0s]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
