@@ -14,7 +14,8 @@ pub(super) struct Document<'r> {
     pub(super) tool: Tool,
     pub(super) started_at: String,
     pub(super) interrupted: bool,
-    /// `completed`, `interrupted`, or `target_lost`: no connection was left, and none could be opened.
+    /// `completed`, `interrupted`, or `target_lost`: no connection was left, and none could be
+    /// opened.
     pub(super) ending: &'static str,
     pub(super) plan: Plan<'r>,
     pub(super) environment: Environment<'r>,

@@ -205,8 +205,8 @@ struct Post {
     last_will: LastWill,
 }
 
-/// Ends all shards when it is dropped, so that the end of one, be it an error or a panic, is the end
-/// of all: a server that lost a shard would go on with a part of its connections unanswered.
+/// Ends all shards when it is dropped, so that the end of one, be it an error or a panic, is the
+/// end of all: a server that lost a shard would leave a part of its connections unanswered.
 struct LastWill(Arc<AtomicBool>);
 
 impl Drop for LastWill {
