@@ -154,8 +154,8 @@ impl Dialler {
         self.redial(slot, traffic, now);
     }
 
-    /// `slot` was closed, and is to be opened again: at once if the peer had sent anything on it or was
-    /// too slow, or if it is the first time; else after a pause.
+    /// `slot` was closed, and is to be opened again: at once if the peer had sent anything on it or
+    /// was too slow, or if it is the first time; else after a pause.
     pub(super) fn redial(&mut self, slot: Slot, traffic: &mut Traffic, now: Instant) {
         let Some(connection) = traffic.get(slot) else { return };
         let pause = match connection.attempts {
