@@ -180,9 +180,13 @@ fn shapes() -> impl Strategy<Value = Shape> {
         // More than a batch may hold.
         1 => (1 << 20)..(1_usize << 21),
     ];
-    (any::<bool>(), prop::bool::weighted(0.3), body).prop_map(|(head, close, body)| match head {
-        true => Shape { method: "HEAD", close, body: 0 },
-        false => Shape { method: "POST", close, body },
+    let shape = (any::<bool>(), prop::bool::weighted(0.3), body);
+    shape.prop_map(|(head, close, body)| {
+        if head {
+            Shape { method: "HEAD", close, body: 0 }
+        } else {
+            Shape { method: "POST", close, body }
+        }
     })
 }
 

@@ -243,7 +243,8 @@ impl Reactor for Fake {
         assert!(!life.broken, "a send on {slot:?} has failed");
         let (repeats, confirm) = self.payloads[usize::from(payload.0)];
         let (len, whole) = (range.len(), self.request.len());
-        assert!(range.start % whole == 0 && len % whole == 0 && len > 0, "part of a request");
+        assert!(range.start.is_multiple_of(whole), "part of a request");
+        assert!(len.is_multiple_of(whole) && len > 0, "part of a request, or nothing");
         assert!(range.end <= repeats * whole, "more than was published");
         self.told = true;
         self.log.borrow_mut().sent.push((self.now, slot, len / whole));
