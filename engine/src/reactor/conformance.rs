@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -65,6 +65,8 @@ conformance! {
     a_reset_by_the_peer_is_a_failure_to_receive
     a_finish_is_read_as_an_orderly_end
     a_reset_is_read_as_an_error
+    a_reset_cuts_a_pending_send_short
+    a_peer_that_never_stops_talking_does_not_own_the_turn
     what_was_sent_before_a_close_still_arrives
     a_slot_connects_to_where_it_was_told_last
     an_attempt_that_hangs_can_be_given_up
@@ -349,6 +351,86 @@ fn a_finish_is_read_as_an_orderly_end<R: Reactor>(make: Make<R>) {
 
 fn a_reset_is_read_as_an_error<R: Reactor>(make: Make<R>) {
     assert_eq!(ending(make, Close::Reset).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+fn a_reset_cuts_a_pending_send_short<R: Reactor>(make: Make<R>) {
+    const LEN: usize = 32 << 20;
+    let (go, gone) = channel();
+    let (address, peer) = peer(move |mut stream| {
+        gone.recv().unwrap();
+        let mut bytes = Vec::new();
+        (stream.read_to_end(&mut bytes), bytes.len())
+    });
+    let mut owner = Owner::new(make, 1);
+    let payload = owner.publish(&vec![b'x'; LEN], Confirm::Always);
+    owner.connect(Slot(0), address);
+    // More than the sockets hold, so that the kernel is still at it.
+    assert_eq!(owner.reactor.send(Slot(0), payload, 0..LEN), Sending::Pending);
+    owner.turn(clock::now() + Nanos::from_millis(5));
+    assert!(owner.told.is_empty(), "{:?}", owner.told);
+    owner.reactor.close(Slot(0), Close::Reset);
+    // Handed over, whatever is left to do for it.
+    owner.turn(clock::now() + Nanos::from_millis(5));
+    go.send(()).unwrap();
+    let (read, len) = owner.join(peer);
+    assert!(len < LEN, "all of it arrived");
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset, "after {len} bytes");
+}
+
+/// Writes until the other side is gone, and keeps count in `said`.
+fn gush(mut stream: TcpStream, said: &AtomicUsize) {
+    SockRef::from(&stream).set_send_buffer_size(4 << 20).unwrap();
+    let piece = vec![b'x'; 64 << 10];
+    while let Ok(len) = stream.write(&piece) {
+        said.fetch_add(len, Ordering::Relaxed);
+    }
+}
+
+fn a_peer_that_never_stops_talking_does_not_own_the_turn<R: Reactor>(make: Make<R>) {
+    /// As many as io_uring has buffers, which bound what it can bring at once.
+    const RECEIVES_MAX: u32 = 256;
+    const TURNS: u32 = 200;
+    /// What the loud peer has said and we have not taken, before we take more of it.
+    const AHEAD: usize = 256 << 10;
+    let said = Arc::new(AtomicUsize::new(0));
+    let gushing = Arc::clone(&said);
+    let (loud_address, loud) = peer(move |stream| gush(stream, &gushing));
+    let (go, gone) = channel();
+    let (calm_address, calm) = peer(move |mut stream| {
+        gone.recv().unwrap();
+        stream.write_all(b"calm").unwrap();
+        stream
+    });
+    let mut owner = Owner::new(make, 2);
+    owner.connect(Slot(1), calm_address);
+    owner.connect(Slot(0), loud_address);
+    go.send(()).unwrap();
+    let (mut taken, mut heard) = (0, Vec::new());
+    for turn in 0..TURNS {
+        let mut receives = 0;
+        owner.reactor.wait(clock::now() + PATIENCE).unwrap();
+        loop {
+            // As much as any reactor takes at once is there, so that it never comes to an end by
+            // itself.
+            let deadline = clock::now() + Nanos::from_millis(50);
+            while said.load(Ordering::Relaxed) < taken + AHEAD && clock::now() < deadline {
+                thread::yield_now();
+            }
+            let Some(completion) = owner.reactor.pop() else { break };
+            receives += 1;
+            assert!(receives <= RECEIVES_MAX, "turn {turn} has no end");
+            owner.note(completion);
+            match owner.told.pop_front() {
+                Some((Slot(0), Told::Received(bytes))) => taken += bytes.len(),
+                Some((Slot(1), Told::Received(bytes))) => heard.extend(bytes),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(heard, b"calm", "the loud peer was heard alone: {taken} bytes");
+    drop(owner);
+    loud.join().unwrap();
+    calm.join().unwrap();
 }
 
 fn what_was_sent_before_a_close_still_arrives<R: Reactor>(make: Make<R>) {

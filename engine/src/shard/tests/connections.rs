@@ -245,3 +245,90 @@ fn an_answer_that_came_before_the_send_broke_counts() {
         }
     }
 }
+
+#[test]
+fn a_request_that_the_kernel_does_not_send_fails_at_once_and_says_why() {
+    for (errno, name) in [(1, "send_forbidden"), (105, "send_no_memory")] {
+        for body in [0, 100_000] {
+            let mut plan = plan(closed(1), 1, requests(3));
+            plan.target.request = posting(body);
+            let script = server(move |asked| match asked.number {
+                1 => vec![(Nanos::from_micros(7), Act::FailSend(errno))],
+                _ => vec![(millis(1), Act::Say(OK.to_vec()))],
+            });
+            let ended = run(plan, script);
+            let ledger = ended.numbers.ledger;
+            assert_eq!((ledger.ok, ledger.errors, ledger.timeouts), (2, 1, 0));
+            assert_eq!(count(&ended.numbers, name), 1, "{:?}", ended.numbers.errors.rows());
+            let (sent, ..) = ended.log.sent[1];
+            let (closed, ..) = ended.log.closed[0];
+            assert_eq!(closed, sent + Nanos::from_micros(7), "nothing is waited for");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_closes_its_connection_is_the_last_one_on_it() {
+    let faultless = || {
+        server(|asked| {
+            assert_eq!(asked.nth, 0, "a request after the last one");
+            vec![(millis(1), Act::Say(CLOSE.to_vec())), (millis(1), Act::End)]
+        })
+    };
+    let rate = Rate::new(2_000, Nanos::from_secs(1)).unwrap();
+    let deep = Load::Open { rate, pipeline: NonZeroU8::new(4).unwrap() };
+    for load in [closed(4), deep] {
+        for connections in [1, 3] {
+            let mut plan = plan(load, connections, requests(8));
+            let request = Request::builder("GET", "example.org", "/").unwrap();
+            plan.target.request = request.field("Connection", "close").unwrap().build();
+            let ended = run(plan, faultless());
+            let ledger = ended.numbers.ledger;
+            assert_eq!((ledger.scheduled, ledger.ok, ledger.errors), (8, 8, 0), "{load:?}");
+            assert_eq!(ended.requests_sent(), 8);
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_fails_to_come_back_tries_the_next_address_in_turn() {
+    // The last one works at first, and then the second one does.
+    for (first, later) in [(1, 3), (3, 2), (2, 1)] {
+        let mut plan = plan(closed(1), 1, requests(10));
+        plan.target.addresses = Addresses::new((1..=3).map(address).collect()).unwrap();
+        let script = Script {
+            door: Box::new(move |at, to| {
+                let works = address(if at < BARRIER { first } else { later });
+                if to == works { Door::Opens(millis(1)) } else { Door::Refuses(millis(1)) }
+            }),
+            answer: Box::new(|asked| match asked.number {
+                4 => vec![(millis(1), Act::Reset)],
+                _ => vec![(millis(1), Act::Say(OK.to_vec()))],
+            }),
+        };
+        let ended = run(plan, script);
+        assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (9, 1), "{later}");
+        let again = ended.log.dialled.iter().filter(|dial| dial.0 >= BARRIER);
+        let tried: Vec<_> = again.map(|dial| dial.2).collect();
+        let turns = (0..).map(|n| address((first - 1 + n) % 3 + 1));
+        let expected: Vec<_> = turns.take(usize::from((later + 3 - first) % 3) + 1).collect();
+        assert_eq!(tried, expected);
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_before_the_opening_is_over_is_named() {
+    for connections in [1, 20] {
+        let plan = plan(closed(1), connections, Limit::Duration(millis(2_000)));
+        let script = Script {
+            door: Box::new(|_, _| Door::Slams(Nanos::from_micros(50))),
+            ..prompt(millis(1))
+        };
+        let ended = run(plan, script);
+        let opened = ended.opened.unwrap();
+        assert_eq!((opened.open, opened.failure.0), (0, address(1)));
+        assert_eq!(opened.failure.1.cause, Cause::Closed);
+        let most = 15 * connections as usize;
+        assert!(ended.log.dialled.len() < most, "{} attempts", ended.log.dialled.len());
+    }
+}

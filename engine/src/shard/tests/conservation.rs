@@ -28,16 +28,17 @@ enum Manner {
     Twice,
     AtOnce,
     AfterSendBroke,
+    SendForbidden,
 }
 
 use Manner::{
     AfterInterim, AfterSendBroke, AtOnce, ByteByByte, CloseSaid, CloseUnsaid, Failing, Garbage,
-    HalfHead, HalfHeadThenSilence, InChunks, LongBody, Mute, Prompt, Reset, ResetInBody, ShortBody,
-    Silent, Slow, Twice, UntilClose,
+    HalfHead, HalfHeadThenSilence, InChunks, LongBody, Mute, Prompt, Reset, ResetInBody,
+    SendForbidden, ShortBody, Silent, Slow, Twice, UntilClose,
 };
 
 /// Each manner with the kind of trouble that it makes, if any.
-const ALL: [(Manner, Option<&str>); 21] = [
+const ALL: [(Manner, Option<&str>); 22] = [
     (Prompt, None),
     (Slow, None),
     (ByteByByte, None),
@@ -59,7 +60,11 @@ const ALL: [(Manner, Option<&str>); 21] = [
     (Twice, None),
     (AtOnce, None),
     (AfterSendBroke, None),
+    (SendForbidden, Some("send_forbidden")),
 ];
+
+/// EPERM, as a packet filter makes it.
+const NOT_PERMITTED: i32 = 1;
 
 /// EPIPE.
 const BROKEN_PIPE: i32 = 32;
@@ -95,6 +100,7 @@ fn acts(manner: Manner) -> Acts {
         Garbage => vec![(soon, say(b"SSH-2.0-OpenSSH_9.2\r\n"))],
         Twice => vec![(soon, say(&OK.repeat(2)))],
         AtOnce => vec![(Nanos::ZERO, say(OK))],
+        SendForbidden => vec![(Nanos::ZERO, Act::FailSend(NOT_PERMITTED))],
         AfterSendBroke => {
             vec![(Nanos::ZERO, Act::FailSend(BROKEN_PIPE)), (soon, say(OK)), (later, Act::End)]
         }
@@ -180,9 +186,13 @@ fn shapes() -> impl Strategy<Value = Shape> {
         // More than a batch may hold.
         1 => (1 << 20)..(1_usize << 21),
     ];
-    (any::<bool>(), prop::bool::weighted(0.3), body).prop_map(|(head, close, body)| match head {
-        true => Shape { method: "HEAD", close, body: 0 },
-        false => Shape { method: "POST", close, body },
+    let shape = (any::<bool>(), prop::bool::weighted(0.3), body);
+    shape.prop_map(|(head, close, body)| {
+        if head {
+            Shape { method: "HEAD", close, body: 0 }
+        } else {
+            Shape { method: "POST", close, body }
+        }
     })
 }
 
@@ -232,8 +242,7 @@ prop_compose! {
         halt in prop::option::weighted(0.3, (0_u64..400, 0_u64..100)),
     ) -> Run {
         Run {
-            shape: Shape { close: shape.close && load.pipeline() == NonZeroU8::MIN, ..shape },
-            load, connections, limit, refused, ignored,
+            shape, load, connections, limit, refused, ignored,
             warmup: millis(warmup), drain: millis(drain),
             // Without a prompt answer now and then, a number of requests may take for ever.
             manners: manners.into_iter().map(|(manner, _)| manner).chain([Prompt]).collect(),

@@ -32,6 +32,8 @@ fn sending(len: usize) -> Nanos {
 /// What becomes of an attempt to connect.
 pub(super) enum Door {
     Opens(Nanos),
+    /// Opens, and at once ends what it opened.
+    Slams(Nanos),
     Refuses(Nanos),
     Ignores,
 }
@@ -75,6 +77,10 @@ pub(super) struct Log {
     pub(super) sent: Vec<(Instant, Slot, usize)>,
     pub(super) dialled: Vec<(Instant, Slot, SocketAddr)>,
     pub(super) closed: Vec<(Instant, Slot, Close)>,
+    /// What was published: its length and how its sends are confirmed.
+    pub(super) published: Vec<(usize, Confirm)>,
+    /// Most sends between two looks at the clock.
+    pub(super) burst: u32,
 }
 
 enum Happening {
@@ -127,6 +133,8 @@ pub(super) struct Fake {
     asked: u64,
     /// Whether anything was asked of the reactor since the last wait.
     told: bool,
+    /// Sends since the last look at the clock.
+    burst: u32,
     idle_turns: u32,
 }
 
@@ -152,6 +160,7 @@ impl Fake {
             leases: 0,
             asked: 0,
             told: false,
+            burst: 0,
             idle_turns: 0,
         };
         (fake, log)
@@ -201,6 +210,7 @@ impl Fake {
 
 impl Reactor for Fake {
     fn clock(&mut self) -> Instant {
+        self.burst = 0;
         self.now
     }
 
@@ -212,6 +222,7 @@ impl Reactor for Fake {
         let repeats = bytes.chunks(self.request.len());
         assert!(repeats.clone().all(|repeat| repeat == self.request), "not the request");
         self.payloads.push((repeats.len(), confirm));
+        self.log.borrow_mut().published.push((bytes.len(), confirm));
         Ok(Payload(u16::try_from(self.payloads.len() - 1).unwrap()))
     }
 
@@ -223,6 +234,10 @@ impl Reactor for Fake {
         self.log.borrow_mut().dialled.push((self.now, slot, to));
         match (self.script.door)(self.now, to) {
             Door::Opens(after) => self.plan(slot, after, Happening::Connected),
+            Door::Slams(after) => {
+                self.plan(slot, after, Happening::Connected);
+                self.plan(slot, after, Happening::Act(Act::End));
+            }
             Door::Refuses(after) => self.plan(slot, after, Happening::Refused),
             Door::Ignores => {}
         }
@@ -243,10 +258,15 @@ impl Reactor for Fake {
         assert!(!life.broken, "a send on {slot:?} has failed");
         let (repeats, confirm) = self.payloads[usize::from(payload.0)];
         let (len, whole) = (range.len(), self.request.len());
-        assert!(range.start % whole == 0 && len % whole == 0 && len > 0, "part of a request");
+        assert!(range.start.is_multiple_of(whole), "part of a request");
+        assert!(len.is_multiple_of(whole) && len > 0, "part of a request, or nothing");
         assert!(range.end <= repeats * whole, "more than was published");
         self.told = true;
-        self.log.borrow_mut().sent.push((self.now, slot, len / whole));
+        self.burst += 1;
+        let mut log = self.log.borrow_mut();
+        log.burst = log.burst.max(self.burst);
+        log.sent.push((self.now, slot, len / whole));
+        drop(log);
         let fails = (0..len / whole).any(|_| self.ask(slot));
         if confirm == Confirm::Failure {
             return Sending::Free;

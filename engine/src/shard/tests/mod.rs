@@ -1,11 +1,13 @@
 //! The shard on a scripted server, in virtual time: the numbers are known in closed form, so they
 //! are compared exactly.
 
+mod bounds;
 mod connections;
 mod conservation;
 mod fake;
 mod schedule;
 mod steady;
+mod whole;
 
 use core::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 use std::net::SocketAddr;
