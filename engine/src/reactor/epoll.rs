@@ -56,6 +56,8 @@ enum State {
     #[default]
     Connecting,
     Established,
+    /// The peer's end has been told; it is told once.
+    Ended,
 }
 
 /// What is left to be looked at in one event.
@@ -178,12 +180,15 @@ impl Epoll {
 
     fn receive(&mut self, ready: Ready) -> (Option<Completion>, Option<Ready>) {
         let slot = ready.slot;
-        let Some(socket) = self.lives.get(slot.index()).and_then(|life| life.socket.as_ref())
-        else {
+        let Some(life) = self.lives.get_mut(slot.index()) else { return (None, None) };
+        let Some(socket) = life.socket.as_ref().filter(|_| life.state != State::Ended) else {
             return (None, None);
         };
         match recv(socket, &mut *self.buffer, RecvFlags::empty()).map(|(len, _)| len) {
-            Ok(0) => (Some(Completion::Ended(slot)), None),
+            Ok(0) => {
+                life.state = State::Ended;
+                (Some(Completion::Ended(slot)), None)
+            }
             Ok(len) => {
                 let drained = len < self.buffer.len() && !ready.ended;
                 let lease = Lease { buffer: 0, len: u32::try_from(len).unwrap_or(u32::MAX) };
@@ -194,7 +199,10 @@ impl Epoll {
             }
             Err(E::AGAIN) => (None, None),
             Err(E::INTR) => (None, Some(ready)),
-            Err(errno) => (Some(Completion::Failed(slot, During::Receive, errno.into())), None),
+            Err(errno) => {
+                life.state = State::Ended;
+                (Some(Completion::Failed(slot, During::Receive, errno.into())), None)
+            }
         }
     }
 
