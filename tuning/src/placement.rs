@@ -13,7 +13,7 @@ use crate::host::cpu::{CpuList, Quota};
 pub struct Wanted {
     /// Number of shards.
     pub shards: Option<NonZeroU32>,
-    /// CPUs to take them from.
+    /// CPUs to run them on, one each.
     pub cores: Option<CpuList>,
 }
 
@@ -40,6 +40,18 @@ pub enum PlacementError {
         /// Those CPUs.
         from: CpuList,
     },
+    /// Fewer shards than CPUs that were named for them.
+    #[error(
+        "number of shards {wanted} does not match the {} CPUs that are named: {named}; \
+         name one CPU per shard, or leave the number of shards out",
+        named.len()
+    )]
+    TooFewShards {
+        /// Shards asked for.
+        wanted: u32,
+        /// CPUs asked for.
+        named: CpuList,
+    },
     /// A CPU that this process may not run on.
     #[error("CPU {cpu} is not allowed for this process; allowed: {allowed}")]
     NotAllowed {
@@ -56,7 +68,8 @@ pub enum PlacementError {
 /// one, and at least one. The quota does not bind an explicit wish, which may know better.
 ///
 /// # Errors
-/// [`PlacementError`] if the wish names a CPU that is not allowed, or more shards than CPUs.
+/// [`PlacementError`] if the wish names a CPU that is not allowed, more shards than CPUs, or fewer
+/// than it names CPUs.
 pub fn place(host: &Host, wanted: &Wanted) -> Result<Placement, PlacementError> {
     let allowed = &host.cpus.allowed;
     let candidates: Vec<usize> = match &wanted.cores {
@@ -83,6 +96,10 @@ pub fn place(host: &Host, wanted: &Wanted) -> Result<Placement, PlacementError> 
             usable: candidates.len(),
             from: wanted.cores.clone().unwrap_or_else(|| allowed.clone()),
         });
+    }
+    if let Some(named) = wanted.cores.clone().filter(|named| count < named.len()) {
+        let wanted = u32::try_from(count).unwrap_or(u32::MAX);
+        return Err(PlacementError::TooFewShards { wanted, named });
     }
     let shards: Vec<usize> = candidates.into_iter().take(count).collect();
     let free = allowed.iter().find(|cpu| !shards.contains(cpu));
@@ -154,9 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn cores_are_taken_as_they_are_listed_and_bounded_by_the_number_of_shards() {
+    fn every_core_that_is_listed_carries_a_shard() {
         check(&host("0-7", None), 0, "0,3-4", Ok((&[0, 3, 4], Some(1))));
-        check(&host("0-7", None), 2, "0,3-4", Ok((&[0, 3], Some(1))));
+        check(&host("0-7", None), 3, "0,3-4", Ok((&[0, 3, 4], Some(1))));
+    }
+
+    #[test]
+    fn a_core_that_would_be_listed_in_vain_is_refused() {
+        let error = "number of shards 2 does not match the 3 CPUs that are named: 0,3-4; \
+                     name one CPU per shard, or leave the number of shards out";
+        check(&host("0-7", None), 2, "0,3-4", Err(error));
     }
 
     #[test]

@@ -117,11 +117,36 @@ impl CpuList {
 
 /// A text which is no CPU list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{part:?} is neither a CPU number up to {CPU_MAX} nor a range of them; write for example 1,3-5"
-)]
-pub struct CpuListError {
-    part: String,
+#[non_exhaustive]
+pub enum CpuListError {
+    /// A part is no number or range.
+    #[error(
+        "{part:?} is neither a CPU number up to {CPU_MAX} nor a range of them; \
+         write for example 1,3-5"
+    )]
+    Malformed {
+        /// That part, or the beginning of a long one.
+        part: String,
+    },
+    /// A CPU stands in it more than once.
+    #[error("CPU {cpu} is named twice; name each CPU once")]
+    Repeated {
+        /// That CPU.
+        cpu: usize,
+    },
+}
+
+/// Longest part that an error shows whole, in characters.
+const PART_SHOWN_MAX: usize = 40;
+
+impl CpuListError {
+    fn malformed(part: &str) -> Self {
+        let mut shown: String = part.chars().take(PART_SHOWN_MAX).collect();
+        if shown.len() < part.len() {
+            shown.push('…');
+        }
+        Self::Malformed { part: shown }
+    }
 }
 
 impl FromStr for CpuList {
@@ -131,10 +156,13 @@ impl FromStr for CpuList {
         let mut cpus = BTreeSet::new();
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
-            match (number(first), number(last)) {
-                (Some(first), Some(last)) if first <= last => cpus.extend(first..=last),
-                _ => {
-                    return Err(CpuListError { part: part.to_owned() });
+            let range = match (number(first), number(last)) {
+                (Some(first), Some(last)) if first <= last => first..=last,
+                _ => return Err(CpuListError::malformed(part)),
+            };
+            for cpu in range {
+                if !cpus.insert(cpu) {
+                    return Err(CpuListError::Repeated { cpu });
                 }
             }
         }
@@ -220,6 +248,22 @@ mod tests {
         {
             assert!(text.parse::<CpuList>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_cpu_that_is_named_twice_is_refused() {
+        for text in ["0,0", "1-3,0,2", "0-2,2-4"] {
+            let error = text.parse::<CpuList>().unwrap_err();
+            assert!(matches!(error, CpuListError::Repeated { .. }), "{text}: {error}");
+        }
+        let error = "1,0-1".parse::<CpuList>().unwrap_err();
+        assert_eq!(error.to_string(), "CPU 1 is named twice; name each CPU once");
+    }
+
+    #[test]
+    fn an_error_shows_the_beginning_of_a_long_part() {
+        let error = "x".repeat(10_000).parse::<CpuList>().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("\"{}…\" is neither", "x".repeat(40))), "{error}");
     }
 
     #[test]
