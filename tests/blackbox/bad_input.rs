@@ -1,8 +1,11 @@
 //! Bad input: exit 2 (or 1, where the world is in the way), one line that names the thing, nothing
 //! sent.
 
+use std::io::{self, Write};
 use std::process::Command;
+use std::thread::available_parallelism;
 
+use serde_json::Value;
 use tests::Server;
 
 use super::{check_refusal, pummel};
@@ -14,6 +17,11 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const FLAGS: &[(&[&str], &[&str])] = &[
     (&["-c", "0"], &["-c 0"]),
     (&["-c", "many"], &["many", "--connections"]),
+    (&["-c", "-1"], &["--connections", "\"-1\"", "give 1 or more"]),
+    (&["-n", "-1"], &["--requests", "\"-1\"", "give 1 or more"]),
+    (&["--seed", "-1"], &["--seed", "\"-1\""]),
+    (&["--shards", "-1"], &["--shards", "\"-1\""]),
+    (&["--pipeline", "-1"], &["--pipeline", "\"-1\""]),
     (&["-c", "4000000000"], &["-c 4000000000", "open files"]),
     (&["--rate", "0"], &["--rate", "\"0\""]),
     (&["--rate", "-5"], &["--rate", "-5"]),
@@ -21,6 +29,7 @@ const FLAGS: &[(&[&str], &[&str])] = &[
     (&["--rate", "99999M"], &["--rate", "99999M"]),
     (&["--rate", "1/h", "--warmup", "1s"], &["--rate", "no request would start"]),
     (&["-t", "0"], &["--duration", "\"0\""]),
+    (&["-t", "1ns"], &["--duration", "\"1ns\"", "give 1ms or more"]),
     (&["-t", "-1s"], &["--duration", "-1s"]),
     (&["-t", "5 parsecs"], &["--duration", "5 parsecs"]),
     (&["-t", "99999999h"], &["--duration", "longer than a year"]),
@@ -34,18 +43,25 @@ const FLAGS: &[(&[&str], &[&str])] = &[
     (&["--shards", "0"], &["--shards 0"]),
     (&["--shards", "9000"], &["9000 shards"]),
     (&["--cores", "8000"], &["CPU 8000", "allowed: "]),
+    (&["--cores", "-1"], &["--cores", "\"-1\""]),
+    (&["--cores", "0,0"], &["--cores", "CPU 0 is named twice"]),
     (&["--cores", "1-"], &["--cores", "\"1-\""]),
     (&["--reactor", "kqueue"], &["kqueue", "auto, uring or epoll"]),
     (&["-H", "no colon"], &["no colon", "Name: value"]),
     (&["-H", "a b: c"], &["a b: c"]),
     (&["-H", "Content-Length: 3"], &["Content-Length"]),
-    (&["-X", "GE T"], &["GE T"]),
+    (&["-X", "GE T"], &["the method \"GE T\" is not a token"]),
+    (&["-s", "6xx"], &["--status", "\"6xx\"", "200 to 599"]),
+    (&["-s", "2xx,100-199"], &["--status", "\"100-199\"", "never the final one"]),
     (&["-s", "ok"], &["--status", "\"ok\""]),
     (&["-D", "/no/such/file"], &["/no/such/file", "No such file"]),
-    (&["-D", "/"], &["body file /", "directory"]),
+    (&["-D", "/"], &["body file \"/\"", "directory"]),
+    (&["--data-file", ""], &["--data-file needs a value", "--data-file <FILE>"]),
     (&["-d", "x", "-D", "y"], &["--data", "--data-file"]),
     (&["--url", "http://other/"], &["--url"]),
-    (&["--no-such-flag"], &["--no-such-flag"]),
+    (&["other"], &["one target at a time: \"other\" is too many"]),
+    (&["demo"], &["one target at a time: \"demo\" is too many"]),
+    (&["--no-such-flag"], &["there is no flag \"--no-such-flag\"; see"]),
     (&["--seed"], &["--seed"]),
 ];
 
@@ -59,7 +75,8 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("localhost:http", &["\":http\"", "host:port"]),
     ("::1", &["[::1]:8080"]),
     ("http://[::1", &["bracket"]),
-    ("http://localhost/a b", &["malformed"]),
+    ("http://localhost/a b", &["' '", "%20"]),
+    ("http://bücher.example/", &["'ü'", "punycode (xn--"]),
     ("", &["target is empty"]),
 ];
 
@@ -104,10 +121,76 @@ fn more_connections_than_open_files_allow_are_refused_with_the_numbers() {
 }
 
 #[test]
+fn where_no_connection_has_a_file_the_remedy_is_a_higher_limit() {
+    let mut shell = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_under-test");
+    shell.args(["-c", "ulimit -n 20; exec \"$0\" \"$@\"", program, "localhost", "-c", "2"]);
+    let words = ["-c 2", "the limit is 20", "raise the limit (ulimit -n)"];
+    check_refusal(&tests::run(&mut shell).unwrap(), 2, &words);
+}
+
+#[test]
+fn a_very_long_argument_is_shown_by_its_beginning() {
+    let long = "x".repeat(10_000);
+    for args in [
+        ["localhost", &format!("--{long}")].as_slice(),
+        &["localhost", &long],
+        &["localhost", "-c", &long],
+        &["localhost", "-t", &long],
+        &["localhost", "-q", &long],
+        &["localhost", "-H", &long],
+        &["localhost", "-H", &format!("{long}: \u{1}")],
+        &["localhost", "-X", &format!("{long} ")],
+        &["localhost", "-s", &long],
+        &["localhost", "-A", &format!("{long}\u{1}")],
+        &["localhost", "-D", &format!("/{long}")],
+        &["localhost", "--cores", &long],
+        &["localhost", "--reactor", &long],
+        &[&format!("localhost/{long} ")],
+        &[&format!("localhost:{long}")],
+        &[&format!("{long}://localhost")],
+        &[&format!("[{long}]")],
+        &[&format!("localhost/%{long}")],
+    ] {
+        let outcome = tests::run(&mut pummel(args.iter().copied())).unwrap();
+        check_refusal(&outcome, 2, &["…"]);
+        assert!(outcome.stderr.len() < 500, "{outcome:?}");
+    }
+}
+
+#[test]
+fn fewer_connections_than_shards_use_as_many_cpus_and_say_so() {
+    if available_parallelism().unwrap().get() < 2 {
+        writeln!(io::stderr(), "left out: two shards need two CPUs").unwrap();
+        return;
+    }
+    let server = Server::answering(OK).unwrap();
+    let target = server.target();
+    let args = [&target, "--shards", "2", "-c", "1", "-n", "10", "-v", "--json"];
+    let outcome = tests::run(&mut pummel(args)).unwrap();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let (_, used) =
+        outcome.stderr.split_once("2 shards need at least 2 connections; using CPU ").unwrap();
+    let (cpu, _) = used.split_once(" only\n").unwrap();
+    assert!(outcome.stderr.contains(&format!("shards on CPU {cpu},")), "{outcome:?}");
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(report["plan"]["cores"].to_string(), format!("[{cpu}]"), "{outcome:?}");
+}
+
+#[test]
+fn the_word_help_is_no_target() {
+    let said = |args: &[&str]| tests::run(&mut pummel(args.iter().copied())).unwrap();
+    let outcome = said(&["help"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert_eq!(outcome.stdout, said(&["--help"]).stdout);
+    assert_eq!(said(&["help", "demo"]).stdout, said(&["demo", "--help"]).stdout);
+}
+
+#[test]
 fn a_line_break_in_an_argument_does_not_make_a_second_line() {
     let outcome = tests::run(&mut pummel(["localhost", "-H", "a\nb"])).unwrap();
     check_refusal(&outcome, 2, &["header"]);
     let outcome = tests::run(&mut pummel(["localhost", "-D", "/no\nfile"])).unwrap();
-    check_refusal(&outcome, 2, &["/no file"]);
+    check_refusal(&outcome, 2, &["/no\\nfile"]);
     check_refusal(&tests::run(&mut pummel(["--a\nb"])).unwrap(), 2, &[]);
 }

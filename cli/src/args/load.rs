@@ -2,12 +2,15 @@
 
 use clap::Args;
 
+use super::whole::whole;
+
 /// The load and its end.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct LoadArgs {
     /// Connections in total [default: 64]
-    #[arg(short, long, short_alias = 'm', aliases = ["concurrency", "max-tasks"], value_name = "N")]
+    #[arg(short, long, short_alias = 'm', aliases = ["concurrency", "max-tasks"], value_name = "N",
+          allow_negative_numbers = true, value_parser = whole::<u32>(1))]
     pub(crate) connections: Option<u32>,
     /// Requests per second, whatever the server does [default: flat out]
     #[arg(short = 'q', long, short_alias = 'R', value_name = "RATE", allow_hyphen_values = true)]
@@ -16,11 +19,13 @@ pub(crate) struct LoadArgs {
     #[arg(short = 't', long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) duration: Option<String>,
     /// Requests to measure, in total
-    #[arg(short = 'n', long, alias = "total", value_name = "N")]
+    #[arg(short = 'n', long, alias = "total", value_name = "N", allow_negative_numbers = true,
+          value_parser = whole::<u64>(1))]
     pub(crate) requests: Option<u64>,
     /// Most requests outstanding on a connection, up to 128; a closed loop
     /// fills up when half is free: N/2 to N are outstanding
-    #[arg(long, value_name = "N", default_value_t = 1, verbatim_doc_comment)]
+    #[arg(long, value_name = "N", default_value_t = 1, verbatim_doc_comment,
+          allow_negative_numbers = true, value_parser = whole::<u32>(1))]
     pub(crate) pipeline: u32,
     /// Left out of the numbers at the beginning [default: 0s]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]

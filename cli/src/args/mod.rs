@@ -6,8 +6,11 @@
 mod load;
 mod machine;
 mod output;
+mod quoted;
+mod refusal;
 mod request;
 mod target;
+mod whole;
 
 use std::ffi::OsString;
 
@@ -18,8 +21,11 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use load::LoadArgs;
 pub(crate) use machine::MachineArgs;
 pub(crate) use output::OutputArgs;
+pub(crate) use quoted::Quoted;
 pub(crate) use request::RequestArgs;
 pub(crate) use target::TargetArgs;
+
+use whole::whole;
 
 use crate::exit::Failure;
 use crate::{output as out, serve};
@@ -33,8 +39,7 @@ use crate::{output as out, serve};
     about = "Loads an HTTP server from pinned io_uring shards, and says how it answered.",
     after_help = AFTER_HELP,
     max_term_width = 100,
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true
+    args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Words {
     #[command(subcommand)]
@@ -76,10 +81,17 @@ pub(crate) struct RunArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Connections in total
-    #[arg(short, long, value_name = "N", default_value_t = 64)]
+    #[arg(short, long, value_name = "N", default_value_t = 64, allow_negative_numbers = true,
+          value_parser = whole::<u32>(1))]
     pub(crate) connections: u32,
     /// Length of the measured window
-    #[arg(short = 't', long, value_name = "TIME", default_value = "10s")]
+    #[arg(
+        short = 't',
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        allow_hyphen_values = true
+    )]
     pub(crate) duration: String,
     /// How to meet the kernel: auto, uring or epoll
     #[arg(long, value_name = "KIND", default_value = "auto")]
@@ -102,18 +114,8 @@ pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Word
             out::stdout(|to| write!(to, "{error}")).map_err(Failure::impossible)?;
             Ok(None)
         }
-        _ => Err(Failure::usage(anyhow!(one_line(&error.to_string())))),
+        _ => Err(Failure::usage(anyhow!(refusal::line(&error)))),
     }
-}
-
-/// Clap's many-lined error as one line: without its prefix, its usage, and its pointer to the help.
-fn one_line(text: &str) -> String {
-    let text = text.strip_prefix("error: ").unwrap_or(text);
-    let lines = text.lines().map(str::trim);
-    let said =
-        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let words: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
-    format!("{}; see `pummel --help`", words.join("; ").replace(":;", ":"))
 }
 
 #[cfg(test)]
@@ -141,15 +143,5 @@ mod tests {
         }
         assert_eq!(words("p -u x --verb PUT --headers a:b").run.request.header, ["a:b"]);
         assert_eq!(words("p x --max-tasks 5").run.load.connections, Some(5));
-    }
-
-    #[test]
-    fn an_error_of_the_parser_is_one_line_without_usage() {
-        for line in ["p --nonsense", "p x -c", "p x -c many", "p x --url y", "p demo --bogus"] {
-            let error = Words::try_parse_from(line.split(' ')).unwrap_err();
-            let said = one_line(&error.to_string());
-            assert!(!said.contains('\n') && !said.contains("Usage"), "{said}");
-            assert!(said.ends_with("; see `pummel --help`"), "{said}");
-        }
     }
 }

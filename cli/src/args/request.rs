@@ -26,7 +26,7 @@ pub(crate) struct RequestArgs {
     /// The field Content-Type
     #[arg(short = 'T', long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
-    /// Statuses that count as ok: 200, 200-299 or 2xx [default: 200-399]
-    #[arg(short, long, value_name = "STATUS")]
-    pub(crate) status: Option<String>,
+    /// Statuses that count as ok: 200, 200-299 or 2xx,404 [default: 200-399]
+    #[arg(short, long, value_name = "STATUS", allow_negative_numbers = true)]
+    pub(crate) status: Vec<String>,
 }

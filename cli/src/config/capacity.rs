@@ -13,11 +13,16 @@ pub(super) fn check(connections: u32, host: &Host) -> Result<()> {
     if let Some(limit) = host.files.soft {
         let taken = host.files.open.unwrap_or(0) + FILES_RESERVED;
         let room = limit.saturating_sub(taken);
+        let needed = u64::from(connections) + taken;
+        ensure!(
+            room > 0,
+            "-c {connections} needs {needed} open files, and the limit is {limit}, \
+             too few for any connection; raise the limit (ulimit -n)"
+        );
         ensure!(
             u64::from(connections) <= room,
-            "-c {connections} needs {} open files, and the limit is {limit}; \
-             give -c {room} or less, or raise the hard limit (ulimit -Hn)",
-            u64::from(connections) + taken
+            "-c {connections} needs {needed} open files, and the limit is {limit}; \
+             give -c {room} or less, or raise the hard limit (ulimit -Hn)"
         );
     }
     if let Some(ports) = host.ports {
@@ -53,6 +58,16 @@ mod tests {
             error.starts_with("-c 951 needs 1025 open files, and the limit is 1024"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn where_no_connection_fits_fewer_are_no_remedy() {
+        for limit in [20, 74] {
+            let error = check(2, &host(Some(limit), None)).unwrap_err().to_string();
+            assert!(error.ends_with("raise the limit (ulimit -n)"), "{error}");
+            assert!(!error.contains("or less"), "{error}");
+        }
+        assert!(check(1, &host(Some(75), None)).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::{Result, bail, ensure};
 use pummel_engine::units::Nanos;
 
 use super::number::Decimal;
+use crate::args::Quoted;
 
 /// A longer time is a slip of the finger.
 const LONGEST: Nanos = Nanos::from_secs(366 * 24 * 3600);
@@ -22,18 +23,18 @@ const UNITS: [(&str, u64); 7] = [
 /// Parses a duration that may be zero.
 pub(crate) fn parse(text: &str) -> Result<Nanos> {
     let Some(nanos) = sum(text) else {
-        bail!("{text:?} is no duration; write for example 10, 1.5s, 250ms or 1m30s");
+        bail!("{} is no duration; write for example 10, 1.5s, 250ms or 1m30s", Quoted(text));
     };
     match u64::try_from(nanos).map(Nanos::new) {
         Ok(span) if span <= LONGEST => Ok(span),
-        _ => bail!("{text:?} is longer than a year; write for example 1h"),
+        _ => bail!("{} is longer than a year; write for example 1h", Quoted(text)),
     }
 }
 
 /// Parses a duration that must not be zero.
 pub(super) fn parse_positive(text: &str) -> Result<Nanos> {
     let span = parse(text)?;
-    ensure!(span > Nanos::ZERO, "{text:?} is no time at all; give more than zero");
+    ensure!(span > Nanos::ZERO, "{} is no time at all; give more than zero", Quoted(text));
     Ok(span)
 }
 

@@ -8,10 +8,12 @@ use pummel_engine::units::{Nanos, Rate};
 use pummel_proto_http::limits::PIPELINE_MAX;
 
 use super::{duration, rate};
-use crate::args::LoadArgs;
+use crate::args::{LoadArgs, Quoted};
 
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(64).unwrap();
 const DURATION: Nanos = Nanos::from_secs(10);
+/// The shortest window: in less, it would be up to chance whether a single request starts.
+const DURATION_MIN: Nanos = Nanos::from_millis(1);
 const TIMEOUT: Nanos = Nanos::from_secs(10);
 const CONNECT_TIMEOUT: Nanos = Nanos::from_secs(5);
 const DRAIN_MIN: Nanos = Nanos::from_secs(10);
@@ -44,8 +46,7 @@ pub(super) fn timeouts(args: &LoadArgs) -> Result<Timeouts> {
 }
 
 pub(super) fn stop(args: &LoadArgs, load: Load, timeouts: Timeouts) -> Result<Stop> {
-    let length = args.duration.as_deref().map(duration::parse_positive);
-    let length = length.transpose().context("--duration")?;
+    let length = args.duration.as_deref().map(window).transpose().context("--duration")?;
     let count = match args.requests.map(NonZeroU64::new) {
         Some(None) => anyhow::bail!("-n 0 measures no request; give at least 1"),
         Some(count) => count,
@@ -68,6 +69,17 @@ pub(super) fn stop(args: &LoadArgs, load: Load, timeouts: Timeouts) -> Result<St
         );
     }
     Ok(Stop { warmup, limit, drain: drain.unwrap_or(timeouts.request.max(DRAIN_MIN)) })
+}
+
+/// The length of the measured window.
+fn window(text: &str) -> Result<Nanos> {
+    let length = duration::parse_positive(text)?;
+    ensure!(
+        length >= DURATION_MIN,
+        "{} is too short a window for a request to start in it; give 1ms or more",
+        Quoted(text)
+    );
+    Ok(length)
 }
 
 /// How many slots of the schedule lie before `end`: slot `k` is at `k × period / count`.
@@ -132,6 +144,8 @@ mod tests {
             LoadArgs { pipeline: 129, ..typed() },
             LoadArgs { requests: Some(0), ..typed() },
             LoadArgs { duration: some("0"), ..typed() },
+            LoadArgs { duration: some("1ns"), ..typed() },
+            LoadArgs { duration: some("999us"), requests: Some(1), ..typed() },
             LoadArgs { rate: some("0"), ..typed() },
             LoadArgs { timeout: some("0s"), ..typed() },
             LoadArgs { connect_timeout: some("soon"), ..typed() },
@@ -139,6 +153,7 @@ mod tests {
         ] {
             assert!(read(&args).is_err(), "{args:?}");
         }
+        assert!(read(&LoadArgs { duration: some("1ms"), ..typed() }).is_ok());
         assert!(connections(&LoadArgs { connections: Some(0), ..typed() }).is_err());
     }
 }

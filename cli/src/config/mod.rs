@@ -23,7 +23,7 @@ use pummel_tuning::Wanted;
 pub(crate) use plan::plan;
 pub(crate) use target::TargetUrl;
 
-use crate::args::{MachineArgs, OutputArgs, RunArgs};
+use crate::args::{MachineArgs, OutputArgs, Quoted, RunArgs};
 
 /// A run as it was meant.
 #[derive(Clone, Debug)]
@@ -85,11 +85,10 @@ impl Config {
         let target = target::parse(typed)?;
         let load = load::load(&args.load)?;
         let timeouts = load::timeouts(&args.load)?;
-        let expected = args.request.status.as_deref().map(request::expected).transpose();
         Ok(Self {
             request: request::build(&args.request, &target)?,
             target,
-            expected: expected.context("--status")?.unwrap_or_default(),
+            expected: request::expected(&args.request.status).context("--status")?,
             load,
             connections: load::connections(&args.load)?,
             stop: load::stop(&args.load, load, timeouts)?,
@@ -116,7 +115,9 @@ pub(crate) fn reactor(text: Option<&str>) -> Result<Wish> {
         None | Some("auto") => Ok(Wish::Auto),
         Some("uring") => Ok(Wish::Uring),
         Some("epoll") => Ok(Wish::Epoll),
-        Some(other) => bail!("--reactor {other:?} is unknown; give auto, uring or epoll"),
+        Some(other) => {
+            bail!("--reactor {} is unknown; give auto, uring or epoll", Quoted(other))
+        }
     }
 }
 

@@ -4,19 +4,23 @@ use anyhow::{Result, bail};
 use pummel_engine::units::{Nanos, Rate};
 
 use super::number::Decimal;
+use crate::args::Quoted;
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Parses a rate; never zero.
 pub(super) fn parse(text: &str) -> Result<Rate> {
     let Some((count, period)) = fraction(text) else {
-        bail!("{text:?} is no rate; write for example 5000, 5k, 1.5M, 300/m or 10/h");
+        bail!("{} is no rate; write for example 5000, 5k, 1.5M, 300/m or 10/h", Quoted(text));
     };
     if count == 0 {
-        bail!("{text:?} would send nothing; give more than zero, or leave it out to go flat out");
+        bail!(
+            "{} would send nothing; give more than zero, or leave it out to go flat out",
+            Quoted(text)
+        );
     }
     let Some(rate) = Rate::new(count, Nanos::new(period)) else {
-        bail!("{text:?} is more than {} per second; give less", Rate::MAX_PER_SECOND);
+        bail!("{} is more than {} per second; give less", Quoted(text), Rate::MAX_PER_SECOND);
     };
     Ok(rate)
 }

@@ -1,35 +1,64 @@
 //! The request and the statuses that count as ok.
 
+use core::ops::RangeInclusive;
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use pummel_engine::plan::ExpectedStatus;
-use pummel_proto_http::Request;
+use pummel_proto_http::{Request, RequestError};
 
 use super::target::TargetUrl;
-use crate::args::RequestArgs;
+use crate::args::{Quoted, RequestArgs};
 
 /// Builds the request. The body is read whole: it is sent from memory.
 pub(super) fn build(args: &RequestArgs, target: &TargetUrl) -> Result<Request> {
     let body = body(args)?;
     let method = method(args.method.as_deref(), body.is_some());
-    let mut builder = Request::builder(&method, &target.authority, &target.path)
-        .with_context(|| format!("cannot request {}", target.url))?;
-    for (name, value) in [("Accept", &args.accept), ("Content-Type", &args.content_type)] {
+    let mut builder = Request::builder(&method, &target.authority, &target.path).map_err(reason)?;
+    for (flag, name, value) in [
+        ("--accept", "Accept", &args.accept),
+        ("--content-type", "Content-Type", &args.content_type),
+    ] {
         if let Some(value) = value {
-            builder = builder.field(name, value).with_context(|| format!("cannot send {name}"))?;
+            let field = builder.field(name, value).map_err(reason);
+            builder = field.with_context(|| format!("{flag} {}", Quoted(value)))?;
         }
     }
     for line in &args.header {
+        let typed = Quoted(line);
         let (name, value) = line
             .split_once(':')
-            .with_context(|| format!("header {line:?} has no colon; write -H \"Name: value\""))?;
-        builder = builder.field(name, value.trim()).with_context(|| format!("header {line:?}"))?;
+            .with_context(|| format!("header {typed} has no colon; write -H \"Name: value\""))?;
+        let field = builder.field(name, value.trim()).map_err(reason);
+        builder = field.with_context(|| format!("header {typed}"))?;
     }
     if let Some(bytes) = body {
         builder = builder.body(bytes);
     }
     Ok(builder.build())
+}
+
+/// Why a request cannot be built, for somebody who sees beside it what was typed.
+fn reason(error: RequestError) -> anyhow::Error {
+    match error {
+        RequestError::Method(word) => {
+            anyhow!("the method {} is not a token, like GET or POST", Quoted(&word))
+        }
+        RequestError::Target(path) => anyhow!(
+            "the path {} has a % without two hexadecimal digits; write %25 for the % itself",
+            Quoted(&path)
+        ),
+        RequestError::FieldName(_) => {
+            anyhow!("its name is not a word of letters, digits and !#$%&'*+-.^_`|~")
+        }
+        RequestError::FieldValue(_) => {
+            anyhow!("its value has a line break or a control character; leave it out")
+        }
+        RequestError::Framing(_) => anyhow!("pummel frames the body itself; leave the field out"),
+        RequestError::Upgrade(_) => anyhow!("a connection's protocol cannot be switched yet"),
+        RequestError::SecondHost => anyhow!("a request has exactly one Host; give one"),
+        other => anyhow!("cannot {other}"),
+    }
 }
 
 /// The method: in capitals, which is what somebody who types `post` means.
@@ -45,15 +74,25 @@ fn body(args: &RequestArgs) -> Result<Option<Vec<u8>>> {
     match (&args.data, &args.data_file) {
         (Some(text), _) => Ok(Some(text.clone().into_bytes())),
         (None, Some(path)) => {
-            let bytes = fs::read(path);
-            bytes.map(Some).with_context(|| format!("cannot read body file {}", path.display()))
+            let (bytes, typed) = (fs::read(path), path.display().to_string());
+            bytes.map(Some).with_context(|| format!("cannot read body file {}", Quoted(&typed)))
         }
         (None, None) => Ok(None),
     }
 }
 
-/// Parses `200`, `200-299` or `2xx`.
-pub(super) fn expected(text: &str) -> Result<ExpectedStatus> {
+/// Parses lists of `200`, `200-299` and `2xx`: what any of them has counts as ok. Without a list,
+/// that is what the engine takes by itself.
+pub(super) fn expected(lists: &[String]) -> Result<ExpectedStatus> {
+    if lists.is_empty() {
+        return Ok(ExpectedStatus::default());
+    }
+    let ranges = lists.iter().flat_map(|list| list.split(',')).map(statuses);
+    Ok(ExpectedStatus::new(ranges.collect::<Result<Vec<_>>>()?))
+}
+
+/// One part of such a list.
+fn statuses(text: &str) -> Result<RangeInclusive<u16>> {
     let hundred = text.strip_suffix("xx").or_else(|| text.strip_suffix("XX"));
     let bounds = match (hundred, text.split_once('-')) {
         (Some(digit), _) => {
@@ -62,10 +101,20 @@ pub(super) fn expected(text: &str) -> Result<ExpectedStatus> {
         (None, Some((first, last))) => first.parse().ok().zip(last.parse().ok()),
         (None, None) => text.parse().ok().map(|status| (status, status)),
     };
-    let bounds = bounds.filter(|&(first, last)| 100 <= first && first <= last && last <= 999);
-    ensure!(bounds.is_some(), "{text:?} is no status; write for example 200, 200-299 or 2xx");
-    let (first, last) = bounds.unwrap_or_default();
-    Ok(ExpectedStatus::new(first..=last))
+    let Some((first, last)) = bounds.filter(|(first, last)| first <= last) else {
+        bail!("{} is no status; write for example 200, 200-299, 2xx or 2xx,404", Quoted(text));
+    };
+    ensure!(
+        !(100..200).contains(&first),
+        "{}: a status below 200 is never the final one; give 200 to 599",
+        Quoted(text)
+    );
+    ensure!(
+        200 <= first && last <= 599,
+        "{}: there is no such status; give 200 to 599",
+        Quoted(text)
+    );
+    Ok(first..=last)
 }
 
 #[cfg(test)]
@@ -112,13 +161,54 @@ mod tests {
     }
 
     #[test]
+    fn a_method_that_is_no_token_is_said_to_be_none() {
+        let args = RequestArgs { method: Some("GE T".to_owned()), ..RequestArgs::default() };
+        let said = format!("{:#}", request(&args).unwrap_err());
+        assert_eq!(said, "the method \"GE T\" is not a token, like GET or POST");
+    }
+
+    #[test]
+    fn a_long_header_is_named_by_its_beginning() {
+        for line in ["x".repeat(10_000), format!("{}: \u{1}", "x".repeat(10_000))] {
+            let args = RequestArgs { header: vec![line], ..RequestArgs::default() };
+            let said = format!("{:#}", request(&args).unwrap_err());
+            assert!(said.contains("xxx…\"") && said.len() < 250, "{said}");
+        }
+    }
+
+    fn status(lists: &[&str]) -> Result<ExpectedStatus> {
+        expected(&lists.iter().map(|&list| list.to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
     fn statuses_are_one_or_a_range_or_a_hundred() {
         for (text, good, bad) in [("200", 200, 201), ("200-299", 299, 300), ("4xx", 404, 399)] {
-            let expected = expected(text).unwrap();
+            let expected = status(&[text]).unwrap();
             assert!(expected.holds(good) && !expected.holds(bad), "{text}");
         }
-        for text in ["", "abc", "99", "1000", "300-200", "0xx", "xx", "-5", "70000"] {
-            assert!(expected(text).is_err(), "{text:?}");
+        for text in ["", "abc", "99", "1000", "300-200", "0xx", "xx", "-5", "70000", "2xx,", ","] {
+            assert!(status(&[text]).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lists_of_statuses_add_up() {
+        for lists in [["2xx,404", "500-503"].as_slice(), &["404", "2xx", "500-503"]] {
+            let expected = status(lists).unwrap();
+            assert!([200, 299, 404, 500, 503].iter().all(|&status| expected.holds(status)));
+            assert!([300, 403, 405, 499, 504].iter().all(|&status| !expected.holds(status)));
+        }
+        assert_eq!(status(&[]).unwrap(), ExpectedStatus::default());
+    }
+
+    #[test]
+    fn a_status_that_no_response_ends_with_is_refused() {
+        let said = |text| status(&[text]).unwrap_err().to_string();
+        for text in ["1xx", "100", "100-199", "199-299"] {
+            assert!(said(text).contains("never the final one"), "{text}");
+        }
+        for text in ["6xx", "600", "500-600", "999", "0-200"] {
+            assert!(said(text).contains("no such status; give 200 to 599"), "{text}");
         }
     }
 }

@@ -5,6 +5,8 @@ use std::net::Ipv6Addr;
 use anyhow::{Context, Result, bail, ensure};
 use http::Uri;
 
+use crate::args::Quoted;
+
 /// A target as it was meant. The path is kept to the byte: what a server is asked for is the user's
 /// choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +28,15 @@ const PORT: u16 = 80;
 /// Parses `http://host[:port]/path?query`, and the same without `http://`.
 pub(super) fn parse(text: &str) -> Result<TargetUrl> {
     ensure!(!text.is_empty(), "the target is empty; write for example http://localhost:8080/");
+    let typed = Quoted(text);
     let rest = match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-            bail!("target {text:?}: scheme https is not supported yet; supported: http")
+            bail!("target {typed}: scheme https is not supported yet; supported: http")
         }
         // A colon and two slashes may also stand in a path or query.
         Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => {
-            bail!("target {text:?}: unknown scheme {scheme:?}; supported: http")
+            bail!("target {typed}: unknown scheme {}; supported: http", Quoted(scheme))
         }
         _ => text,
     };
@@ -43,10 +46,37 @@ pub(super) fn parse(text: &str) -> Result<TargetUrl> {
     let (authority, path) = rest.split_at(path_from);
     let slash = if path.starts_with('/') { "" } else { "/" };
     let (authority, path) = (authority.to_owned(), format!("{slash}{path}"));
-    let (host, port) = host_and_port(&authority).with_context(|| format!("target {text:?}"))?;
+    let (host, port) = host_and_port(&authority).with_context(|| format!("target {typed}"))?;
+    ensure_escaped(&path).with_context(|| format!("target {typed}"))?;
     let url = format!("http://{authority}{path}");
-    url.parse::<Uri>().with_context(|| format!("target {text:?} is malformed"))?;
+    url.parse::<Uri>().with_context(|| format!("target {typed} is malformed"))?;
     Ok(TargetUrl { url, host, port, authority, path })
+}
+
+/// Refuses a character that cannot stand in a path or a query as it is, with its escape.
+fn ensure_escaped(path: &str) -> Result<()> {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let refuses = |before: &str, c: char| {
+        !c.is_ascii_graphic() || format!("http://h/{before}{c}").parse::<Uri>().is_err()
+    };
+    let found = path.chars().find(|&c| refuses("", c));
+    let Some(c) = found.or_else(|| query.chars().find(|&c| refuses("?", c))) else {
+        return Ok(());
+    };
+    let bytes = c.to_string().into_bytes();
+    let escape: Vec<String> = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+    bail!("{c:?} cannot stand in a URL as it is; write {}", escape.concat())
+}
+
+/// Refuses a character that no host name has.
+fn ensure_host_name(host: &str) -> Result<()> {
+    match host.chars().find(|c| !c.is_ascii_alphanumeric() && !"-._~".contains(*c)) {
+        None => Ok(()),
+        Some(c) if c.is_ascii() => {
+            bail!("{c:?} cannot stand in a host name; write for example localhost:8080/path")
+        }
+        Some(c) => bail!("{c:?} cannot stand in a host name; write the name in punycode (xn--…)"),
+    }
 }
 
 /// Host and port of an authority; the brackets of an IPv6 address are taken off.
@@ -59,23 +89,26 @@ fn host_and_port(authority: &str) -> Result<(String, u16)> {
         authority.parse::<Ipv6Addr>().is_err(),
         "an IPv6 address needs brackets: [{authority}], and [{authority}]:8080 with a port"
     );
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']').context("the bracket is not closed")?;
-            let parsed = address.parse::<Ipv6Addr>();
-            ensure!(parsed.is_ok(), "{address:?} in brackets is no IPv6 address");
-            (address, port)
-        }
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (address, port) = rest.split_once(']').context("the bracket is not closed")?;
+        let parsed = address.parse::<Ipv6Addr>();
+        ensure!(parsed.is_ok(), "{} in brackets is no IPv6 address", Quoted(address));
+        (address, port)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        ensure_host_name(host)?;
+        (host, port)
     };
     ensure!(!host.is_empty(), "the host is missing; write for example http://localhost:8080/");
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => PORT,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             let port = digits.parse().ok().filter(|&port: &u16| port > 0);
-            port.with_context(|| format!("port {digits:?} is not a number from 1 to 65535"))?
+            port.with_context(|| {
+                format!("port {} is not a number from 1 to 65535", Quoted(digits))
+            })?
         }
-        _ => bail!("{port:?} after the host is no port; write host:port"),
+        _ => bail!("{} after the host is no port; write host:port", Quoted(port)),
     };
     Ok((host.to_owned(), port))
 }
@@ -157,5 +190,37 @@ mod tests {
         let said = |text| parse(text).unwrap_err().to_string();
         assert_eq!(said("ftp://h"), "target \"ftp://h\": unknown scheme \"ftp\"; supported: http");
         assert!(said("https://h").contains("https is not supported yet"));
+    }
+
+    #[track_caller]
+    fn check_reason(text: &str, reason: &str) {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.root_cause().to_string(), reason);
+    }
+
+    #[test]
+    fn a_character_that_needs_an_escape_is_named_with_it() {
+        check_reason("http://h/a b", "' ' cannot stand in a URL as it is; write %20");
+        check_reason("http://h/?q=a b", "' ' cannot stand in a URL as it is; write %20");
+        check_reason("http://h/ä", "'ä' cannot stand in a URL as it is; write %C3%A4");
+        check_reason("http://h/\n", "'\\n' cannot stand in a URL as it is; write %0A");
+        check_reason("http://h/<", "'<' cannot stand in a URL as it is; write %3C");
+    }
+
+    #[test]
+    fn a_host_name_is_ascii() {
+        let remedy = "cannot stand in a host name; write the name in punycode (xn--…)";
+        check_reason("http://bücher.example/", &format!("'ü' {remedy}"));
+        let remedy = "cannot stand in a host name; write for example localhost:8080/path";
+        check_reason("ho st", &format!("' ' {remedy}"));
+        assert!(parse("my_host:80").is_ok() && parse("xn--bcher-kva.example").is_ok());
+    }
+
+    #[test]
+    fn a_long_target_is_named_by_its_beginning() {
+        for text in [format!("h/{} ", "x".repeat(10_000)), format!("h:{}", "9".repeat(10_000))] {
+            let said = format!("{:#}", parse(&text).unwrap_err());
+            assert!(said.contains("…\"") && said.len() < 300, "{said}");
+        }
     }
 }
