@@ -80,7 +80,9 @@ fn a_server_that_answers_garbage_is_counted_and_the_report_is_complete() {
     let args = [&server.target(), "-n", "5", "-c", "1", "--json"];
     let document = document(&tests::run(&mut pummel(args)).unwrap());
     assert_eq!(document["counts"]["errors"], 5);
-    assert_eq!(document["verdict"]["status"], "pass");
+    assert_eq!(document["latency_coverage"], 0.0);
+    assert_eq!(document["verdict"]["status"], "suspect");
+    assert_eq!(document["verdict"]["reasons"][0]["code"], "unanswered");
     let kinds: Vec<&String> = document["errors"].as_object().unwrap().keys().collect();
     assert!(kinds.iter().all(|kind| kind.contains("protocol")), "{kinds:?}");
 }

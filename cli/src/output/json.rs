@@ -8,10 +8,10 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::schema::{
-    Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan, Rates,
-    Reason, Shard, Tool, VERSION, Verdict, Window,
+    Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan, Rates, Shard,
+    Tool, VERSION, Verdict, Window,
 };
-use super::{Environment, model, quantiles, reason, schema};
+use super::{Environment, model, quantiles, schema, verdict};
 
 /// Writes the document and a line break, and nothing else.
 pub(crate) fn write(
@@ -52,6 +52,7 @@ fn document<'r>(report: &'r Report, environment: &'r Environment) -> Document<'r
             closed_by_peer: totals.connections.closed_by_peer,
             reconnects: totals.connections.reconnects,
         },
+        latency_coverage: report.coverage(),
         latency_ns: latencies(report),
         shards: shards(report),
         coordinator: Coordinator {
@@ -61,7 +62,7 @@ fn document<'r>(report: &'r Report, environment: &'r Environment) -> Document<'r
             lateness_max_ns: report.coordinator.max.get(),
             ticks_lost: report.ticks_lost,
         },
-        verdict: verdict(report),
+        verdict: judgement(report),
     }
 }
 
@@ -166,15 +167,7 @@ fn shards(report: &Report) -> Vec<Shard> {
     report.shards.iter().map(row).collect()
 }
 
-fn verdict(report: &Report) -> Verdict {
-    let reasons: Vec<Reason> = report
-        .defects()
-        .iter()
-        .map(|defect| {
-            let (code, message, value, limit) = reason(defect);
-            Reason { code, message, value, limit }
-        })
-        .collect();
-    let status = if reasons.is_empty() { "pass" } else { "invalid" };
-    Verdict { status, checked: &["ledger", "latencies"], reasons }
+fn judgement(report: &Report) -> Verdict {
+    let verdict::Verdict { status, reasons } = verdict::Verdict::of(report);
+    Verdict { status, checked: verdict::CHECKED, reasons }
 }

@@ -4,13 +4,14 @@ pub(crate) mod json;
 mod schema;
 pub(crate) mod stderr;
 pub(crate) mod text;
+mod verdict;
 
 use std::io::{self, Write};
 use std::time::SystemTime;
 
 use pummel_engine::plan::Load;
 use pummel_engine::record::{Histogram, Quantile};
-use pummel_engine::report::{Defect, Report};
+use pummel_engine::report::Report;
 use pummel_tuning::Host;
 
 /// What surrounds a run and is no part of its plan.
@@ -33,31 +34,6 @@ const fn model(load: &Load) -> &'static str {
 /// The quantiles of every report, in nanoseconds: 50, 75, 90, 95, 99, 99.9 and 99.99 %.
 fn quantiles(of: &Histogram) -> [u64; 7] {
     Quantile::REPORTED.map(|(_, quantile)| of.quantile(quantile).get())
-}
-
-/// A defect as a stable code, a text, what was found and what should have been.
-fn reason(defect: &Defect) -> (&'static str, String, u64, u64) {
-    match *defect {
-        Defect::Empty => ("empty", "no request lies in the measured window".to_owned(), 0, 1),
-        Defect::Clamped(count) => (
-            "clamped",
-            format!("{count} latencies are longer than the hour that a histogram can hold"),
-            count,
-            0,
-        ),
-        Defect::Ledger { scheduled, accounted } => (
-            "ledger",
-            format!("{scheduled} requests were scheduled, and {accounted} have an outcome"),
-            accounted,
-            scheduled,
-        ),
-        Defect::Latencies { recorded, expected } => (
-            "latencies",
-            format!("{recorded} latencies were recorded for {expected} responses and timeouts"),
-            recorded,
-            expected,
-        ),
-    }
 }
 
 /// Writes to standard output, and hands everything over before it returns.
@@ -247,7 +223,55 @@ mod tests {
         assert_eq!(document["rates"]["offered_per_s"], 50.0);
         assert_eq!(document["errors"]["wait_reset"], 1);
         assert_eq!(document["statuses"]["503"], 1);
+    }
+
+    /// A report on `count` answered requests, and as many more that are `unfinished`.
+    fn covering(count: u64, unfinished: u64) -> Report {
+        let mut report = sample(open());
+        let scheduled = count + unfinished;
+        report.totals.ledger = Ledger { scheduled, ok: count, unfinished, ..Ledger::default() };
+        report.totals.service = Histogram::new();
+        for _ in 0..count {
+            report.totals.service.record(Nanos::from_micros(7));
+        }
+        report
+    }
+
+    #[test]
+    fn where_every_request_has_a_latency_nothing_is_said_about_coverage() {
+        let report = covering(300, 0);
+        let document = json(&report);
+        assert_eq!(document["latency_coverage"], 1.0);
         assert_eq!(document["verdict"]["status"], "pass");
+        let text = text(&report);
+        assert!(!text.contains("covers") && text.contains("ledger balances"), "{text}");
+    }
+
+    #[test]
+    fn latencies_of_a_part_of_the_requests_say_so_at_their_heading() {
+        let text = text(&covering(40, 260));
+        let lines: Vec<&str> = text.lines().collect();
+        let title = lines.iter().position(|line| line.starts_with("Latency")).unwrap();
+        assert_eq!(
+            lines[title + 1],
+            "  covers 40 of 300 requests; the 260 without an answer have no latency"
+        );
+    }
+
+    #[test]
+    fn more_than_a_hundredth_without_an_answer_makes_the_verdict_suspect() {
+        let verdict = json(&covering(40, 260))["verdict"].clone();
+        assert_eq!(verdict["status"], "suspect");
+        assert_eq!(verdict["reasons"][0]["code"], "unanswered");
+        assert_eq!(verdict["reasons"][0]["value"], 260.0 / 300.0);
+        assert_eq!(verdict["reasons"][0]["limit"], 0.01);
+        let text = text(&covering(40, 260));
+        let line = text.lines().find(|line| line.starts_with("Verdict")).unwrap();
+        assert!(line.contains("SUSPECT") && line.contains("260 of 300 requests"), "{line}");
+        for (answered, unfinished, status) in [(990, 10, "pass"), (989, 11, "suspect")] {
+            let document = json(&covering(answered, unfinished));
+            assert_eq!(document["verdict"]["status"], status, "{unfinished}");
+        }
     }
 
     #[test]

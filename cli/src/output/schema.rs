@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::verdict::{Reason, Status};
+
 pub(super) const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -27,6 +29,8 @@ pub(super) struct Document<'r> {
     pub(super) rates: Rates,
     pub(super) bytes: Bytes,
     pub(super) connections: Connections,
+    /// The share of the counted requests that stand behind the latencies, from 0 to 1.
+    pub(super) latency_coverage: f64,
     pub(super) latency_ns: Latencies,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
@@ -161,16 +165,8 @@ pub(super) struct Coordinator {
 
 #[derive(Serialize)]
 pub(super) struct Verdict {
-    pub(super) status: &'static str,
+    pub(super) status: Status,
     /// What the status rests on; nothing else was judged.
     pub(super) checked: &'static [&'static str],
     pub(super) reasons: Vec<Reason>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Reason {
-    pub(super) code: &'static str,
-    pub(super) message: String,
-    pub(super) value: u64,
-    pub(super) limit: u64,
 }

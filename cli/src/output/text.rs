@@ -7,7 +7,8 @@ use pummel_engine::record::{Histogram, Trouble};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
-use super::{Environment, quantiles, reason};
+use super::verdict::{self, Status, Verdict};
+use super::{Environment, quantiles};
 
 /// Widest line.
 const COLUMNS: usize = 100;
@@ -155,6 +156,7 @@ fn latencies(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         "Latency: service time, closed loop (not response time under load)"
     };
     writeln!(to, "{title}")?;
+    coverage(report, to)?;
     row(to, "", &names.map(str::to_owned))?;
     let scheduled = [("response", &totals.response), ("lag", &totals.lag)];
     for (name, histogram) in scheduled.into_iter().filter(|_| open) {
@@ -168,18 +170,28 @@ fn latencies(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     remarks(report, to)
 }
 
-/// What the table holds that is not what it seems, and what it lacks.
+/// What the table lacks, said before anybody reads it.
+fn coverage(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let (covered, all) = (report.totals.service.count(), report.totals.ledger.scheduled);
+    match verdict::missing(report) {
+        0 => Ok(()),
+        1 => writeln!(
+            to,
+            "  covers {covered} of {all} requests; the one without an answer has no latency"
+        ),
+        missing => writeln!(
+            to,
+            "  covers {covered} of {all} requests; the {missing} without an answer have no latency"
+        ),
+    }
+}
+
+/// What the table holds that is not what it seems.
 fn remarks(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let ledger = report.totals.ledger;
     if ledger.timeouts > 0 {
         let bound = "high quantiles are lower bounds";
         writeln!(to, "  Timeouts ({}) count with the time waited: {bound}.", ledger.timeouts)?;
-    }
-    let missing = [("errors", ledger.errors), ("unfinished", ledger.unfinished)];
-    let missing = missing.into_iter().filter(|&(_, count)| count > 0);
-    let missing: Vec<String> = missing.map(|(name, count)| format!("{count} {name}")).collect();
-    if !missing.is_empty() {
-        writeln!(to, "  Not in the table: {}.", missing.join(", "))?;
     }
     Ok(())
 }
@@ -242,15 +254,17 @@ fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
 }
 
 fn verdict(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    let defects = report.defects();
-    if defects.is_empty() {
-        return line(to, "Verdict:", "ledger balances");
+    let Verdict { status, reasons } = Verdict::of(report);
+    let reasons: Vec<String> = reasons.into_iter().map(|reason| reason.message).collect();
+    match status {
+        Status::Pass => line(to, "Verdict:", "ledger balances"),
+        Status::Suspect => line(to, "Verdict:", &format!("SUSPECT; {}", reasons.join("; "))),
+        Status::Invalid => {
+            let advice = "INVALID; these numbers are worthless, please report this as a defect";
+            line(to, "Verdict:", advice)?;
+            reasons.iter().try_for_each(|reason| line(to, "", reason))
+        }
     }
-    line(to, "Verdict:", "INVALID; these numbers are worthless, please report this as a defect")?;
-    for defect in &defects {
-        line(to, "", &reason(defect).1)?;
-    }
-    Ok(())
 }
 
 /// A number of things, in words that agree.
