@@ -32,7 +32,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => code.into(),
         Err(failure) => {
-            output::stderr::line(&format!("{:#}", failure.error));
+            output::stderr::failure(&failure.error);
             failure.code.into()
         }
     }

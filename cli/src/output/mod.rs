@@ -6,7 +6,9 @@ pub(crate) mod stderr;
 pub(crate) mod text;
 mod verdict;
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::time::SystemTime;
 
 use pummel_engine::plan::Load;
@@ -36,9 +38,38 @@ fn quantiles(of: &Histogram) -> [u64; 7] {
     Quantile::REPORTED.map(|(_, quantile)| of.quantile(quantile).get())
 }
 
+/// The CPUs whose shards the kernel refused to pin.
+fn unpinned(report: &Report) -> Vec<String> {
+    let loose = report.shards.iter().filter(|shard| !shard.pinned);
+    loose.map(|shard| shard.cpu.to_string()).collect()
+}
+
+/// A rate with three digits at least, per second, or per minute or hour where that is too seldom.
+pub(crate) fn per_time(per_second: f64) -> String {
+    let (rate, unit) = match per_second {
+        0.0 => return "0/s".to_owned(),
+        rate if rate >= 0.01 => (rate, "s"),
+        rate if rate * 60.0 >= 0.1 => (rate * 60.0, "min"),
+        rate => (rate * 3_600.0, "h"),
+    };
+    let decimals = match rate {
+        rate if rate < 0.099_95 => 4,
+        rate if rate < 0.999_5 => 3,
+        rate if rate < 9.995 => 2,
+        rate if rate < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{rate:.decimals$}/{unit}")
+}
+
 /// Writes to standard output, and hands everything over before it returns.
+///
+/// As a file, because [`io::Stdout`] takes a descriptor that is not open for writing for a place
+/// where nobody wants to read, and reports success. One that was closed from the start cannot be
+/// told: the runtime opens `/dev/null` in its place before the program begins.
 pub(crate) fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut to = io::BufWriter::new(io::stdout().lock());
+    let stdout = io::stdout().lock();
+    let mut to = io::BufWriter::new(File::from(stdout.as_fd().try_clone_to_owned()?));
     write(&mut to)?;
     to.flush()
 }
@@ -271,6 +302,32 @@ mod tests {
         for (answered, unfinished, status) in [(990, 10, "pass"), (989, 11, "suspect")] {
             let document = json(&covering(answered, unfinished));
             assert_eq!(document["verdict"]["status"], status, "{unfinished}");
+        }
+    }
+
+    #[test]
+    fn a_shard_that_was_not_pinned_is_named_in_the_text() {
+        let mut report = sample(closed());
+        assert!(text(&report).contains("CPUs 1,2 (2 not pinned: the kernel refused), io_uring"));
+        report.shards.remove(0);
+        assert!(text(&report).contains("1 shard on CPU 2 (not pinned: the kernel refused)"));
+        report.shards[0].pinned = true;
+        assert!(!text(&report).contains("pinned"));
+    }
+
+    #[test]
+    fn a_rate_has_three_digits_and_a_unit_in_which_it_is_not_nothing() {
+        for (per_second, shown) in [
+            (0.0, "0/s"),
+            (1.0 / 3_600.0, "1.00/h"),
+            (10.0 / 3_600.0, "0.167/min"),
+            (0.012_3, "0.0123/s"),
+            (0.5, "0.500/s"),
+            (9.999, "10.0/s"),
+            (49.5, "49.5/s"),
+            (123_456.7, "123457/s"),
+        ] {
+            assert_eq!(per_time(per_second), shown);
         }
     }
 

@@ -2,6 +2,23 @@
 
 use std::io::{self, Write};
 
+/// Says in one line why the program ends: the error and the chain of its causes, each of them once.
+///
+/// An error which ends with what to try names its cause amid its own words, and links to it too.
+pub(crate) fn failure(error: &anyhow::Error) {
+    line(&once(error));
+}
+
+fn once(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
+}
+
 /// Says one line, marked with the program's name. Line breaks within become spaces: a message is a
 /// line.
 ///
@@ -9,4 +26,32 @@ use std::io::{self, Write};
 pub(crate) fn line(text: &str) {
     let words: Vec<&str> = text.split(['\n', '\r']).map(str::trim).collect();
     let _ = writeln!(io::stderr().lock(), "pummel: {}", words.join(" "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    use crate::serve::ServeError;
+    use pummel_engine::RunError;
+
+    fn bad_descriptor() -> io::Error {
+        io::Error::from_raw_os_error(9)
+    }
+
+    #[test]
+    fn every_cause_of_a_failure_is_said_once() {
+        let address = (Ipv4Addr::LOCALHOST, 80).into();
+        let errors: [anyhow::Error; 4] = [
+            ServeError::Outside(bad_descriptor()).into(),
+            ServeError::Listen { address, source: bad_descriptor() }.into(),
+            RunError::Shard { shard: 0, cpu: 1, source: bad_descriptor() }.into(),
+            anyhow::Error::from(bad_descriptor()).context("cannot write the report"),
+        ];
+        for error in errors {
+            let said = once(&error);
+            assert_eq!(said.matches("Bad file descriptor").count(), 1, "{said}");
+        }
+    }
 }

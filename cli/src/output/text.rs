@@ -8,7 +8,7 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::verdict::{self, Status, Verdict};
-use super::{Environment, quantiles};
+use super::{Environment, per_time, quantiles, unpinned};
 
 /// Widest line.
 const COLUMNS: usize = 100;
@@ -56,7 +56,7 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
     line(to, "Target", &format!("{method} {}  (HTTP/1.1)", plan.target.url))?;
     let flow = match plan.load {
         Load::Closed { .. } => "closed loop".to_owned(),
-        Load::Open { rate, .. } => format!("open loop at {}/s", number(rate.per_second())),
+        Load::Open { rate, .. } => format!("open loop at {}", per_time(rate.per_second())),
     };
     let pipeline = match plan.load.pipeline().get() {
         1 => String::new(),
@@ -70,7 +70,16 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
     let kernel = environment.host.kernel.release.as_deref();
     let kernel = kernel.map_or(String::new(), |release| format!(", Linux {release}"));
     let reactor = report.reactor.name;
-    line(to, "Machine", &format!("{shards} on {cpu} {}, {reactor}{kernel}", cpus.join(",")))?;
+    let loose = match unpinned(report) {
+        loose if loose.is_empty() => String::new(),
+        _ if cpus.len() == 1 => " (not pinned: the kernel refused)".to_owned(),
+        loose => format!(" ({} not pinned: the kernel refused)", loose.join(",")),
+    };
+    line(
+        to,
+        "Machine",
+        &format!("{shards} on {cpu} {}{loose}, {reactor}{kernel}", cpus.join(",")),
+    )?;
     let planned = match plan.stop.limit {
         Limit::Duration(_) => String::new(),
         Limit::Requests(count) | Limit::Either(_, count) => {
@@ -110,8 +119,9 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         ("good", Some(report.goodput_per_second())),
     ];
     let rates = rates.into_iter().filter_map(|(name, rate)| Some((name, rate?)));
-    let rates: Vec<String> = rates.map(|(name, rate)| format!("{name} {}", number(rate))).collect();
-    line(to, "Rate per s", &rates.join(APART))?;
+    let rates: Vec<String> =
+        rates.map(|(name, rate)| format!("{name} {}", per_time(rate))).collect();
+    line(to, "Rates", &rates.join(APART))?;
     let statuses =
         report.totals.statuses.rows().map(|(status, count)| format!("{status}: {count}"));
     list(to, "Statuses", statuses)?;
@@ -238,10 +248,8 @@ fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     line(to, "Connections", &connections)?;
     let (sent, received) = (bytes(totals.bytes_sent), bytes(totals.bytes_received));
     line(to, "Bytes", &format!("{sent} sent, {received} received"))?;
-    let shards = report.shards.iter().map(|shard| {
-        let loose = if shard.pinned { "" } else { " (not pinned)" };
-        format!("CPU {} {:.0} %{loose}", shard.cpu, shard.busy * 100.0)
-    });
+    let shards =
+        report.shards.iter().map(|shard| format!("CPU {} {:.0} %", shard.cpu, shard.busy * 100.0));
     list(to, "Shards busy", shards)?;
     let late = &report.coordinator;
     let span = match late.count {
@@ -270,11 +278,6 @@ fn verdict(report: &Report, to: &mut dyn Write) -> io::Result<()> {
 /// A number of things, in words that agree.
 fn counted(count: u64, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A rate with the digits that mean something.
-fn number(value: f64) -> String {
-    if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") }
 }
 
 /// An amount of bytes in the decimal unit that suits.
