@@ -1,7 +1,9 @@
 //! A whole run against a small server: what is counted, what is printed, how it exits.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Command;
+use std::thread;
 
 use serde_json::Value;
 use tests::{Outcome, Running, Server};
@@ -97,26 +99,32 @@ fn a_target_that_refuses_all_connections_is_an_impossible_run() {
     check_refusal(&outcome, 1, &[&target, "nothing was sent"]);
 }
 
-/// Sends SIGINT.
+/// Both ways to be told to stop.
+const SIGNALS: [&str; 2] = ["-INT", "-TERM"];
+
+/// Sends the signal.
 #[track_caller]
-fn interrupt(running: &Running) {
+fn send(signal: &str, running: &Running) {
     let id = running.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
 }
 
 #[test]
-fn an_interrupted_run_is_reported_and_exits_with_130() {
-    let server = Server::answering(OK).unwrap();
-    let running =
-        tests::start(&mut pummel([&server.target(), "-t", "1h", "-c", "1", "--json"])).unwrap();
-    // Once something has arrived the run is under way.
-    server.first_request().unwrap();
-    interrupt(&running);
-    let outcome = running.outcome().unwrap();
-    assert_eq!(outcome.code, Some(130), "{outcome:?}");
-    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
-    assert_eq!(document["interrupted"], true);
-    assert_eq!(document["verdict"]["status"], "pass");
+fn an_interrupted_run_says_so_is_reported_and_exits_with_130() {
+    for signal in SIGNALS {
+        let server = Server::answering(OK).unwrap();
+        let args = [&server.target(), "-t", "1h", "-c", "1", "--json"];
+        let running = tests::start(&mut pummel(args)).unwrap();
+        // Once something has arrived the run is under way.
+        server.first_request().unwrap();
+        send(signal, &running);
+        let outcome = running.outcome().unwrap();
+        assert_eq!(outcome.code, Some(130), "{outcome:?}");
+        assert_eq!(outcome.stderr.matches("stopping: ").count(), 1, "{outcome:?}");
+        let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!(document["interrupted"], true);
+        assert_eq!(document["verdict"]["status"], "pass");
+    }
 }
 
 #[test]
@@ -130,17 +138,19 @@ fn the_text_report_goes_to_standard_output() {
 
 #[test]
 fn a_second_interrupt_ends_the_run_at_once_and_without_a_report() {
-    // It reads and never answers, so that the first interrupt alone would wait for an hour.
-    let server = Server::answering("").unwrap();
-    let target = server.target();
-    let args = [&target, "-t", "1h", "-c", "1", "--timeout", "1h"];
-    let running = tests::start(&mut pummel(args)).unwrap();
-    server.first_request().unwrap();
-    for _ in 0..20 {
-        interrupt(&running);
+    for signal in SIGNALS {
+        // It reads and never answers, so that the first signal alone would wait for a second.
+        let server = Server::answering("").unwrap();
+        let target = server.target();
+        let args = [&target, "-t", "1h", "-c", "1", "--timeout", "1h"];
+        let running = tests::start(&mut pummel(args)).unwrap();
+        server.first_request().unwrap();
+        for _ in 0..20 {
+            send(signal, &running);
+        }
+        let outcome = running.outcome().unwrap();
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{outcome:?}");
     }
-    let outcome = running.outcome().unwrap();
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{outcome:?}");
 }
 
 #[test]
@@ -151,4 +161,42 @@ fn a_standard_error_that_nobody_reads_does_not_hold_back_the_report() {
     let args = [&target, "-t", "2s", "-c", "1", "--json", "--reactor", "epoll"];
     let outcome = tests::run_into_full_stderr(&mut pummel(args)).unwrap();
     assert_eq!(document(&outcome)["ending"], "completed");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_run_that_could_not_be_done() {
+    let server = Server::answering(OK).unwrap();
+    let program = env!("CARGO_BIN_EXE_under-test");
+    // Full, and open for reading only.
+    for place in [">/dev/full", "1</dev/null"] {
+        let script = format!("exec \"$0\" \"$@\" {place}");
+        let target = server.target();
+        let args = ["-c", &script, program, &target, "-n", "10", "-c", "1", "--reactor", "epoll"];
+        let outcome = tests::run(Command::new("sh").args(args)).unwrap();
+        assert_eq!(outcome.code, Some(1), "{place}: {outcome:?}");
+        assert!(outcome.stderr.contains("cannot write the report"), "{place}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_leaves_latencies_that_are_suspect() {
+    // It takes one connection, answers ten requests on it, and is gone.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut to = &stream;
+        let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+        for _ in lines.filter(String::is_empty).take(10) {
+            to.write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let args = [&target, "-q", "100", "-t", "500ms", "-c", "1", "--drain", "0s"];
+    let outcome = tests::run(&mut pummel(args)).unwrap();
+    server.join().unwrap();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stdout.contains("covers 10 of 50 requests"), "{outcome:?}");
+    assert!(outcome.stdout.contains("SUSPECT; 40 of 50 requests"), "{outcome:?}");
+    assert!(outcome.stderr.contains("connection trouble"), "{outcome:?}");
 }

@@ -45,7 +45,7 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     obey_signals(&control).map_err(Failure::impossible)?;
     let environment = Environment { started_at: now(), host: host.clone() };
     let mut observers = Observers::none();
-    let progress = Progress::watch(&plan, config.display.progress, &mut observers);
+    let progress = Progress::watch(&plan, config.display.progress, &mut observers, &control);
     let outcome = pummel_engine::run(plan, observers, &control);
     progress.end();
     let report = match outcome {
@@ -73,14 +73,15 @@ fn code(ending: Ending, defects: &[Defect]) -> Code {
     }
 }
 
-/// The first Ctrl-C (or SIGTERM) stops the run, which is still reported; the next Ctrl-C ends it at
+/// The first Ctrl-C or SIGTERM stops the run, which is still reported; the next one ends it at
 /// once.
 fn obey_signals(control: &Control) -> io::Result<()> {
     let stop = control.stop_flag();
     // The order matters: the flag must not be set yet when the first signal looks at it.
-    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
-    flag::register(SIGINT, Arc::clone(&stop))?;
-    flag::register(SIGTERM, stop)?;
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))?;
+    }
     Ok(())
 }
 

@@ -44,6 +44,22 @@ fn unpinned(report: &Report) -> Vec<String> {
     loose.map(|shard| shard.cpu.to_string()).collect()
 }
 
+/// What a report shows and a person must not overlook, if there is any such thing.
+pub(crate) fn warning(report: &Report) -> Option<String> {
+    let loose = unpinned(report);
+    (!loose.is_empty()).then(|| {
+        format!(
+            "the kernel refused to pin the shard meant for CPU {}; it ran wherever there was room",
+            loose.join(",")
+        )
+    })
+}
+
+/// A number of things, in words that agree.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A rate with three digits at least, per second, or per minute or hour where that is too seldom.
 pub(crate) fn per_time(per_second: f64) -> String {
     let (rate, unit) = match per_second {
@@ -306,13 +322,15 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_was_not_pinned_is_named_in_the_text() {
+    fn a_shard_that_was_not_pinned_is_named_in_the_text_and_in_a_warning() {
         let mut report = sample(closed());
         assert!(text(&report).contains("CPUs 1,2 (2 not pinned: the kernel refused), io_uring"));
+        assert!(warning(&report).unwrap().contains("CPU 2"));
         report.shards.remove(0);
         assert!(text(&report).contains("1 shard on CPU 2 (not pinned: the kernel refused)"));
         report.shards[0].pinned = true;
         assert!(!text(&report).contains("pinned"));
+        assert_eq!(warning(&report), None);
     }
 
     #[test]

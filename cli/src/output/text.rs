@@ -8,7 +8,7 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::verdict::{self, Status, Verdict};
-use super::{Environment, per_time, quantiles, unpinned};
+use super::{Environment, counted, per_time, quantiles, unpinned};
 
 /// Widest line.
 const COLUMNS: usize = 100;
@@ -273,11 +273,6 @@ fn verdict(report: &Report, to: &mut dyn Write) -> io::Result<()> {
             reasons.iter().try_for_each(|reason| line(to, "", reason))
         }
     }
-}
-
-/// A number of things, in words that agree.
-fn counted(count: u64, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 /// An amount of bytes in the decimal unit that suits.
