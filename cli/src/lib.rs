@@ -27,6 +27,7 @@ use std::process::ExitCode;
 /// Prints the report on standard output, and everything else on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
+    pummel_engine::reactor::thread::refuse_huge_pages();
     let outcome =
         args::parse(std::env::args_os()).and_then(|words| command::execute(words.as_ref()));
     match outcome {

@@ -34,9 +34,9 @@ pub(super) fn inspect() -> Host {
 pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     let choice = reactor::choose(config.reactor);
     let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
-    let plan = config::plan(config, host, choice.kind)?;
-    if let Some(reason) = choice.fallback {
-        stderr::line(&reason);
+    let (plan, note) = config::plan(config, host, choice.kind)?;
+    for remark in [choice.fallback, note].into_iter().flatten() {
+        stderr::line(&remark);
     }
     if config.display.plan == Announce::Yes {
         stderr::line(&announcement(&plan));

@@ -10,25 +10,25 @@ use pummel_tuning::{CpuList, Host, place};
 use super::{Config, TargetUrl, capacity};
 use crate::args::Quoted;
 use crate::exit::Failure;
-use crate::output::stderr;
 
 /// Makes the plan. What this machine cannot do is said before anything is asked of the network; the
-/// host name is resolved last, once for the whole run.
+/// host name is resolved last, once for the whole run. With the plan comes a note for the user, if
+/// it leaves out a CPU that was asked for.
 ///
 /// # Errors
 /// A usage failure for what does not fit this machine, and an impossible run for a name that does
 /// not resolve. Nothing was sent to the target.
-pub(crate) fn plan(config: &Config, host: &Host, reactor: Kind) -> Result<Plan, Failure> {
+pub(crate) fn plan(
+    config: &Config,
+    host: &Host,
+    reactor: Kind,
+) -> Result<(Plan, Option<String>), Failure> {
     let placement = place(host, &config.placement).map_err(Failure::usage)?;
     let (cpus, note) = used(placement.shards, config);
     let cores = Cores::new(cpus).context("no CPU to run on").map_err(Failure::impossible)?;
     capacity::check(config.connections.get(), host).map_err(Failure::usage)?;
     let addresses = resolve(&config.target).map_err(Failure::impossible)?;
-    // Said last: a refusal stands alone.
-    if let Some(note) = note {
-        stderr::line(&note);
-    }
-    Ok(Plan {
+    let plan = Plan {
         target: Target {
             url: config.target.url.clone(),
             addresses,
@@ -42,7 +42,8 @@ pub(crate) fn plan(config: &Config, host: &Host, reactor: Kind) -> Result<Plan, 
         cores,
         reactor,
         seed: config.seed,
-    })
+    };
+    Ok((plan, note))
 }
 
 /// As many of `cpus` as there are connections, because a shard without one would have nothing to

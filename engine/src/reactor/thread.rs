@@ -17,6 +17,15 @@ pub fn set_precise_timers() {
     let _kept = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
 }
 
+/// Keeps the kernel from backing this process's memory with huge pages.
+///
+/// Histograms and tables are small and many; with huge pages each of them costs two megabytes, and
+/// the time to clear them. Measured in benches/RESULTS.md, "Memory".
+pub fn refuse_huge_pages() {
+    // Best effort: where it is not to be had, memory is larger and nothing else changes.
+    let _kept = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// Makes the calling thread yield to the shards: it gets a share of a saturated CPU, but a small
 /// one.
 pub fn set_low_priority(niceness: i32) {
