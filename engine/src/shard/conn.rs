@@ -265,7 +265,9 @@ impl Traffic {
     pub(super) fn expire(&mut self, now: Instant) -> Option<Slot> {
         let connection = self.flights.connection_of(self.deadlines.expired(now)?);
         let slot = Slot(u32::try_from(connection).ok()?);
-        let state = self.connections.get(connection)?;
+        let state = self.connections.get_mut(connection)?;
+        // A slow server is not a dead one: the connection is replaced at once.
+        state.attempts = 0;
         let phase =
             if state.sending.is_some() { Phase::Send } else { phase_of(state.http.phase()) };
         if let Some(errno) = state.send_failure {

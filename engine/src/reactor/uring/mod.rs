@@ -1,10 +1,10 @@
 //! The reactor on io_uring.
 //!
 //! Per connection one multishot receive stays armed, which takes its buffers from a registered
-//! ring; per request there is one send, whose success completes silently. So a small exchange costs
-//! one submission and one completion, and one system call serves many of them. The ring defers the
-//! kernel's completion work to our own wait (`DEFER_TASKRUN`), which is what makes it cheaper than
-//! epoll.
+//! ring; per request there is one send, whose success completes silently if it is small and alone
+//! on its connection. So a small exchange costs one submission and one completion, and one system
+//! call serves many of them. The ring defers the kernel's completion work to our own wait
+//! (`DEFER_TASKRUN`), which is what makes it cheaper than epoll.
 
 mod buffers;
 mod probe;

@@ -32,6 +32,16 @@ fn a_request_times_out_exactly_after_its_time_and_its_connection_is_replaced() {
 }
 
 #[test]
+fn a_connection_whose_request_timed_out_is_replaced_at_once_however_often() {
+    let mut plan = plan(closed(1), 1, Limit::Duration(millis(1_000)));
+    plan.timeouts.request = millis(10);
+    let ended = run(plan, server(|_| vec![]));
+    let timeouts = ended.numbers.ledger.timeouts;
+    // A backoff of ours would be charged to the server, and leave a handful.
+    assert!(timeouts > 90, "{timeouts} in a hundred times the timeout");
+}
+
+#[test]
 fn a_response_in_time_disarms_the_timeout() {
     let mut plan = plan(closed(1), 3, Limit::Duration(millis(500)));
     plan.timeouts.request = millis(20);
