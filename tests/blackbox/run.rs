@@ -145,7 +145,8 @@ fn a_second_interrupt_ends_the_run_at_once_and_without_a_report() {
         let args = [&target, "-t", "1h", "-c", "1", "--timeout", "1h"];
         let running = tests::start(&mut pummel(args)).unwrap();
         server.first_request().unwrap();
-        for _ in 0..20 {
+        // Signals that are pending are one signal: the program must get to run in between.
+        for _ in 0..400 {
             send(signal, &running);
         }
         let outcome = running.outcome().unwrap();
