@@ -56,7 +56,8 @@ impl Report {
     /// The offered rate per second; `None` in a closed loop.
     #[must_use]
     pub fn offered_per_second(&self) -> Option<f64> {
-        self.plan.load.rate().map(crate::units::Rate::per_second)
+        let rate = self.plan.load.timetable()?.only_rate()?;
+        Some(rate.per_second())
     }
 
     /// Responses per second of the window, by the moment of their last byte.

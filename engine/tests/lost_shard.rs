@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 
 use pummel_engine::plan::{
-    Addresses, Cores, ExpectedStatus, Limit, Load, Plan, Stop, Target, Timeouts,
+    Addresses, Cores, ExpectedStatus, Limit, Load, Pacing, Plan, Stop, Target, Timeouts,
 };
 use pummel_engine::reactor::{Kind, clock};
 use pummel_engine::units::Nanos;
@@ -32,10 +32,11 @@ fn plan(target: &TcpListener) -> Plan {
             request: Request::builder("GET", "example.org", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
         },
-        load: Load::Closed { pipeline: NonZeroU8::MIN },
+        load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(u32::try_from(SHARDS).unwrap()).unwrap(),
         stop: Stop { warmup: Nanos::ZERO, limit: Limit::Duration(hour), drain: hour },
-        timeouts: Timeouts { connect: hour, request: hour },
+        timeouts: Timeouts { connect: hour, request: hour, deadline: None },
+        pacing: Pacing::Sleep,
         cores: Cores::new(vec![0; SHARDS]).unwrap(),
         reactor: Kind::Epoll,
         seed: 1,

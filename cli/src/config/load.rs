@@ -3,7 +3,7 @@
 use core::num::{NonZeroU8, NonZeroU32, NonZeroU64};
 
 use anyhow::{Context, Result, ensure};
-use pummel_engine::plan::{Limit, Load, Stop, Timeouts};
+use pummel_engine::plan::{Limit, Load, OnFull, Stop, Timeouts, Timetable};
 use pummel_engine::units::{Nanos, Rate};
 use pummel_proto_http::limits::PIPELINE_MAX;
 
@@ -29,8 +29,12 @@ pub(super) fn load(args: &LoadArgs) -> Result<Load> {
         format!("--pipeline {} is out of bounds; give 1 to {PIPELINE_MAX}", args.pipeline)
     })?;
     Ok(match &args.rate {
-        Some(text) => Load::Open { rate: rate::parse(text).context("--rate")?, pipeline },
-        None => Load::Closed { pipeline },
+        Some(text) => Load::Open {
+            timetable: Timetable::constant(rate::parse(text).context("--rate")?),
+            pipeline,
+            on_full: OnFull::default(),
+        },
+        None => Load::Closed { pipeline, spawn: None },
     })
 }
 
@@ -42,10 +46,11 @@ pub(super) fn timeouts(args: &LoadArgs) -> Result<Timeouts> {
     Ok(Timeouts {
         connect: of("--connect-timeout", &args.connect_timeout, CONNECT_TIMEOUT)?,
         request: of("--timeout", &args.timeout, TIMEOUT)?,
+        deadline: None,
     })
 }
 
-pub(super) fn stop(args: &LoadArgs, load: Load, timeouts: Timeouts) -> Result<Stop> {
+pub(super) fn stop(args: &LoadArgs, load: &Load, timeouts: Timeouts) -> Result<Stop> {
     let length = args.duration.as_deref().map(window).transpose().context("--duration")?;
     let count = match args.requests.map(NonZeroU64::new) {
         Some(None) => anyhow::bail!("-n 0 measures no request; give at least 1"),
@@ -60,7 +65,9 @@ pub(super) fn stop(args: &LoadArgs, load: Load, timeouts: Timeouts) -> Result<St
     let warmup = args.warmup.as_deref().map(duration::parse).transpose().context("--warmup")?;
     let warmup = warmup.unwrap_or(Nanos::ZERO);
     let drain = args.drain.as_deref().map(duration::parse).transpose().context("--drain")?;
-    if let (Some(rate), Some(length)) = (load.rate(), limit.duration()) {
+    if let (Some(rate), Some(length)) =
+        (load.timetable().and_then(Timetable::only_rate), limit.duration())
+    {
         let starts = starts_before(rate, warmup + length) - starts_before(rate, warmup);
         ensure!(
             starts > 0,
@@ -94,7 +101,8 @@ mod tests {
 
     fn read(args: &LoadArgs) -> Result<(Load, Stop, Timeouts)> {
         let (load, timeouts) = (load(args)?, timeouts(args)?);
-        Ok((load, stop(args, load, timeouts)?, timeouts))
+        let stop = stop(args, &load, timeouts)?;
+        Ok((load, stop, timeouts))
     }
 
     fn typed() -> LoadArgs {
@@ -104,7 +112,7 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default() {
         let (load, stop, timeouts) = read(&typed()).unwrap();
-        assert_eq!(load, Load::Closed { pipeline: NonZeroU8::MIN });
+        assert_eq!(load, Load::Closed { pipeline: NonZeroU8::MIN, spawn: None });
         assert_eq!(stop.limit, Limit::Duration(DURATION));
         assert_eq!((stop.warmup, stop.drain), (Nanos::ZERO, DRAIN_MIN));
         assert_eq!((timeouts.connect, timeouts.request), (CONNECT_TIMEOUT, TIMEOUT));

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result, anyhow};
-use pummel_engine::plan::{Addresses, Cores, Plan, Target};
+use pummel_engine::plan::{Addresses, Cores, Pacing, Plan, Target};
 use pummel_engine::reactor::Kind;
 use pummel_tuning::{CpuList, Host, place};
 
@@ -35,10 +35,11 @@ pub(crate) fn plan(
             request: config.request.clone(),
             expected: config.expected.clone(),
         },
-        load: config.load,
+        load: config.load.clone(),
         connections: config.connections,
         stop: config.stop,
         timeouts: config.timeouts,
+        pacing: Pacing::default(),
         cores,
         reactor,
         seed: config.seed,

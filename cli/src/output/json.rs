@@ -125,7 +125,7 @@ fn errors(table: &ErrorTable) -> BTreeMap<String, u64> {
 
 fn latencies(report: &Report) -> Latencies {
     let totals = &report.totals;
-    let open = report.plan.load.rate().is_some();
+    let open = report.plan.load.is_open();
     Latencies {
         response: open.then(|| distribution(&totals.response)),
         service: distribution(&totals.service),

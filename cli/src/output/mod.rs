@@ -109,7 +109,8 @@ mod tests {
 
     use pummel_engine::coordinator::Lateness;
     use pummel_engine::plan::{
-        Addresses, Cores, ExpectedStatus, Limit, Plan, Stop, Target, Timeouts,
+        Addresses, Cores, ExpectedStatus, Limit, OnFull, Pacing, Plan, Stop, Target, Timeouts,
+        Timetable,
     };
     use pummel_engine::reactor::{Description, Errno, Kind};
     use pummel_engine::record::{Cause, Connections, Ledger, Phase, Snapshot, Trouble};
@@ -134,7 +135,12 @@ mod tests {
                 limit: Limit::Duration(Nanos::from_secs(2)),
                 drain: Nanos::from_secs(10),
             },
-            timeouts: Timeouts { connect: Nanos::from_secs(5), request: Nanos::from_secs(10) },
+            timeouts: Timeouts {
+                connect: Nanos::from_secs(5),
+                request: Nanos::from_secs(10),
+                deadline: None,
+            },
+            pacing: Pacing::Sleep,
             cores: Cores::new(vec![1, 2]).unwrap(),
             reactor: Kind::Uring,
             seed: 7,
@@ -182,7 +188,7 @@ mod tests {
     fn sample(load: Load) -> Report {
         let shard = |cpu, requests| ShardReport { cpu, pinned: cpu != 2, requests, busy: 0.5 };
         Report {
-            totals: totals(load.rate().is_some()),
+            totals: totals(load.is_open()),
             plan: Arc::new(plan(load)),
             reactor: Description { name: "io_uring", features: vec!["multishot"] },
             window: Nanos::from_secs(2),
@@ -205,12 +211,16 @@ mod tests {
     }
 
     fn closed() -> Load {
-        Load::Closed { pipeline: NonZeroU8::MIN }
+        Load::Closed { pipeline: NonZeroU8::MIN, spawn: None }
     }
 
     fn open() -> Load {
         let rate = Rate::new(50, Nanos::from_secs(1)).unwrap();
-        Load::Open { rate, pipeline: NonZeroU8::new(4).unwrap() }
+        Load::Open {
+            timetable: Timetable::constant(rate),
+            pipeline: NonZeroU8::new(4).unwrap(),
+            on_full: OnFull::Queue,
+        }
     }
 
     fn text(report: &Report) -> String {

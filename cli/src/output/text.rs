@@ -56,7 +56,10 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
     line(to, "Target", &format!("{method} {}  (HTTP/1.1)", plan.target.url))?;
     let flow = match plan.load {
         Load::Closed { .. } => "closed loop".to_owned(),
-        Load::Open { rate, .. } => format!("open loop at {}", per_time(rate.per_second())),
+        Load::Open { .. } => {
+            let rate = report.offered_per_second().unwrap_or_default();
+            format!("open loop at {}", per_time(rate))
+        }
     };
     let pipeline = match plan.load.pipeline().get() {
         1 => String::new(),
@@ -159,7 +162,7 @@ fn list(to: &mut dyn Write, label: &str, items: impl Iterator<Item = String>) ->
 fn latencies(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let totals = &report.totals;
     let names = ["min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
-    let open = report.plan.load.rate().is_some();
+    let open = report.plan.load.is_open();
     let title = if open {
         "Latency: response time, from the intended start"
     } else {

@@ -158,7 +158,7 @@ impl Display {
 /// The whole run as one tick: the last of the others does not know yet what has happened since.
 fn whole(report: &Report) -> Tick {
     let totals = &report.totals;
-    let open = report.plan.load.rate().is_some();
+    let open = report.plan.load.is_open();
     let latency = if open { &totals.response } else { &totals.service };
     Tick {
         elapsed: report.plan.stop.warmup + report.window,

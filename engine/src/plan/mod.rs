@@ -6,13 +6,15 @@
 //! [`ShardPlan`] per shard.
 
 mod load;
+mod pacing;
 mod split;
 mod stop;
 mod target;
 
 use core::num::{NonZeroU8, NonZeroU32};
 
-pub use load::Load;
+pub use load::{Arrivals, Load, OnFull, Shape, Spawn, Stage, Stages, Timetable};
+pub use pacing::Pacing;
 pub use split::{ShardPlan, Share, split};
 pub use stop::{Limit, Stop, Timeouts};
 pub use target::{Addresses, ExpectedStatus, Target};
@@ -30,6 +32,8 @@ pub struct Plan {
     pub stop: Stop,
     /// How long to wait for whom.
     pub timeouts: Timeouts,
+    /// How a shard waits for a moment of its schedule.
+    pub pacing: Pacing,
     /// The CPUs that carry a pinned shard each.
     pub cores: Cores,
     /// Which reactor drives the shards.

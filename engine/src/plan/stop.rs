@@ -56,4 +56,7 @@ pub struct Timeouts {
     pub connect: Nanos,
     /// From the send of a request to the last byte of its response.
     pub request: Nanos,
+    /// From the intended start of a request to the last byte of its response, sent or not; only in
+    /// an open loop.
+    pub deadline: Option<Nanos>,
 }

@@ -4,7 +4,7 @@
 use crate::pace::Constant;
 use crate::plan::{Load, ShardPlan};
 use crate::record::Window;
-use crate::units::{Instant, Nanos};
+use crate::units::{Instant, Nanos, Rate};
 
 /// Hands out intended starts, in order.
 pub(super) enum Supply {
@@ -37,7 +37,10 @@ impl Supply {
                 let length = stop.limit.duration().unwrap_or(Nanos::MAX);
                 (Self::Closed { quota: plan.quota }, Window { from, to: from + length })
             }
-            Load::Open { rate, .. } => {
+            Load::Open { ref timetable, .. } => {
+                let rate = timetable.only_rate();
+                debug_assert!(rate.is_some(), "one constant rate is all that is scheduled so far");
+                let rate = rate.unwrap_or(Rate::ONE_PER_SECOND);
                 let schedule = Constant::new(rate, plan.share);
                 let (end, length) = schedule.end(stop.warmup, stop.limit);
                 let warmup = schedule.before(stop.warmup);

@@ -14,7 +14,7 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 #[test]
 fn few_requests_start_before_the_clock_is_read_again() {
     for load in [closed(1), open(100_000)] {
-        let plan = plan(load, 500, Limit::Duration(millis(200)));
+        let plan = plan(&load, 500, Limit::Duration(millis(200)));
         let ended = run(plan, freezing(millis(50), millis(100), millis(1)));
         assert!(ended.numbers.ledger.ok > 1_000, "{:?}", ended.numbers.ledger);
         assert!(ended.log.burst <= STARTS_MAX, "{load:?}: {} at once", ended.log.burst);
@@ -24,14 +24,14 @@ fn few_requests_start_before_the_clock_is_read_again() {
 /// What is spread over turns is not put off: no time passes between them.
 #[test]
 fn connections_that_are_free_together_are_used_at_one_moment() {
-    let ended = run(plan(closed(1), 500, requests(500)), prompt(millis(1)));
+    let ended = run(plan(&closed(1), 500, requests(500)), prompt(millis(1)));
     assert!(ended.sent().iter().all(|&at| at == Nanos::ZERO));
 }
 
 #[test]
 fn a_deep_pipeline_of_large_requests_is_published_in_bounded_memory() {
     for (body, depth) in [(0, 128), (10_000, 128), (1 << 20, 128), (3 << 20, 2)] {
-        let mut plan = plan(closed(depth), 2, requests(1_000));
+        let mut plan = plan(&closed(depth), 2, requests(1_000));
         plan.target.request = posting(body);
         let most = BATCH_BYTES_MAX.max(plan.target.request.render_h1().len());
         let ended = run(plan, prompt(millis(1)));
@@ -50,7 +50,7 @@ fn only_small_requests_without_a_pipeline_are_sent_silently() {
         (2, 0, Confirm::Always),
         (128, 0, Confirm::Always),
     ] {
-        let mut plan = plan(closed(depth), 1, requests(10));
+        let mut plan = plan(&closed(depth), 1, requests(10));
         plan.target.request = posting(body);
         let ended = run(plan, prompt(millis(1)));
         let published: Vec<_> = ended.log.published.iter().map(|&(_, confirm)| confirm).collect();

@@ -12,7 +12,7 @@ fn dials(ended: &Ended) -> Vec<Nanos> {
 
 #[test]
 fn a_request_times_out_exactly_after_its_time_and_its_connection_is_replaced() {
-    let mut plan = plan(closed(1), 1, requests(10));
+    let mut plan = plan(&closed(1), 1, requests(10));
     plan.timeouts.request = Nanos::new(54_321_987);
     let timeout = plan.timeouts.request;
     let script = server(|asked| match asked.number {
@@ -33,7 +33,7 @@ fn a_request_times_out_exactly_after_its_time_and_its_connection_is_replaced() {
 
 #[test]
 fn a_connection_whose_request_timed_out_is_replaced_at_once_however_often() {
-    let mut plan = plan(closed(1), 1, Limit::Duration(millis(1_000)));
+    let mut plan = plan(&closed(1), 1, Limit::Duration(millis(1_000)));
     plan.timeouts.request = millis(10);
     let ended = run(plan, server(|_| vec![]));
     let timeouts = ended.numbers.ledger.timeouts;
@@ -43,7 +43,7 @@ fn a_connection_whose_request_timed_out_is_replaced_at_once_however_often() {
 
 #[test]
 fn a_response_in_time_disarms_the_timeout() {
-    let mut plan = plan(closed(1), 3, Limit::Duration(millis(500)));
+    let mut plan = plan(&closed(1), 3, Limit::Duration(millis(500)));
     plan.timeouts.request = millis(20);
     let ended = run(plan, prompt(Nanos::new(19_999_999)));
     assert_eq!(ended.numbers.ledger.timeouts, 0);
@@ -52,7 +52,7 @@ fn a_response_in_time_disarms_the_timeout() {
 
 #[test]
 fn a_timeout_takes_the_younger_requests_of_its_connection_with_it() {
-    let mut plan = plan(closed(3), 1, requests(3));
+    let mut plan = plan(&closed(3), 1, requests(3));
     plan.timeouts.request = millis(20);
     let ended = run(plan, server(|_| Vec::new()));
     let ledger = ended.numbers.ledger;
@@ -71,14 +71,14 @@ fn a_timeout_says_how_far_the_response_had_come() {
             b"" => Vec::new(),
             _ => vec![(millis(1), Act::Say(said.to_vec()))],
         });
-        let numbers = run(plan(closed(1), 1, requests(1)), script).numbers;
+        let numbers = run(plan(&closed(1), 1, requests(1)), script).numbers;
         assert_eq!(count(&numbers, name), 1, "{:?}", numbers.errors.rows());
     }
 }
 
 #[test]
 fn a_silent_door_is_given_up_after_the_connect_timeout() {
-    let mut plan = plan(closed(1), 2, requests(1));
+    let mut plan = plan(&closed(1), 2, requests(1));
     plan.timeouts.connect = Nanos::new(123_456_789);
     let script = Script { door: Box::new(|_, _| Door::Ignores), ..prompt(millis(1)) };
     let ended = run(plan, script);
@@ -92,7 +92,7 @@ fn a_silent_door_is_given_up_after_the_connect_timeout() {
 
 #[test]
 fn addresses_are_tried_in_order_and_the_one_that_works_is_kept() {
-    let mut plan = plan(closed(1), 1, requests(3));
+    let mut plan = plan(&closed(1), 1, requests(3));
     plan.target.addresses = Addresses::new((1..=4).map(address).collect()).unwrap();
     let script = Script {
         door: Box::new(|_, to| match to {
@@ -114,7 +114,7 @@ fn addresses_are_tried_in_order_and_the_one_that_works_is_kept() {
 #[test]
 fn a_connection_that_the_server_closes_after_a_response_is_replaced_without_a_pause() {
     let script = server(|_| vec![(millis(1), Act::Say(CLOSE.to_vec())), (millis(1), Act::End)]);
-    let ended = run(plan(closed(1), 1, requests(20)), script);
+    let ended = run(plan(&closed(1), 1, requests(20)), script);
     assert_eq!(ended.numbers.ledger.ok, 20);
     assert_eq!(ended.numbers.connections.opened, 20);
     assert_eq!(ended.numbers.connections.reconnects, 19);
@@ -141,7 +141,7 @@ fn attempts_that_fail_follow_ever_more_slowly_up_to_a_quarter_of_a_second() {
             _ => vec![(millis(1), Act::Reset)],
         }),
     };
-    let ended = run(plan(closed(1), 1, Limit::Duration(millis(8_000))), script);
+    let ended = run(plan(&closed(1), 1, Limit::Duration(millis(8_000))), script);
     let pauses: Vec<_> =
         dials(&ended)[1..].windows(2).map(|at| at[1].get() - at[0].get()).collect();
     let expected = [10, 20, 40, 80, 160, 250, 250, 250, 250, 250];
@@ -156,7 +156,7 @@ fn attempts_that_fail_follow_ever_more_slowly_up_to_a_quarter_of_a_second() {
 #[test]
 fn a_server_that_accepts_and_hangs_up_is_not_hammered() {
     let ended = run(
-        plan(closed(1), 1, Limit::Duration(millis(2_000))),
+        plan(&closed(1), 1, Limit::Duration(millis(2_000))),
         server(|_| vec![(Nanos::ZERO, Act::End)]),
     );
     assert!(ended.log.dialled.len() < 15, "{} attempts", ended.log.dialled.len());
@@ -178,7 +178,7 @@ fn a_lost_target_ends_a_closed_loop_that_nothing_else_would_end() {
             _ => vec![(millis(1), Act::Say(OK.to_vec()))],
         }),
     };
-    let ended = run(plan(closed(1), 3, requests(1_000_000)), script);
+    let ended = run(plan(&closed(1), 3, requests(1_000_000)), script);
     assert!(ended.finished.target_lost);
     assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (27, 3));
     let length = ended.finished.window;
@@ -189,7 +189,7 @@ fn a_lost_target_ends_a_closed_loop_that_nothing_else_would_end() {
 #[test]
 fn a_connection_carries_as_many_requests_as_the_pipeline_is_deep_and_never_more() {
     for depth in [1_u8, 2, 16] {
-        let ended = run(plan(closed(depth), 3, requests(999)), prompt(millis(1)));
+        let ended = run(plan(&closed(depth), 3, requests(999)), prompt(millis(1)));
         assert_eq!(ended.numbers.ledger.ok, 999);
         for slot in (0..3).map(Slot) {
             let sent: Vec<Instant> = sends_on(&ended, slot);
@@ -203,7 +203,7 @@ fn a_connection_carries_as_many_requests_as_the_pipeline_is_deep_and_never_more(
 
 #[test]
 fn a_full_pipeline_starts_no_more() {
-    let mut plan = plan(closed(5), 2, Limit::Duration(millis(100)));
+    let mut plan = plan(&closed(5), 2, Limit::Duration(millis(100)));
     plan.stop.drain = Nanos::ZERO;
     let ended = run(plan, server(|_| Vec::new()));
     assert_eq!(ended.requests_sent(), 10);
@@ -214,7 +214,7 @@ fn a_full_pipeline_starts_no_more() {
 fn a_pending_send_is_waited_for() {
     // Longer than what may go unconfirmed, so that the fake reports every send, and objects to
     // haste.
-    let mut plan = plan(closed(2), 2, requests(100));
+    let mut plan = plan(&closed(2), 2, requests(100));
     let long = "x".repeat(3_000);
     let request = Request::builder("GET", "example.org", "/").unwrap().field("X", &long).unwrap();
     plan.target.request = request.build();
@@ -235,7 +235,7 @@ fn an_answer_that_came_before_the_send_broke_counts() {
     let (soon, later) = (millis(1), millis(2));
     for answered in [true, false] {
         for body in [0, 100_000] {
-            let mut plan = plan(closed(1), 1, requests(3));
+            let mut plan = plan(&closed(1), 1, requests(3));
             plan.target.request = posting(body);
             let script = server(move |asked| {
                 let answer = vec![(soon, Act::Say(OK.to_vec()))];
@@ -260,7 +260,7 @@ fn an_answer_that_came_before_the_send_broke_counts() {
 fn a_request_that_the_kernel_does_not_send_fails_at_once_and_says_why() {
     for (errno, name) in [(1, "send_forbidden"), (105, "send_no_memory")] {
         for body in [0, 100_000] {
-            let mut plan = plan(closed(1), 1, requests(3));
+            let mut plan = plan(&closed(1), 1, requests(3));
             plan.target.request = posting(body);
             let script = server(move |asked| match asked.number {
                 1 => vec![(Nanos::from_micros(7), Act::FailSend(errno))],
@@ -286,10 +286,10 @@ fn a_request_that_closes_its_connection_is_the_last_one_on_it() {
         })
     };
     let rate = Rate::new(2_000, Nanos::from_secs(1)).unwrap();
-    let deep = Load::Open { rate, pipeline: NonZeroU8::new(4).unwrap() };
+    let deep = piped(rate, 4);
     for load in [closed(4), deep] {
         for connections in [1, 3] {
-            let mut plan = plan(load, connections, requests(8));
+            let mut plan = plan(&load, connections, requests(8));
             let request = Request::builder("GET", "example.org", "/").unwrap();
             plan.target.request = request.field("Connection", "close").unwrap().build();
             let ended = run(plan, faultless());
@@ -304,7 +304,7 @@ fn a_request_that_closes_its_connection_is_the_last_one_on_it() {
 fn a_connection_that_fails_to_come_back_tries_the_next_address_in_turn() {
     // The last one works at first, and then the second one does.
     for (first, later) in [(1, 3), (3, 2), (2, 1)] {
-        let mut plan = plan(closed(1), 1, requests(10));
+        let mut plan = plan(&closed(1), 1, requests(10));
         plan.target.addresses = Addresses::new((1..=3).map(address).collect()).unwrap();
         let script = Script {
             door: Box::new(move |at, to| {
@@ -329,7 +329,7 @@ fn a_connection_that_fails_to_come_back_tries_the_next_address_in_turn() {
 #[test]
 fn a_server_that_hangs_up_before_the_opening_is_over_is_named() {
     for connections in [1, 20] {
-        let plan = plan(closed(1), connections, Limit::Duration(millis(2_000)));
+        let plan = plan(&closed(1), connections, Limit::Duration(millis(2_000)));
         let script = Script {
             door: Box::new(|_, _| Door::Slams(Nanos::from_micros(50))),
             ..prompt(millis(1))

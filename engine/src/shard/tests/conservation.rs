@@ -120,7 +120,7 @@ fn every_kind_of_fault_is_counted_once_and_by_its_name() {
             // Each third request meets the fault.
             let script =
                 server(move |asked| acts(if asked.number % 3 == 2 { manner } else { Prompt }));
-            let numbers = run(hasty(plan(load, 4, requests(60))), script).numbers;
+            let numbers = run(hasty(plan(&load, 4, requests(60))), script).numbers;
             let ledger = numbers.ledger;
             assert_eq!(ledger.scheduled, 60, "{manner:?}");
             if let Some(name) = trouble {
@@ -140,7 +140,7 @@ fn every_kind_of_fault_is_counted_once_and_by_its_name() {
 fn bytes_that_nobody_asked_for_end_the_connection() {
     for manner in [LongBody, Twice] {
         let script = server(move |_| acts(manner));
-        let ended = run(hasty(plan(closed(1), 1, requests(5))), script);
+        let ended = run(hasty(plan(&closed(1), 1, requests(5))), script);
         let name = "idle_protocol_unsolicited_bytes";
         assert_eq!(count(&ended.numbers, name), 5, "{:?}", ended.numbers.errors.rows());
         assert_eq!(ended.numbers.ledger.ok, 5);
@@ -150,7 +150,7 @@ fn bytes_that_nobody_asked_for_end_the_connection() {
 
 #[test]
 fn answers_in_one_segment_are_told_apart() {
-    let ended = run(plan(closed(8), 1, requests(800)), prompt(millis(1)));
+    let ended = run(plan(&closed(8), 1, requests(800)), prompt(millis(1)));
     assert_eq!(ended.numbers.ledger.ok, 800);
     assert_eq!(ended.log.sent.len(), 100, "answered together, asked together");
 }
@@ -216,7 +216,7 @@ fn loads() -> impl Strategy<Value = Load> {
         (1_u8..9).prop_map(closed),
         (1_u8..9, 200_u64..20_000).prop_map(|(depth, rate)| {
             let rate = Rate::new(rate, Nanos::from_secs(1)).unwrap();
-            Load::Open { rate, pipeline: NonZeroU8::new(depth).unwrap() }
+            piped(rate, depth)
         }),
     ]
 }
@@ -260,7 +260,7 @@ proptest! {
     #[test]
     fn any_mixture_of_faults_leaves_the_ledger_balanced(case in runs()) {
         let Run { shape, manners, refused, ignored, halt, .. } = case.clone();
-        let mut plan = hasty(plan(case.load, case.connections, case.limit));
+        let mut plan = hasty(plan(&case.load, case.connections, case.limit));
         (plan.stop.warmup, plan.stop.drain) = (case.warmup, case.drain);
         plan.target.request = shape.request();
         let mut knocks = 0;

@@ -19,7 +19,8 @@ use self::fake::{Act, Acts, Asked, Door, Fake, Log, Script};
 use super::mailbox::{Finished, Opened, Order, Reply, mailbox};
 use super::{Phase, Shard};
 use crate::plan::{
-    Addresses, Cores, ExpectedStatus, Limit, Load, Plan, ShardPlan, Stop, Target, Timeouts, split,
+    Addresses, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, ShardPlan, Stop, Target,
+    Timeouts, Timetable, split,
 };
 use crate::reactor::{Kind, Reactor, Slot};
 use crate::record::Snapshot;
@@ -81,12 +82,19 @@ fn requests(n: u64) -> Limit {
 }
 
 fn closed(pipeline: u8) -> Load {
-    Load::Closed { pipeline: NonZeroU8::new(pipeline).unwrap() }
+    Load::Closed { pipeline: NonZeroU8::new(pipeline).unwrap(), spawn: None }
 }
 
 fn open(per_second: u64) -> Load {
-    let rate = Rate::new(per_second, Nanos::from_secs(1)).unwrap();
-    Load::Open { rate, pipeline: NonZeroU8::MIN }
+    piped(Rate::new(per_second, Nanos::from_secs(1)).unwrap(), 1)
+}
+
+fn piped(rate: Rate, pipeline: u8) -> Load {
+    Load::Open {
+        timetable: Timetable::constant(rate),
+        pipeline: NonZeroU8::new(pipeline).unwrap(),
+        on_full: OnFull::Queue,
+    }
 }
 
 fn address(last: u8) -> SocketAddr {
@@ -94,7 +102,7 @@ fn address(last: u8) -> SocketAddr {
 }
 
 /// A plan for one shard, with timeouts and a drain of one second.
-fn plan(load: Load, connections: u32, limit: Limit) -> Plan {
+fn plan(load: &Load, connections: u32, limit: Limit) -> Plan {
     Plan {
         target: Target {
             url: "http://example.org/".to_owned(),
@@ -102,10 +110,11 @@ fn plan(load: Load, connections: u32, limit: Limit) -> Plan {
             request: Request::builder("GET", "example.org", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
         },
-        load,
+        load: load.clone(),
         connections: NonZeroU32::new(connections).unwrap(),
         stop: Stop { warmup: Nanos::ZERO, limit, drain: millis(1_000) },
-        timeouts: Timeouts { connect: millis(1_000), request: millis(1_000) },
+        timeouts: Timeouts { connect: millis(1_000), request: millis(1_000), deadline: None },
+        pacing: Pacing::Sleep,
         cores: Cores::new(vec![0]).unwrap(),
         reactor: Kind::Epoll,
         seed: 1,

@@ -13,7 +13,7 @@ fn check_near(got: Nanos, expected: Nanos, slot: Nanos) {
 
 #[test]
 fn slots_are_sent_at_their_intended_starts_to_the_nanosecond() {
-    let ended = run(plan(open(3_000), 10, requests(50)), prompt(Nanos::from_micros(10)));
+    let ended = run(plan(&open(3_000), 10, requests(50)), prompt(Nanos::from_micros(10)));
     let intended: Vec<_> = (0..50).map(|k| Nanos::new(k * 1_000_000_000 / 3_000)).collect();
     assert_eq!(ended.sent(), intended);
     assert_eq!(ended.numbers.lag.max(), Nanos::ZERO);
@@ -25,7 +25,7 @@ fn slots_are_sent_at_their_intended_starts_to_the_nanosecond() {
 fn a_freeze_is_charged_to_every_slot_that_is_due_in_it() {
     let mut service_p99 = Vec::new();
     for connections in [1, 4, 300] {
-        let plan = plan(open(1_000), connections, Limit::Duration(millis(1_000)));
+        let plan = plan(&open(1_000), connections, Limit::Duration(millis(1_000)));
         let numbers = run(plan, freezing(millis(500), millis(700), Nanos::ZERO)).numbers;
         assert_eq!(numbers.ledger.ok, 1_000);
         let response = &numbers.response;
@@ -43,7 +43,7 @@ fn a_freeze_is_charged_to_every_slot_that_is_due_in_it() {
 
 #[test]
 fn a_stuck_connection_delays_no_slot_while_another_is_free() {
-    let mut plan = plan(open(1_000), 2, Limit::Duration(millis(500)));
+    let mut plan = plan(&open(1_000), 2, Limit::Duration(millis(500)));
     plan.timeouts.request = Nanos::from_secs(60);
     let script = server(|asked| match asked.slot {
         Slot(0) => vec![(millis(450), Act::Say(OK.to_vec()))],
@@ -60,14 +60,14 @@ fn a_stuck_connection_delays_no_slot_while_another_is_free() {
 fn the_oldest_due_slot_is_taken_first() {
     let (from, to, service) = (millis(100), millis(200), Nanos::from_micros(500));
     let script = freezing(from, to, service);
-    let numbers = run(plan(open(1_000), 1, Limit::Duration(millis(500))), script).numbers;
+    let numbers = run(plan(&open(1_000), 1, Limit::Duration(millis(500))), script).numbers;
     assert_eq!(numbers.ledger.ok, 500);
     assert_eq!(numbers.response.max(), millis(100) + service);
 }
 
 #[test]
 fn slots_owed_after_the_window_are_sent_in_the_drain() {
-    let plan = plan(open(1_000), 1, Limit::Duration(millis(400)));
+    let plan = plan(&open(1_000), 1, Limit::Duration(millis(400)));
     let ended = run(plan, freezing(millis(200), millis(900), Nanos::ZERO));
     assert_eq!(ended.numbers.ledger.ok, 400);
     assert_eq!(ended.numbers.response.max(), millis(700));
@@ -77,7 +77,7 @@ fn slots_owed_after_the_window_are_sent_in_the_drain() {
 
 #[test]
 fn slots_that_the_drain_does_not_reach_are_unfinished() {
-    let mut plan = plan(open(1_000), 4, Limit::Duration(millis(400)));
+    let mut plan = plan(&open(1_000), 4, Limit::Duration(millis(400)));
     plan.stop.drain = millis(100);
     let ended = run(plan, freezing(millis(200), millis(900), Nanos::ZERO));
     let ledger = ended.numbers.ledger;
@@ -87,7 +87,7 @@ fn slots_that_the_drain_does_not_reach_are_unfinished() {
 
 #[test]
 fn a_slot_belongs_to_the_warm_up_by_its_intended_start() {
-    let mut plan = plan(open(1_000), 8, Limit::Duration(millis(1_000)));
+    let mut plan = plan(&open(1_000), 8, Limit::Duration(millis(1_000)));
     plan.stop.warmup = millis(500);
     let ended = run(plan, freezing(millis(400), millis(600), Nanos::ZERO));
     assert_eq!((ended.numbers.ledger.scheduled, ended.numbers.ledger.ok), (1_000, 1_000));
@@ -98,7 +98,7 @@ fn a_slot_belongs_to_the_warm_up_by_its_intended_start() {
 
 #[test]
 fn a_closed_loop_counts_what_starts_after_the_warm_up() {
-    let mut plan = plan(closed(1), 1, Limit::Duration(millis(100)));
+    let mut plan = plan(&closed(1), 1, Limit::Duration(millis(100)));
     plan.stop.warmup = millis(50);
     // Starts at 0, 3, 6 … ms: that of 48 ms ends in the window, the first to count starts at 51 ms.
     let ended = run(plan, prompt(millis(3)));
@@ -114,7 +114,7 @@ fn a_closed_loop_counts_what_starts_after_the_warm_up() {
 fn a_number_of_requests_is_met_exactly_over_all_shards() {
     for load in [closed(1), closed(4), open(2_000)] {
         for (n, warmup) in [(1, 0), (2, 20), (100, 0), (101, 33)] {
-            let mut plan = plan(load, 7, requests(n));
+            let mut plan = plan(&load, 7, requests(n));
             plan.cores = Cores::new(vec![0, 1, 2]).unwrap();
             plan.stop.warmup = millis(warmup);
             let shards = split(&Arc::new(plan));
@@ -128,7 +128,7 @@ fn a_number_of_requests_is_met_exactly_over_all_shards() {
 
 #[test]
 fn a_shard_without_a_quota_sends_nothing_but_its_warm_up() {
-    let mut plan = plan(closed(1), 2, requests(1));
+    let mut plan = plan(&closed(1), 2, requests(1));
     plan.cores = Cores::new(vec![0, 1]).unwrap();
     plan.stop.warmup = millis(100);
     let part = split(&Arc::new(plan)).remove(1);
@@ -149,8 +149,8 @@ fn the_same_plan_sends_the_same_bytes_at_the_same_moments() {
         })
     };
     for load in [closed(3), open(5_000)] {
-        let once = run(plan(load, 16, requests(2_000)), ragged());
-        let again = run(plan(load, 16, requests(2_000)), ragged());
+        let once = run(plan(&load, 16, requests(2_000)), ragged());
+        let again = run(plan(&load, 16, requests(2_000)), ragged());
         assert!(once.log == again.log);
         assert_eq!(once.numbers.ledger, again.numbers.ledger);
         assert!(once.log.sent.iter().map(|sent| sent.1).any(|slot| slot != Slot(0)));
@@ -165,7 +165,7 @@ fn an_early_stop_starts_nothing_more_and_the_ledger_balances() {
         || server(|asked| vec![(millis(20 + 17 * u64::from(asked.slot.0)), Act::Say(OK.to_vec()))]);
     for load in [closed(1), closed(4), open(1_000)] {
         for warmup in [0, 250, 2_000] {
-            let mut plan = plan(load, 4, Limit::Duration(millis(5_000)));
+            let mut plan = plan(&load, 4, Limit::Duration(millis(5_000)));
             plan.stop.warmup = millis(warmup);
             let ended = run_and_halt(plan, ragged(), halt);
             let last = ended.sent().into_iter().max().unwrap();
@@ -181,7 +181,7 @@ fn an_early_stop_starts_nothing_more_and_the_ledger_balances() {
 #[test]
 fn a_stop_in_the_drain_gives_up_what_is_owed() {
     let halt = Halt { at: millis(500), patience: millis(400) };
-    let plan = plan(open(1_000), 2, Limit::Duration(millis(300)));
+    let plan = plan(&open(1_000), 2, Limit::Duration(millis(300)));
     let ended = run_and_halt(plan, freezing(millis(200), millis(800), Nanos::ZERO), halt);
     let ledger = ended.numbers.ledger;
     assert_eq!((ledger.scheduled, ledger.ok, ledger.unfinished), (300, 202, 98));
@@ -191,7 +191,7 @@ fn a_stop_in_the_drain_gives_up_what_is_owed() {
 #[test]
 fn a_stop_without_patience_leaves_the_outstanding_unfinished() {
     let halt = Halt { at: millis(10), patience: Nanos::ZERO };
-    let plan = plan(closed(2), 3, Limit::Duration(millis(1_000)));
+    let plan = plan(&closed(2), 3, Limit::Duration(millis(1_000)));
     let ledger = run_and_halt(plan, prompt(millis(400)), halt).numbers.ledger;
     assert_eq!((ledger.scheduled, ledger.unfinished), (6, 6));
 }

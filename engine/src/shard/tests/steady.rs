@@ -39,7 +39,7 @@ fn answer(mut stream: TcpStream, len: usize) {
 }
 
 #[track_caller]
-fn check_allocates_nothing<R: Reactor>(load: Load, make: fn(u32) -> std::io::Result<R>) {
+fn check_allocates_nothing<R: Reactor>(load: &Load, make: fn(u32) -> std::io::Result<R>) {
     const TURNS: u32 = 2_000;
     let mut plan = plan(load, CONNECTIONS, Limit::Duration(Nanos::from_secs(3_600)));
     plan.timeouts.request = Nanos::from_secs(60);
@@ -71,7 +71,7 @@ fn check_allocates_nothing<R: Reactor>(load: Load, make: fn(u32) -> std::io::Res
 
 fn loads() -> [Load; 4] {
     let rate = Rate::new(20, millis(1)).unwrap();
-    let deep = Load::Open { rate, pipeline: NonZeroU8::new(4).unwrap() };
+    let deep = piped(rate, 4);
     [closed(1), closed(8), open(20_000), deep]
 }
 
@@ -79,7 +79,7 @@ fn loads() -> [Load; 4] {
 fn a_running_shard_allocates_nothing_on_io_uring() {
     if uring_works() {
         for load in loads() {
-            check_allocates_nothing(load, Uring::new);
+            check_allocates_nothing(&load, Uring::new);
         }
     }
 }
@@ -87,6 +87,6 @@ fn a_running_shard_allocates_nothing_on_io_uring() {
 #[test]
 fn a_running_shard_allocates_nothing_on_epoll() {
     for load in loads() {
-        check_allocates_nothing(load, Epoll::new);
+        check_allocates_nothing(&load, Epoll::new);
     }
 }

@@ -24,7 +24,7 @@ fn a_server_that_closes_every_connection_is_not_taken_for_a_stop() {
             continue;
         }
         for connections in [1, 1, 1, 2, 50] {
-            let mut plan = plan(closed(1), connections, Limit::Duration(millis(1)));
+            let mut plan = plan(&closed(1), connections, Limit::Duration(millis(1)));
             plan.target.addresses = Addresses::new(vec![address]).unwrap();
             plan.reactor = kind;
             match crate::run(plan, Observers::none(), &Control::default()) {
