@@ -8,24 +8,24 @@
 mod control;
 mod lateness;
 mod observe;
+mod stage;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 pub use control::Control;
 pub use lateness::Lateness;
 pub use observe::{Event, Observers, Tick};
 
 use self::lateness::Watch;
+use self::stage::{Ended, Stage, Threads};
 use crate::error::RunError;
 use crate::plan::{Plan, ShardPlan, split};
-use crate::reactor::{Description, Epoll, Errno, Kind, Reactor, Uring, clock, thread as os_thread};
+use crate::reactor::{Errno, thread as os_thread};
 use crate::record::{Cause, Histogram, Quantile, Snapshot, Trouble};
 use crate::report::{Ending, Report, ShardReport};
-use crate::shard::Shard;
-use crate::shard::mailbox::{Desk, Finished, Mailbox, Opened, Order, Reply, mailbox};
+use crate::shard::mailbox::{Desk, Finished, Opened, Order, Reply, mailbox};
 use crate::units::{Instant, Nanos};
 
 /// The coordinator looks around this often.
@@ -53,9 +53,13 @@ const NICENESS: i32 = 10;
 /// [`RunError`] if the run could not be done. What the target does wrong is counted instead.
 pub fn run(plan: Plan, observers: Observers, control: &Control) -> Result<Report, RunError> {
     let control = control.clone();
-    let conducted = thread::Builder::new()
-        .name("pummel-coord".into())
-        .spawn(move || Coordinator::start(Arc::new(plan), observers, control)?.conduct());
+    let conducted = thread::Builder::new().name("pummel-coord".into()).spawn(move || {
+        let stage = Threads::new(plan.reactor);
+        let coordinator = Coordinator::start(stage, plan, observers, control)?;
+        // After the shards were started: threads inherit it.
+        os_thread::set_low_priority(NICENESS);
+        coordinator.conduct()
+    });
     match conducted.map(JoinHandle::join) {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(RunError::CoordinatorLost),
@@ -64,10 +68,11 @@ pub fn run(plan: Plan, observers: Observers, control: &Control) -> Result<Report
 }
 
 /// The coordinator's side of one shard.
-struct Member {
+struct Member<H> {
     plan: ShardPlan,
     desk: Desk,
-    thread: Option<JoinHandle<std::io::Result<()>>>,
+    /// Gone when the shard's end was looked at.
+    handle: Option<H>,
     opened: Option<Opened>,
     /// The envelope that is not with the shard; gone while it is under way.
     spare: Option<Box<Snapshot>>,
@@ -82,11 +87,12 @@ enum Stopping {
     ByRequest,
 }
 
-struct Coordinator {
+struct Coordinator<S: Stage> {
+    stage: S,
     plan: Arc<Plan>,
     observers: Observers,
     control: Control,
-    members: Vec<Member>,
+    members: Vec<Member<S::Handle>>,
     totals: Snapshot,
     interval: Snapshot,
     interval_began: Instant,
@@ -94,13 +100,19 @@ struct Coordinator {
     stopping: Stopping,
     draining: bool,
     watch: Watch,
-    reactor: Description,
 }
 
-impl Coordinator {
-    fn start(plan: Arc<Plan>, observers: Observers, control: Control) -> Result<Self, RunError> {
-        let now = clock::now();
+impl<S: Stage> Coordinator<S> {
+    fn start(
+        stage: S,
+        plan: Plan,
+        observers: Observers,
+        control: Control,
+    ) -> Result<Self, RunError> {
+        let now = stage.now();
         let mut coordinator = Self {
+            stage,
+            plan: Arc::new(plan),
             observers,
             control,
             members: Vec::new(),
@@ -111,15 +123,11 @@ impl Coordinator {
             stopping: Stopping::No,
             draining: false,
             watch: Watch::new(now, TICK),
-            reactor: plan.reactor.describe(),
-            plan,
         };
         for part in split(&coordinator.plan) {
-            let member = Member::start(part, coordinator.plan.reactor)?;
+            let member = Member::start(part, &mut coordinator.stage)?;
             coordinator.members.push(member);
         }
-        // After the shards were started: threads inherit it.
-        os_thread::set_low_priority(NICENESS);
         Ok(coordinator)
     }
 
@@ -144,9 +152,8 @@ impl Coordinator {
 
     /// Waits for the next tick, or until a shard ends.
     fn pause(&mut self) {
-        let span = self.watch.next().since(clock::now());
-        thread::park_timeout(Duration::from_nanos(span.get()));
-        self.watch.note(clock::now());
+        self.stage.pause(self.watch.next());
+        self.watch.note(self.stage.now());
     }
 
     /// Takes in what the shards have said.
@@ -174,7 +181,7 @@ impl Coordinator {
                 }
             }
             if member.finished.is_none() && member.desk.abandoned() {
-                return Err(member.obituary());
+                return Err(member.obituary(&mut self.stage));
             }
         }
         Ok(())
@@ -202,7 +209,7 @@ impl Coordinator {
             let failure = opened.iter().map(|o| o.failure).next();
             return Err(failure.map_or(RunError::CoordinatorLost, no_connection));
         }
-        let barrier = clock::now() + LEAD;
+        let barrier = self.stage.now() + LEAD;
         self.barrier = Some(barrier);
         self.interval_began = barrier;
         for member in &mut self.members {
@@ -224,7 +231,7 @@ impl Coordinator {
 
     /// Adds the numbers since the last tick to the totals, and tells the observers.
     fn tell_tick(&mut self) {
-        let now = clock::now();
+        let now = self.stage.now();
         let Some(barrier) = self.barrier.filter(|&barrier| barrier <= now) else { return };
         self.totals.merge(&self.interval);
         let interval = &self.interval;
@@ -247,12 +254,10 @@ impl Coordinator {
 
     fn join(&mut self) -> Result<(), RunError> {
         for member in &mut self.members {
-            match member.thread.take().map(JoinHandle::join) {
-                None | Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(source))) => return Err(member.refused(source)),
-                Some(Err(_)) => {
-                    return Err(RunError::ShardLost { shard: member.plan.share.index() });
-                }
+            match member.handle.take().map(|handle| self.stage.join(handle)) {
+                None | Some(Ended::Well) => {}
+                Some(Ended::Refused(source)) => return Err(member.refused(source)),
+                Some(Ended::Lost) => return Err(member.lost()),
             }
         }
         Ok(())
@@ -272,7 +277,7 @@ impl Coordinator {
             Stopping::No => Ending::Completed,
         };
         let report = Report {
-            reactor: self.reactor.clone(),
+            reactor: self.stage.reactor(),
             window,
             totals: std::mem::take(&mut self.totals),
             shards: self.members.iter().filter_map(Member::report).collect(),
@@ -286,43 +291,37 @@ impl Coordinator {
     }
 }
 
-impl Drop for Coordinator {
+impl<S: Stage> Drop for Coordinator<S> {
     /// However a run ends, no shard outlives it.
     fn drop(&mut self) {
         for member in &mut self.members {
             member.desk.order(Order::Stop(Nanos::ZERO));
         }
-        for thread in self.members.iter_mut().filter_map(|member| member.thread.take()) {
+        for handle in self.members.iter_mut().filter_map(|member| member.handle.take()) {
             // What it has to say is of no interest any more.
-            let _ended = thread.join();
+            let _ended = self.stage.join(handle);
         }
     }
 }
 
-impl Member {
-    /// Starts the shard `part`, which wakes the calling thread when it ends.
-    fn start(part: ShardPlan, kind: Kind) -> Result<Self, RunError> {
+impl<H> Member<H> {
+    /// Starts the shard `part` on `stage`.
+    fn start(part: ShardPlan, stage: &mut impl Stage<Handle = H>) -> Result<Self, RunError> {
         let (desk, mailbox) = mailbox();
-        let conductor = thread::current();
-        let (index, cpu, plan) = (part.share.index(), part.cpu, part.clone());
-        let thread = thread::Builder::new()
-            .name(format!("pummel-{index}"))
-            .spawn(move || {
-                let ended = run_shard(plan, kind, mailbox);
-                // Whatever happened, it is to be looked at now.
-                conductor.unpark();
-                ended
-            })
-            .map_err(|source| RunError::Shard { shard: index, cpu, source })?;
-        Ok(Self {
-            plan: part,
+        let mut member = Self {
+            plan: part.clone(),
             desk,
-            thread: Some(thread),
+            handle: None,
             opened: None,
             spare: Some(Box::default()),
             requests: 0,
             finished: None,
-        })
+        };
+        match stage.start(part, mailbox) {
+            Ok(handle) => member.handle = Some(handle),
+            Err(source) => return Err(member.refused(source)),
+        }
+        Ok(member)
     }
 
     fn report(&self) -> Option<ShardReport> {
@@ -340,11 +339,15 @@ impl Member {
         RunError::Shard { shard: self.plan.share.index(), cpu: self.plan.cpu, source }
     }
 
-    /// Why the shard's thread ended before its time.
-    fn obituary(&mut self) -> RunError {
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(Err(source))) => self.refused(source),
-            _ => RunError::ShardLost { shard: self.plan.share.index() },
+    fn lost(&self) -> RunError {
+        RunError::ShardLost { shard: self.plan.share.index() }
+    }
+
+    /// Why the shard ended before its time.
+    fn obituary(&mut self, stage: &mut impl Stage<Handle = H>) -> RunError {
+        match self.handle.take().map(|handle| stage.join(handle)) {
+            Some(Ended::Refused(source)) => self.refused(source),
+            _ => self.lost(),
         }
     }
 }
@@ -373,25 +376,4 @@ fn no_connection((address, trouble): (SocketAddr, Trouble)) -> RunError {
         }
     };
     RunError::NoConnection { address, trouble, reason, remedy }
-}
-
-/// The body of a shard's thread.
-fn run_shard(plan: ShardPlan, kind: Kind, mailbox: Mailbox) -> std::io::Result<()> {
-    let pinned = os_thread::pin(plan.cpu);
-    os_thread::set_precise_timers();
-    let slots = plan.connections.get();
-    // Made on the thread which uses it: memory near its CPU, and a ring with a single issuer.
-    match kind {
-        Kind::Uring => drive(plan, Uring::new(slots)?, mailbox, pinned),
-        Kind::Epoll => drive(plan, Epoll::new(slots)?, mailbox, pinned),
-    }
-}
-
-fn drive(
-    plan: ShardPlan,
-    reactor: impl Reactor,
-    mailbox: Mailbox,
-    pinned: bool,
-) -> std::io::Result<()> {
-    Shard::new(plan, reactor, mailbox)?.run(pinned)
 }

@@ -61,7 +61,7 @@ pub use errno::Errno;
 pub use listen::listeners;
 pub use uring::Uring;
 
-use crate::units::Instant;
+use crate::units::{Instant, Nanos};
 
 /// The number that an owner gives to one of its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,6 +162,11 @@ pub trait Reactor {
 
     /// The moment at which the last [`wait`](Reactor::wait) returned.
     fn now(&self) -> Instant;
+
+    /// The CPU time, user and system, that the calling thread has used so far.
+    fn cpu_time(&self) -> Nanos {
+        clock::thread_cpu()
+    }
 
     /// Takes `bytes` which will be sent, in whole or in part, any number of times until the reactor
     /// ends. Meant for a handful of payloads at start.

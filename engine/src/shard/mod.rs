@@ -23,7 +23,7 @@ use self::mailbox::{Finished, Mailbox, Order, Reply};
 use self::supply::Supply;
 use crate::plan::{Load, ShardPlan};
 use crate::reactor::{
-    Close, Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot, clock,
+    Close, Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot,
 };
 use crate::record::{Cause, Recorder, Snapshot, Window};
 use crate::units::{Instant, Nanos};
@@ -213,7 +213,7 @@ impl<R: Reactor> Shard<R> {
         self.supply = supply;
         self.traffic.recorder.set_window(window);
         self.barrier = barrier;
-        self.cpu_before = clock::thread_cpu();
+        self.cpu_before = self.reactor.cpu_time();
         self.last_open = now;
         self.phase = Phase::Running;
     }
@@ -459,7 +459,7 @@ impl<R: Reactor> Shard<R> {
         let finished = Finished {
             pinned,
             window: if started { end.since(window.from) } else { Nanos::ZERO },
-            cpu_time: clock::thread_cpu().saturating_sub(self.cpu_before),
+            cpu_time: self.reactor.cpu_time().saturating_sub(self.cpu_before),
             wall_time: if started { wall_time } else { Nanos::ZERO },
             target_lost: self.target_lost,
         };
