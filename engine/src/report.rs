@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::coordinator::Lateness;
 use crate::plan::Plan;
-use crate::record::Snapshot;
+use crate::record::{Chronicle, Snapshot, Spans};
 use crate::units::Nanos;
 
 /// What a run found out. Rates and quantiles are computed from it, never stored beside it.
@@ -18,6 +18,8 @@ pub struct Report {
     pub window: Nanos,
     /// The shards' numbers, merged.
     pub totals: Snapshot,
+    /// The same in steps of time.
+    pub chronicle: Chronicle,
     /// One row per shard.
     pub shards: Vec<ShardReport>,
     /// How late the coordinator's own ticks were.
@@ -72,29 +74,44 @@ impl Report {
         self.per_second(self.totals.good_in_window)
     }
 
-    /// The share of the window's requests that stand behind the latencies, from 0 to 1: errors and
-    /// unfinished requests have none.
+    /// The share of the window's requests whose latency is known, from 0 to 1; of the others, those
+    /// that timed out, were dropped or left unfinished, a lower bound is.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share for display")]
     pub fn coverage(&self) -> f64 {
         let scheduled = self.totals.ledger.scheduled;
-        if scheduled == 0 { 0.0 } else { self.totals.service.count() as f64 / scheduled as f64 }
+        let known = self.totals.latency.all().known.count();
+        if scheduled == 0 { 0.0 } else { known as f64 / scheduled as f64 }
+    }
+
+    /// Service times, with those that did not end.
+    #[must_use]
+    pub fn services(&self) -> Spans {
+        // A closed loop has no other latencies.
+        if self.plan.load.is_open() {
+            self.totals.parts.services()
+        } else {
+            self.totals.latency.all()
+        }
     }
 
     /// The findings that make the numbers worthless; empty if there are none.
     #[must_use]
     pub fn defects(&self) -> Vec<Defect> {
         let ledger = &self.totals.ledger;
-        let latencies = self.totals.service.count();
-        let expected = ledger.ok + ledger.failed + ledger.timeouts;
+        let latencies = self.totals.latency.count();
+        let expected = ledger.accounted();
         let mut defects = Vec::new();
         if ledger.scheduled == 0 {
             defects.push(Defect::Empty);
         }
-        let clamped = [&self.totals.response, &self.totals.service, &self.totals.lag];
-        let clamped = clamped.iter().map(|histogram| histogram.clamped()).sum();
+        let clamped = self.totals.latency.clamped();
         if clamped > 0 {
             defects.push(Defect::Clamped(clamped));
+        }
+        let disordered = self.totals.oddities.disordered;
+        if disordered > 0 {
+            defects.push(Defect::Disordered(disordered));
         }
         if !ledger.balances() {
             let (scheduled, accounted) = (ledger.scheduled, ledger.accounted());
@@ -126,11 +143,13 @@ pub enum Defect {
         /// Requests with an outcome.
         accounted: u64,
     },
-    /// The service-time histogram does not hold one value for each response and timeout.
+    /// The latencies do not hold one value for each outcome.
     Latencies {
-        /// Values in the histogram.
+        /// Values in the histograms.
         recorded: u64,
-        /// Responses and timeouts in the ledger.
+        /// Outcomes in the ledger.
         expected: u64,
     },
+    /// So many requests have a moment before the one that leads to it.
+    Disordered(u64),
 }

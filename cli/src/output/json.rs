@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use pummel_engine::record::{ErrorTable, Histogram};
+use pummel_engine::record::{ErrorTable, Histogram, Quantile, Spans};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
@@ -125,14 +125,39 @@ fn errors(table: &ErrorTable) -> BTreeMap<String, u64> {
 
 fn latencies(report: &Report) -> Latencies {
     let totals = &report.totals;
+    let parts = &totals.parts;
     let open = report.plan.load.is_open();
     Latencies {
-        response: open.then(|| distribution(&totals.response)),
-        service: distribution(&totals.service),
-        lag: open.then(|| distribution(&totals.lag)),
-        connect: distribution(&totals.connect),
+        response: open.then(|| bounded(&totals.latency.all())),
+        ok: distribution(&totals.latency.ok()),
+        classes: totals.latency.classes().iter().map(class).collect(),
+        service: bounded(&report.services()),
+        lag: open.then(|| distribution(&parts.lag)),
+        loop_lag: open.then(|| distribution(&parts.loop_lag)),
+        connection_wait: open.then(|| distribution(&parts.connection_wait)),
+        connect: distribution(&parts.connect),
         tls: None,
-        ttfb: distribution(&totals.ttfb),
+        ttfb: distribution(&parts.ttfb),
+        reap_age: distribution(&parts.reap_age),
+    }
+}
+
+/// The responses of one status class, by its name.
+fn class((class, of): &(u8, Histogram)) -> (String, Distribution) {
+    (format!("{class}xx"), distribution(of))
+}
+
+/// What is known to be longer than it was waited for stands with its wait; `at_most` says how long
+/// it may have been.
+fn bounded(of: &Spans) -> Distribution {
+    let mut waited = of.known.clone();
+    waited.merge(&of.censored);
+    let at_most =
+        Quantile::REPORTED.map(|(name, quantile)| (name, of.quantile(quantile).hi.map(Nanos::get)));
+    Distribution {
+        censored: of.censored.count(),
+        at_most: (!of.censored.is_empty()).then(|| at_most.into_iter().collect()),
+        ..distribution(&waited)
     }
 }
 
@@ -142,6 +167,8 @@ fn distribution(of: &Histogram) -> Distribution {
         quantiles(of).map(|quantile| some.then_some(quantile));
     Distribution {
         count: of.count(),
+        censored: 0,
+        at_most: None,
         min: some.then(|| of.min().get()),
         mean: some.then(|| of.mean()),
         stddev: some.then(|| of.stddev()),

@@ -113,7 +113,7 @@ mod tests {
         Timetable,
     };
     use pummel_engine::reactor::{Description, Errno, Kind};
-    use pummel_engine::record::{Cause, Connections, Ledger, Phase, Snapshot, Trouble};
+    use pummel_engine::record::{Cause, Chronicle, Connections, Ledger, Phase, Snapshot, Trouble};
     use pummel_engine::report::{Ending, ShardReport};
     use pummel_engine::units::{Nanos, Rate};
     use pummel_proto_http::Request;
@@ -167,13 +167,20 @@ mod tests {
         };
         for k in 1..=100 {
             totals.statuses.count(if k == 100 { 503 } else { 200 });
-            totals.service.record(Nanos::from_micros(k * 10));
-            totals.ttfb.record(Nanos::from_micros(k * 9));
+            let (service, response) = (Nanos::from_micros(k * 10), Nanos::from_micros(k * 11));
+            let status = if k == 100 { 503 } else { 200 };
+            totals.parts.ttfb.record(Nanos::from_micros(k * 9));
+            totals.latency.response(if open { response } else { service }, status, k < 100);
             if open {
-                totals.response.record(Nanos::from_micros(k * 11));
-                totals.lag.record(Nanos::from_micros(k));
+                totals.parts.service.record(service);
+                totals.parts.lag.record(Nanos::from_micros(k));
+                totals.parts.loop_lag.record(Nanos::from_micros(k / 2));
+                totals.parts.connection_wait.record(Nanos::from_micros(k - k / 2));
             }
         }
+        totals.latency.error(Nanos::from_micros(500));
+        totals.latency.error(Nanos::from_micros(600));
+        totals.latency.censored(Nanos::from_secs(1), 3);
         let troubles = [
             (Phase::Body, Cause::Closed),
             (Phase::Wait, Cause::System(Errno(104))),
@@ -189,6 +196,7 @@ mod tests {
         let shard = |cpu, requests| ShardReport { cpu, pinned: cpu != 2, requests, busy: 0.5 };
         Report {
             totals: totals(load.is_open()),
+            chronicle: Chronicle::default(),
             plan: Arc::new(plan(load)),
             reactor: Description { name: "io_uring", features: vec!["multishot"] },
             window: Nanos::from_secs(2),
@@ -255,7 +263,8 @@ mod tests {
             let cause = Cause::System(Errno(errno));
             report.totals.errors.count(Trouble { phase: Phase::Send, cause });
         }
-        report.totals.service.record(Nanos::MAX);
+        report.totals.latency.response(Nanos::MAX, 200, true);
+        report.totals.latency.censored(Nanos::from_secs(1), 50);
         for line in text(&report).lines() {
             assert!(line.chars().count() <= 100, "{line}");
         }
@@ -266,8 +275,9 @@ mod tests {
         let document = json(&sample(closed()));
         let latency = &document["latency_ns"];
         assert!(latency["response"].is_null() && latency["lag"].is_null());
-        assert_eq!(latency["service"]["count"], 100);
-        assert_eq!(latency["service"]["max"], 1_000_000);
+        assert_eq!(latency["service"]["count"], 105);
+        assert_eq!(latency["ok"]["max"], 990_000);
+        assert_eq!(latency["classes"]["5xx"]["max"], 1_000_000);
         assert_eq!(document["plan"]["model"], "closed");
         assert!(document["rates"]["offered_per_s"].is_null());
     }
@@ -275,59 +285,68 @@ mod tests {
     #[test]
     fn an_open_loop_has_both_times_and_an_offered_rate_in_json() {
         let document = json(&sample(open()));
-        assert_eq!(document["latency_ns"]["response"]["max"], 1_100_000);
+        assert_eq!(document["latency_ns"]["classes"]["5xx"]["max"], 1_100_000);
+        assert_eq!(document["latency_ns"]["response"]["max"], 1_000_000_000);
         assert_eq!(document["latency_ns"]["lag"]["min"], 1_000);
         assert_eq!(document["rates"]["offered_per_s"], 50.0);
         assert_eq!(document["errors"]["wait_reset"], 1);
         assert_eq!(document["statuses"]["503"], 1);
     }
 
-    /// A report on `count` answered requests, and as many more that are `unfinished`.
-    fn covering(count: u64, unfinished: u64) -> Report {
+    /// A report on `ok` good requests, `errors` and `unfinished` ones.
+    fn covering(ok: u64, errors: u64, unfinished: u64) -> Report {
         let mut report = sample(open());
-        let scheduled = count + unfinished;
-        report.totals.ledger = Ledger { scheduled, ok: count, unfinished, ..Ledger::default() };
-        report.totals.service = Histogram::new();
-        for _ in 0..count {
-            report.totals.service.record(Nanos::from_micros(7));
+        let scheduled = ok + errors + unfinished;
+        report.totals.ledger = Ledger { scheduled, ok, errors, unfinished, ..Ledger::default() };
+        report.totals.latency.clear();
+        for _ in 0..ok {
+            report.totals.latency.response(Nanos::from_micros(7), 200, true);
         }
+        for _ in 0..errors {
+            report.totals.latency.error(Nanos::from_micros(3));
+        }
+        report.totals.latency.censored(Nanos::from_secs(2), unfinished);
         report
     }
 
     #[test]
-    fn where_every_request_has_a_latency_nothing_is_said_about_coverage() {
-        let report = covering(300, 0);
+    fn where_every_request_ended_nothing_is_said_about_bounds() {
+        let report = covering(300, 0, 0);
         let document = json(&report);
         assert_eq!(document["latency_coverage"], 1.0);
         assert_eq!(document["verdict"]["status"], "pass");
+        assert!(document["latency_ns"]["response"]["at_most"].is_null());
         let text = text(&report);
-        assert!(!text.contains("covers") && text.contains("ledger balances"), "{text}");
+        assert!(!text.contains("bounds") && !text.contains('≥'), "{text}");
     }
 
     #[test]
-    fn latencies_of_a_part_of_the_requests_say_so_at_their_heading() {
-        let text = text(&covering(40, 260));
-        let lines: Vec<&str> = text.lines().collect();
-        let title = lines.iter().position(|line| line.starts_with("Latency")).unwrap();
-        assert_eq!(
-            lines[title + 1],
-            "  covers 40 of 300 requests; the 260 without an answer have no latency"
-        );
+    fn a_quantile_among_requests_without_an_end_is_a_lower_bound() {
+        let report = covering(297, 0, 3);
+        let document = json(&report);
+        let response = &document["latency_ns"]["response"];
+        assert_eq!((&response["censored"], &response["p99_9"]), (&3.into(), &2_000_000_000.into()));
+        assert!(response["at_most"]["p99_9"].is_null());
+        assert_eq!(response["at_most"]["p50"], 7_000);
+        let text = text(&report);
+        assert!(text.contains("  3 of 300: requests without an end"), "{text}");
+        let row = text.lines().find(|line| line.starts_with("  response")).unwrap();
+        assert!(row.ends_with("≥2.00 s") && row.contains("7.00 µs"), "{row}");
     }
 
     #[test]
-    fn more_than_a_hundredth_without_an_answer_makes_the_verdict_suspect() {
-        let verdict = json(&covering(40, 260))["verdict"].clone();
+    fn more_than_a_hundredth_of_errors_makes_the_verdict_suspect() {
+        let verdict = json(&covering(40, 260, 0))["verdict"].clone();
         assert_eq!(verdict["status"], "suspect");
         assert_eq!(verdict["reasons"][0]["code"], "unanswered");
         assert_eq!(verdict["reasons"][0]["value"], 260.0 / 300.0);
         assert_eq!(verdict["reasons"][0]["limit"], 0.01);
-        let text = text(&covering(40, 260));
+        let text = text(&covering(40, 260, 0));
         let line = text.lines().find(|line| line.starts_with("Verdict")).unwrap();
         assert!(line.contains("SUSPECT") && line.contains("260 of 300 requests"), "{line}");
-        for (answered, unfinished, status) in [(990, 10, "pass"), (989, 11, "suspect")] {
-            let document = json(&covering(answered, unfinished));
-            assert_eq!(document["verdict"]["status"], status, "{unfinished}");
+        for (answered, errors, status) in [(990, 10, "pass"), (989, 11, "suspect")] {
+            let document = json(&covering(answered, errors, 0));
+            assert_eq!(document["verdict"]["status"], status, "{errors}");
         }
     }
 
@@ -393,9 +412,9 @@ mod tests {
             [(1, 0), (2, 1), (9, 1), (10, 2), (99, 2), (100, 3), (1_000, 4), (10_000, 5)]
         {
             let mut report = sample(closed());
-            report.totals.service = Histogram::new();
+            report.totals.latency.clear();
             for _ in 0..count {
-                report.totals.service.record(Nanos::from_micros(7));
+                report.totals.latency.response(Nanos::from_micros(7), 200, true);
             }
             let text = text(&report);
             let row = text.lines().find(|line| line.starts_with("  service")).unwrap();
@@ -411,14 +430,6 @@ mod tests {
         for key in ["min", "mean", "stddev", "p50", "p99_99", "max"] {
             assert!(connect[key].is_null(), "{key}");
         }
-    }
-
-    #[test]
-    fn the_text_says_what_timeouts_do_to_its_latencies() {
-        let mut report = sample(closed());
-        assert!(!text(&report).contains("timeout"));
-        report.totals.ledger.timeouts = 2;
-        assert!(text(&report).contains("Timeouts (2) count with the time waited"));
     }
 
     #[test]

@@ -119,17 +119,30 @@ pub(super) struct Connections {
 /// `response` and `lag` are null in a closed loop, which has no schedule to measure from.
 #[derive(Serialize)]
 pub(super) struct Latencies {
+    /// All outcomes.
     pub(super) response: Option<Distribution>,
+    /// Responses for which every check held.
+    pub(super) ok: Distribution,
+    /// Responses by status class: `2xx`, `5xx`.
+    pub(super) classes: BTreeMap<String, Distribution>,
     pub(super) service: Distribution,
     pub(super) lag: Option<Distribution>,
+    pub(super) loop_lag: Option<Distribution>,
+    pub(super) connection_wait: Option<Distribution>,
     pub(super) connect: Distribution,
     pub(super) tls: Option<Distribution>,
     pub(super) ttfb: Distribution,
+    pub(super) reap_age: Distribution,
 }
 
 #[derive(Serialize)]
 pub(super) struct Distribution {
     pub(super) count: u64,
+    /// Of these, how many are only known to be longer than they were waited for.
+    pub(super) censored: u64,
+    /// Upper bounds of the quantiles, where some are; null where nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) at_most: Option<BTreeMap<&'static str, Option<u64>>>,
     /// This and what follows is null of nothing: a target that never answered was not quick.
     pub(super) min: Option<u64>,
     pub(super) mean: Option<f64>,

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use pummel_engine::plan::{Limit, Load};
-use pummel_engine::record::{Histogram, Trouble};
+use pummel_engine::record::{Bounds, Histogram, Quantile, Spans, Trouble};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
-use super::verdict::{self, Status, Verdict};
-use super::{Environment, counted, per_time, quantiles, unpinned};
+use super::verdict::{Status, Verdict};
+use super::{Environment, counted, per_time, unpinned};
 
 /// Widest line.
 const COLUMNS: usize = 100;
@@ -169,42 +169,41 @@ fn latencies(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         "Latency: service time, closed loop (not response time under load)"
     };
     writeln!(to, "{title}")?;
-    coverage(report, to)?;
+    remarks(report, to)?;
     row(to, "", &names.map(str::to_owned))?;
-    let scheduled = [("response", &totals.response), ("lag", &totals.lag)];
-    for (name, histogram) in scheduled.into_iter().filter(|_| open) {
-        row(to, name, &statistics(histogram))?;
+    let parts = &totals.parts;
+    if open {
+        row(to, "response", &bounded(&totals.latency.all()))?;
+        if totals.ledger.ok < totals.ledger.scheduled {
+            row(to, "ok only", &statistics(&totals.latency.ok()))?;
+        }
+        row(to, "lag", &statistics(&parts.lag))?;
+        row(to, "by the client", &statistics(&parts.loop_lag))?;
+        row(to, "by the pool", &statistics(&parts.connection_wait))?;
     }
-    for (name, histogram) in
-        [("service", &totals.service), ("first byte", &totals.ttfb), ("connect", &totals.connect)]
-    {
-        row(to, name, &statistics(histogram))?;
+    row(to, "service", &bounded(&report.services()))?;
+    if !open && totals.ledger.ok < totals.ledger.scheduled {
+        row(to, "ok only", &statistics(&totals.latency.ok()))?;
     }
-    remarks(report, to)
+    row(to, "first byte", &statistics(&parts.ttfb))?;
+    row(to, "connect", &statistics(&parts.connect))
 }
 
-/// What the table lacks, said before anybody reads it.
-fn coverage(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    let (covered, all) = (report.totals.service.count(), report.totals.ledger.scheduled);
-    match verdict::missing(report) {
-        0 => Ok(()),
-        1 => writeln!(
-            to,
-            "  covers {covered} of {all} requests; the one without an answer has no latency"
-        ),
-        missing => writeln!(
-            to,
-            "  covers {covered} of {all} requests; the {missing} without an answer have no latency"
-        ),
-    }
-}
-
-/// What the table holds that is not what it seems.
+/// What the table holds that is not what it seems, said before anybody reads it.
 fn remarks(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let ledger = report.totals.ledger;
-    if ledger.timeouts > 0 {
-        let bound = "high quantiles are lower bounds";
-        writeln!(to, "  Timeouts ({}) count with the time waited: {bound}.", ledger.timeouts)?;
+    let endless = ledger.timeouts + ledger.dropped + ledger.unfinished;
+    if endless > 0 {
+        let what = if endless == 1 { "one request" } else { "requests" };
+        let all = ledger.scheduled;
+        writeln!(
+            to,
+            "  {endless} of {all}: {what} without an end; ≥ and – are bounds of the truth"
+        )?;
+    }
+    if ledger.errors > 0 {
+        let errors = counted(ledger.errors, "error");
+        writeln!(to, "  {errors}: their latency is the time to the failure")?;
     }
     Ok(())
 }
@@ -214,31 +213,50 @@ fn row(to: &mut dyn Write, name: &str, cells: &[String; 8]) -> io::Result<()> {
     line(to, &name, &cells.each_ref().map(|cell| format!("{cell:>9}")).join(" "))
 }
 
-/// The cells of one row; `n/a` where nothing was recorded, and for a quantile of too few values.
+/// The quantiles of the table, with how many values each needs: 1 / (1 − q), or it would be the
+/// maximum under a finer name.
+const COLUMNS_SHOWN: [(&str, u64); 5] =
+    [("p50", 2), ("p90", 10), ("p99", P99_NEEDS), ("p99_9", 1_000), ("p99_99", 10_000)];
+
+/// The cells of one row: minimum, mean, quantiles, maximum; `n/a` where there are too few values.
 fn statistics(of: &Histogram) -> [String; 8] {
-    let [p50, _, p90, _, p99, p99_9, p99_99] = quantiles(of);
+    bounded(&Spans { known: of.clone(), censored: Histogram::new() })
+}
+
+/// The same of values that are in part bounds. Minimum and mean are those of what is known.
+fn bounded(of: &Spans) -> [String; 8] {
+    let mut cells = [const { String::new() }; 8];
+    let known = &of.known;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a mean of spans lies between the shortest and the longest"
     )]
-    let mean = of.mean() as u64;
-    let (min, max) = (of.min().get(), of.max().get());
-    // A quantile q needs 1 / (1 − q) values; of fewer it is the maximum under a finer name.
-    let cells = [
-        (min, 1),
-        (mean, 1),
-        (p50, 2),
-        (p90, 10),
-        (p99, P99_NEEDS),
-        (p99_9, 1_000),
-        (p99_99, 10_000),
-        (max, 1),
-    ];
-    cells.map(|(nanos, needs)| match of.count() {
-        count if count < needs => "n/a".to_owned(),
-        _ => Nanos::new(nanos).to_string(),
-    })
+    let mean = Nanos::new(known.mean() as u64);
+    let some = |span: Nanos| if known.is_empty() { NONE.to_owned() } else { span.to_string() };
+    let quantiles = COLUMNS_SHOWN.into_iter().map(|(name, needs)| {
+        let quantile = Quantile::REPORTED.iter().find(|(reported, _)| *reported == name);
+        match quantile.filter(|_| of.count() >= needs) {
+            Some(&(_, quantile)) => shown(of.quantile(quantile)),
+            None => NONE.to_owned(),
+        }
+    });
+    let max = if of.count() == 0 { NONE.to_owned() } else { shown(of.max()) };
+    let values = [some(known.min()), some(mean)].into_iter().chain(quantiles).chain([max]);
+    cells.iter_mut().zip(values).for_each(|(cell, value)| *cell = value);
+    cells
+}
+
+/// What stands in the place of a number that there is not.
+const NONE: &str = "n/a";
+
+/// A value, or between what it lies.
+fn shown(bounds: Bounds) -> String {
+    match (bounds.exact(), bounds.hi) {
+        (Some(value), _) => value.to_string(),
+        (None, None) => format!("≥{}", bounds.lo),
+        (None, Some(hi)) => format!("{}–{hi}", bounds.lo),
+    }
 }
 
 fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {

@@ -63,18 +63,15 @@ impl Verdict {
     }
 }
 
-/// The requests of the window that have no latency: neither an answer nor a timeout.
-pub(super) fn missing(report: &Report) -> u64 {
-    report.totals.ledger.scheduled.saturating_sub(report.totals.service.count())
-}
-
 fn unanswered(report: &Report) -> Option<Reason> {
-    let (missing, scheduled) = (missing(report), report.totals.ledger.scheduled);
+    let (missing, scheduled) = (report.totals.ledger.errors, report.totals.ledger.scheduled);
     #[expect(clippy::cast_precision_loss, reason = "a share for display")]
     let share = missing as f64 / scheduled.max(1) as f64;
     (share > UNANSWERED_MAX).then(|| Reason {
         code: "unanswered",
-        message: format!("{missing} of {scheduled} requests have no answer, and no latency"),
+        message: format!(
+            "{missing} of {scheduled} requests failed; their latency is the time to the failure"
+        ),
         value: Amount::Share(share),
         limit: Amount::Share(UNANSWERED_MAX),
     })
@@ -95,9 +92,15 @@ fn defect(defect: &Defect) -> Reason {
             accounted,
             scheduled,
         ),
+        Defect::Disordered(count) => (
+            "disordered",
+            format!("{count} requests have a moment before the one that leads to it"),
+            count,
+            0,
+        ),
         Defect::Latencies { recorded, expected } => (
             "latencies",
-            format!("{recorded} latencies were recorded for {expected} responses and timeouts"),
+            format!("{recorded} latencies were recorded for {expected} outcomes"),
             recorded,
             expected,
         ),

@@ -158,16 +158,15 @@ impl Display {
 /// The whole run as one tick: the last of the others does not know yet what has happened since.
 fn whole(report: &Report) -> Tick {
     let totals = &report.totals;
-    let open = report.plan.load.is_open();
-    let latency = if open { &totals.response } else { &totals.service };
+    let latency = totals.latency.all();
     Tick {
         elapsed: report.plan.stop.warmup + report.window,
         warming_up: false,
         ledger: totals.ledger,
         troubles: totals.errors.total(),
         rate_per_second: report.achieved_per_second(),
-        p50: latency.quantile(Quantile::P50),
-        p99: latency.quantile(Quantile::P99),
+        p50: latency.quantile(Quantile::P50).lo,
+        p99: latency.quantile(Quantile::P99).lo,
     }
 }
 

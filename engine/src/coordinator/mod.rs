@@ -23,7 +23,7 @@ use self::stage::{Ended, Stage, Threads};
 use crate::error::RunError;
 use crate::plan::{Plan, ShardPlan, split};
 use crate::reactor::{Errno, thread as os_thread};
-use crate::record::{Cause, Histogram, Quantile, Snapshot, Trouble};
+use crate::record::{Cause, Chronicle, Quantile, Snapshot, Trouble};
 use crate::report::{Ending, Report, ShardReport};
 use crate::shard::mailbox::{Desk, Finished, Opened, Order, Reply, mailbox};
 use crate::units::{Instant, Nanos};
@@ -95,6 +95,7 @@ struct Coordinator<S: Stage> {
     members: Vec<Member<S::Handle>>,
     totals: Snapshot,
     interval: Snapshot,
+    chronicle: Chronicle,
     interval_began: Instant,
     barrier: Option<Instant>,
     stopping: Stopping,
@@ -118,6 +119,7 @@ impl<S: Stage> Coordinator<S> {
             members: Vec::new(),
             totals: Snapshot::default(),
             interval: Snapshot::default(),
+            chronicle: Chronicle::default(),
             interval_began: now,
             barrier: None,
             stopping: Stopping::No,
@@ -162,8 +164,11 @@ impl<S: Stage> Coordinator<S> {
             while let Some(reply) = member.desk.reply() {
                 match reply {
                     Reply::Opened(opened) => member.opened = Some(opened),
-                    Reply::Envelope(envelope) => {
+                    Reply::Envelope(mut envelope) => {
                         member.requests += envelope.ledger.accounted();
+                        // Kept in a smaller form, which grows with the run.
+                        self.chronicle.add(&envelope.timeline);
+                        envelope.timeline.clear();
                         self.interval.merge(&envelope);
                         member.spare = Some(envelope);
                     }
@@ -173,8 +178,10 @@ impl<S: Stage> Coordinator<S> {
                             self.observers.tell(&Event::Draining);
                         }
                     }
-                    Reply::Finished(envelope, finished) => {
+                    Reply::Finished(mut envelope, finished) => {
                         member.requests += envelope.ledger.accounted();
+                        self.chronicle.add(&envelope.timeline);
+                        envelope.timeline.clear();
                         self.interval.merge(&envelope);
                         member.finished = Some(finished);
                     }
@@ -235,7 +242,7 @@ impl<S: Stage> Coordinator<S> {
         let Some(barrier) = self.barrier.filter(|&barrier| barrier <= now) else { return };
         self.totals.merge(&self.interval);
         let interval = &self.interval;
-        let latency = headline(interval);
+        let latency = interval.latency.all();
         let span = now.since(self.interval_began).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
         let finished = interval.finished_in_window as f64;
@@ -245,8 +252,8 @@ impl<S: Stage> Coordinator<S> {
             ledger: self.totals.ledger,
             troubles: self.totals.errors.total(),
             rate_per_second: if span > 0.0 { finished / span } else { 0.0 },
-            p50: latency.quantile(Quantile::P50),
-            p99: latency.quantile(Quantile::P99),
+            p50: latency.quantile(Quantile::P50).lo,
+            p99: latency.quantile(Quantile::P99).lo,
         }));
         self.interval.clear();
         self.interval_began = now;
@@ -280,6 +287,7 @@ impl<S: Stage> Coordinator<S> {
             reactor: self.stage.reactor(),
             window,
             totals: std::mem::take(&mut self.totals),
+            chronicle: std::mem::take(&mut self.chronicle),
             shards: self.members.iter().filter_map(Member::report).collect(),
             coordinator: self.watch.lateness(),
             ticks_lost: self.observers.lost(),
@@ -350,11 +358,6 @@ impl<H> Member<H> {
             _ => self.lost(),
         }
     }
-}
-
-/// The latencies that a progress line shows.
-fn headline(snapshot: &Snapshot) -> &Histogram {
-    if snapshot.response.is_empty() { &snapshot.service } else { &snapshot.response }
 }
 
 fn no_connection((address, trouble): (SocketAddr, Trouble)) -> RunError {

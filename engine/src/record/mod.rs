@@ -4,30 +4,24 @@
 //! coordinator offers an empty one in exchange. Nothing is shared, so nothing is locked. What
 //! leaves the shard is merged by addition ([`Snapshot::merge`]), which is exact.
 
+pub mod buckets;
 mod histogram;
+mod latencies;
 mod ledger;
+mod moments;
 mod outcome;
 mod snapshot;
+mod timeline;
 
 pub use histogram::{Histogram, Quantile};
+pub use latencies::{Bounds, Latencies, Spans};
 pub use ledger::Ledger;
-pub use outcome::{Cause, ErrorTable, Phase, Trouble};
-pub use snapshot::{Connections, Snapshot, Statuses};
+pub use moments::{Exemplar, Fate, Moments, Slowest};
+pub use outcome::{Cause, ErrorTable, Kind, Party, Phase, Trouble};
+pub use snapshot::{Connections, Oddities, Parts, Snapshot, Statuses};
+pub use timeline::{Chronicle, ROW, Step, Tally, Timeline};
 
 use crate::units::{Instant, Nanos};
-
-/// The moments of one finished request. `intended ≤ written ≤ first_byte ≤ finished`.
-#[derive(Clone, Copy, Debug)]
-pub struct Moments {
-    /// When the schedule wanted it to start; equal to `written` in a closed loop.
-    pub intended: Instant,
-    /// When its first byte was handed to the kernel.
-    pub written: Instant,
-    /// When the first byte of the final response was reaped.
-    pub first_byte: Instant,
-    /// When the last byte was reaped, or the request was given up.
-    pub finished: Instant,
-}
 
 /// Writes what happened on a shard into the envelope of the moment.
 ///
@@ -60,6 +54,17 @@ impl Window {
     }
 }
 
+/// Slots that were never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// No connection was free, and the plan says not to wait for one.
+    Dropped,
+    /// Their deadline passed before a connection was free.
+    TimedOut,
+    /// The run ended.
+    Unfinished,
+}
+
 impl Recorder {
     /// A recorder which writes into `envelope`; `open_loop` says whether there are intended starts.
     #[must_use]
@@ -72,6 +77,12 @@ impl Recorder {
         self.window = window;
     }
 
+    /// Sets the measured window for the first time, when nothing has been counted in it yet.
+    pub fn open_window(&mut self, window: Window) {
+        self.envelope.timeline.set_origin(window.from);
+        self.window = window;
+    }
+
     /// The measured window.
     #[must_use]
     pub fn window(&self) -> Window {
@@ -79,7 +90,8 @@ impl Recorder {
     }
 
     /// Puts `empty` in place of the envelope of the moment, and returns that.
-    pub fn exchange(&mut self, empty: Box<Snapshot>) -> Box<Snapshot> {
+    pub fn exchange(&mut self, mut empty: Box<Snapshot>) -> Box<Snapshot> {
+        empty.timeline.set_origin(self.envelope.timeline.origin());
         core::mem::replace(&mut self.envelope, empty)
     }
 
@@ -94,12 +106,45 @@ impl Recorder {
         self.envelope.ledger.scheduled += count;
     }
 
-    /// A complete response arrived with `status`; `good` says whether every check held.
-    pub fn response(&mut self, moments: &Moments, status: u16, good: bool) {
+    /// A request was sent; of its moments those after `written` are not known yet.
+    pub fn started(&mut self, moments: &Moments) {
         let envelope = &mut *self.envelope;
-        if self.window.contains(moments.finished) {
+        if moments.written >= self.window.from
+            && let Some(row) = envelope.timeline.at(moments.written)
+        {
+            row.tally.sent += 1;
+        }
+        if self.open_loop && self.window.contains(moments.intended) {
+            let parts = &mut envelope.parts;
+            parts.lag.record(moments.lag());
+            parts.loop_lag.record(moments.loop_lag());
+            parts.connection_wait.record(moments.connection_wait());
+            if let Some(row) = envelope.timeline.at(moments.intended) {
+                row.tally.loop_lag_max = row.tally.loop_lag_max.max(moments.loop_lag());
+            }
+        }
+    }
+
+    /// So many slots were behind the schedule and sent together.
+    pub fn burst(&mut self, slots: u64) {
+        let longest = &mut self.envelope.oddities.longest_burst;
+        *longest = slots.max(*longest);
+    }
+
+    /// A complete response arrived with `status` on `connection`; `good` says whether every check
+    /// held.
+    pub fn response(&mut self, moments: &Moments, status: u16, good: bool, connection: u32) {
+        let finished = moments.finished;
+        let envelope = &mut *self.envelope;
+        if self.window.contains(finished) {
             envelope.finished_in_window += 1;
             envelope.good_in_window += u64::from(good);
+        }
+        if finished >= self.window.from
+            && let Some(row) = envelope.timeline.at(finished)
+        {
+            row.tally.finished += 1;
+            row.tally.good += u64::from(good);
         }
         if !self.window.contains(moments.intended) {
             return;
@@ -110,31 +155,78 @@ impl Recorder {
             envelope.ledger.failed += 1;
         }
         envelope.statuses.count(status);
-        envelope.ttfb.record(moments.first_byte.since(moments.written));
-        self.latency(moments);
+        envelope.parts.ttfb.record(moments.first_byte.since(moments.written));
+        envelope.latency.response(moments.response(), status, good);
+        self.ended(moments, Some(good));
+        let fate = Fate::Response(status);
+        self.envelope.slowest.offer(&Exemplar { moments: *moments, fate, connection });
     }
 
-    /// A request ended without a valid response.
-    pub fn error(&mut self, intended: Instant, trouble: Trouble) {
-        if self.window.contains(intended) {
+    /// A request ended without a valid response. It enters the latencies with the time to its
+    /// failure.
+    pub fn error(&mut self, moments: &Moments, trouble: Trouble, connection: u32) {
+        if self.window.contains(moments.intended) {
             self.envelope.ledger.errors += 1;
-            self.envelope.errors.count(trouble);
+            self.envelope.latency.error(moments.response());
+            self.ended(moments, Some(false));
+            let exemplar = Exemplar { moments: *moments, fate: Fate::Trouble(trouble), connection };
+            self.envelope.errors.count_request(trouble, exemplar);
+            self.envelope.slowest.offer(&exemplar);
         }
     }
 
-    /// A request, `written` then, was given up at `now`. It enters the latencies with the time that
-    /// it was waited for, which is a lower bound: left out, it would flatter the server.
-    pub fn timeout(&mut self, intended: Instant, written: Instant, now: Instant, phase: Phase) {
-        if self.window.contains(intended) {
+    /// A request that was sent was given up. Its latency is known to be longer than it was waited
+    /// for.
+    pub fn timeout(&mut self, moments: &Moments, phase: Phase, connection: u32) {
+        if self.window.contains(moments.intended) {
+            let trouble = Trouble { phase, cause: Cause::TimedOut };
             self.envelope.ledger.timeouts += 1;
-            self.envelope.errors.count(Trouble { phase, cause: Cause::TimedOut });
-            self.latency(&Moments { intended, written, first_byte: now, finished: now });
+            self.envelope.latency.censored(moments.response(), 1);
+            self.ended(moments, None);
+            let exemplar = Exemplar { moments: *moments, fate: Fate::Trouble(trouble), connection };
+            self.envelope.errors.count_request(trouble, exemplar);
+            self.envelope.slowest.offer(&exemplar);
         }
     }
 
-    /// `count` slots of the window were still without an outcome when the run ended.
-    pub fn unfinished(&mut self, count: u64) {
-        self.envelope.ledger.unfinished += count;
+    /// A request that was sent was without an outcome when the run ended.
+    pub fn unfinished(&mut self, moments: &Moments) {
+        if self.window.contains(moments.intended) {
+            self.envelope.ledger.unfinished += 1;
+            self.envelope.latency.censored(moments.response(), 1);
+            self.ended(moments, None);
+        }
+    }
+
+    /// `count` slots around `intended` were given up at `now` without having been sent.
+    pub fn unsent(&mut self, intended: Instant, now: Instant, why: Unsent, count: u64) {
+        if !self.window.contains(intended) {
+            return;
+        }
+        let envelope = &mut *self.envelope;
+        match why {
+            Unsent::Dropped => {
+                envelope.ledger.dropped += count;
+                // It leaves the schedule when it is dropped.
+                envelope.parts.loop_lag.record_many(now.since(intended), count);
+            }
+            Unsent::Unfinished => envelope.ledger.unfinished += count,
+            Unsent::TimedOut => {
+                envelope.ledger.timeouts += count;
+                let trouble = Trouble { phase: Phase::Queue, cause: Cause::TimedOut };
+                envelope.errors.count_many(trouble, count);
+            }
+        }
+        let waited = now.since(intended);
+        envelope.latency.censored(waited, count);
+        if let Some(row) = envelope.timeline.at(intended) {
+            row.tally.arrived += count;
+            row.tally.censored += count;
+            row.latency.record_many(waited, count);
+        }
+        if let Some(row) = envelope.timeline.at(now) {
+            row.tally.ended += count;
+        }
     }
 
     /// A connection failed while no request was outstanding on it.
@@ -146,7 +238,7 @@ impl Recorder {
     pub fn connected(&mut self, took: Nanos, again: bool) {
         self.envelope.connections.opened += 1;
         self.envelope.connections.reconnects += u64::from(again);
-        self.envelope.connect.record(took);
+        self.envelope.parts.connect.record(took);
     }
 
     /// The peer closed a connection.
@@ -164,14 +256,37 @@ impl Recorder {
         self.envelope.bytes_received += bytes;
     }
 
-    fn latency(&mut self, moments: &Moments) {
-        debug_assert!(moments.intended <= moments.written);
-        debug_assert!(moments.written <= moments.finished);
+    /// The last completion of a batch was taken in `age` after the batch was reaped.
+    pub fn reaped(&mut self, age: Nanos) {
+        self.envelope.parts.reap_age.record(age);
+    }
+
+    /// A request of the window that was sent has its outcome: `good` says whether its checks held,
+    /// `None` that it did not end by itself.
+    fn ended(&mut self, moments: &Moments, good: Option<bool>) {
+        debug_assert!(moments.in_order(), "{moments:?}");
         let envelope = &mut *self.envelope;
-        envelope.service.record(moments.finished.since(moments.written));
+        envelope.oddities.disordered += u64::from(!moments.in_order());
+        let response = moments.response();
         if self.open_loop {
-            envelope.response.record(moments.finished.since(moments.intended));
-            envelope.lag.record(moments.written.since(moments.intended));
+            let parts = &mut envelope.parts;
+            let service = match good {
+                Some(_) => &mut parts.service,
+                None => parts.service_censored.get_or_insert_default(),
+            };
+            service.record(moments.service());
+            if good.is_some() {
+                parts.unhindered.record(response.saturating_sub(moments.loop_lag()));
+            }
+        }
+        if let Some(row) = envelope.timeline.at(moments.intended) {
+            row.tally.arrived += 1;
+            row.tally.ok += u64::from(good == Some(true));
+            row.tally.censored += u64::from(good.is_none());
+            row.latency.record(response);
+        }
+        if let Some(row) = envelope.timeline.at(moments.finished) {
+            row.tally.ended += 1;
         }
     }
 }

@@ -5,6 +5,7 @@ use core::fmt;
 
 use pummel_proto_http::ErrorKind as ProtocolErrorKind;
 
+use super::Exemplar;
 use crate::reactor::Errno;
 
 /// How far a connection or a request had come.
@@ -12,6 +13,8 @@ use crate::reactor::Errno;
 pub enum Phase {
     /// The connection was being established.
     Connect,
+    /// The request waited for a free connection.
+    Queue,
     /// No request was outstanding.
     Idle,
     /// The request was being sent.
@@ -42,6 +45,29 @@ pub enum Cause {
     System(Errno),
 }
 
+/// Who ended a connection or a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The server.
+    Peer,
+    /// Pummel: it would not wait any longer, or closed the connection.
+    Client,
+    /// The operating system or the network.
+    System,
+}
+
+impl Party {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Client => "client",
+            Self::System => "system",
+        }
+    }
+}
+
 /// One kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Trouble {
@@ -57,6 +83,7 @@ impl Phase {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Queue => "queue",
             Self::Idle => "idle",
             Self::Send => "send",
             Self::Wait => "wait",
@@ -67,6 +94,29 @@ impl Phase {
 }
 
 impl Trouble {
+    /// Who ended it.
+    #[must_use]
+    pub fn ended_by(&self) -> Party {
+        match self.cause {
+            Cause::TimedOut | Cause::Abandoned => Party::Client,
+            // A reset or a refusal is a packet of the peer.
+            Cause::Closed
+            | Cause::LeftBehind
+            | Cause::Protocol(_)
+            | Cause::System(Errno::RESET | Errno::REFUSED) => Party::Peer,
+            Cause::System(_) => Party::System,
+        }
+    }
+
+    /// The operating system's number, if it was the system that said so.
+    #[must_use]
+    pub const fn errno(&self) -> Option<i32> {
+        match self.cause {
+            Cause::System(errno) => Some(errno.0),
+            _ => None,
+        }
+    }
+
     /// Whether it happened to a connection which carried no request.
     #[must_use]
     pub const fn is_of_connection(&self) -> bool {
@@ -98,9 +148,20 @@ impl fmt::Display for Trouble {
 /// the same.
 #[derive(Clone, Debug)]
 pub struct ErrorTable {
-    counts: Vec<(Trouble, u64)>,
+    counts: Vec<Kind>,
     /// Occurrences of kinds for which there was no row left.
     other: u64,
+}
+
+/// One row of an [`ErrorTable`].
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What happened.
+    pub trouble: Trouble,
+    /// How often.
+    pub count: u64,
+    /// A request that it happened to, the first of its shard; `None` if it happened to none.
+    pub exemplar: Option<Exemplar>,
 }
 
 /// Most kinds of trouble that are told apart.
@@ -115,14 +176,22 @@ impl Default for ErrorTable {
 impl ErrorTable {
     /// Counts one occurrence. O(kinds); allocates nothing.
     pub fn count(&mut self, trouble: Trouble) {
-        self.add(trouble, 1);
+        self.add(Kind { trouble, count: 1, exemplar: None });
+    }
+
+    /// Counts `count` occurrences.
+    pub fn count_many(&mut self, trouble: Trouble, count: u64) {
+        self.add(Kind { trouble, count, exemplar: None });
+    }
+
+    /// Counts what happened to a request.
+    pub fn count_request(&mut self, trouble: Trouble, exemplar: Exemplar) {
+        self.add(Kind { trouble, count: 1, exemplar: Some(exemplar) });
     }
 
     /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
-        for &(trouble, count) in &other.counts {
-            self.add(trouble, count);
-        }
+        other.counts.iter().for_each(|kind| self.add(*kind));
         self.other += other.other;
     }
 
@@ -135,9 +204,15 @@ impl ErrorTable {
     /// The kinds and their counts, by phase.
     #[must_use]
     pub fn rows(&self) -> Vec<(Trouble, u64)> {
-        let mut rows = self.counts.clone();
-        rows.sort_unstable();
-        rows
+        self.kinds().iter().map(|kind| (kind.trouble, kind.count)).collect()
+    }
+
+    /// The kinds with their counts and exemplars, by phase.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut kinds = self.counts.clone();
+        kinds.sort_unstable_by_key(|kind| kind.trouble);
+        kinds
     }
 
     /// Occurrences beyond the kinds that are told apart.
@@ -149,16 +224,17 @@ impl ErrorTable {
     /// Occurrences of all kinds.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().map(|&(_, count)| count).sum::<u64>() + self.other
+        self.counts.iter().map(|kind| kind.count).sum::<u64>() + self.other
     }
 
-    fn add(&mut self, trouble: Trouble, count: u64) {
-        if let Some(row) = self.counts.iter_mut().find(|row| row.0 == trouble) {
-            row.1 += count;
+    fn add(&mut self, kind: Kind) {
+        if let Some(row) = self.counts.iter_mut().find(|row| row.trouble == kind.trouble) {
+            row.count += kind.count;
+            row.exemplar = row.exemplar.or(kind.exemplar);
         } else if self.counts.len() < KINDS_MAX {
-            self.counts.push((trouble, count));
+            self.counts.push(kind);
         } else {
-            self.other += count;
+            self.other += kind.count;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
-use super::{ErrorTable, Histogram, Ledger};
+use super::{ErrorTable, Histogram, Latencies, Ledger, Slowest, Spans, Timeline};
 
 /// All that was counted since the envelope was empty. Merging is associative and commutative.
 #[derive(Clone, Debug, Default)]
@@ -21,16 +21,117 @@ pub struct Snapshot {
     pub finished_in_window: u64,
     /// Those of them for which every check held.
     pub good_in_window: u64,
-    /// Finished − intended start. Empty in a closed loop.
-    pub response: Histogram,
-    /// Finished − sent.
+    /// What a report is about: response times in an open loop (finished − intended start), service
+    /// times in a closed one (finished − sent).
+    pub latency: Latencies,
+    /// How they came about.
+    pub parts: Parts,
+    /// The run in tenths of a second.
+    pub timeline: Timeline,
+    /// The slowest requests.
+    pub slowest: Slowest,
+    /// What should not be.
+    pub oddities: Oddities,
+}
+
+/// What latencies are made of, each a distribution of its own.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Finished − sent. Empty in a closed loop, where it is the latency.
     pub service: Histogram,
+    /// How long was waited for the ends that did not come, from the sending on. Made when needed.
+    pub service_censored: Option<Box<Histogram>>,
+    /// Response time less loop lag: as it would have been with a client that is never late. Empty
+    /// in a closed loop.
+    pub unhindered: Histogram,
     /// Sent − intended start. Empty in a closed loop.
     pub lag: Histogram,
-    /// Attempt to connect → established.
-    pub connect: Histogram,
+    /// The part of it that the shard made, whether or not the request was sent. Empty in a closed
+    /// loop.
+    pub loop_lag: Histogram,
+    /// The part of it in which no connection was free. Empty in a closed loop.
+    pub connection_wait: Histogram,
     /// First byte of the response − sent.
     pub ttfb: Histogram,
+    /// Attempt to connect → established.
+    pub connect: Histogram,
+    /// How long completions had waited when the last of a batch had been taken in.
+    pub reap_age: Histogram,
+}
+
+/// What should not be, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Requests with a moment before the one that leads to it.
+    pub disordered: u64,
+    /// Most slots that were sent in one turn because the schedule was behind.
+    pub longest_burst: u64,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            service: Histogram::new(),
+            service_censored: None,
+            unhindered: Histogram::new(),
+            lag: Histogram::new(),
+            loop_lag: Histogram::coarse(),
+            connection_wait: Histogram::new(),
+            ttfb: Histogram::coarse(),
+            connect: Histogram::coarse(),
+            reap_age: Histogram::coarse(),
+        }
+    }
+}
+
+impl Parts {
+    /// Service times with those that did not end; in an open loop.
+    #[must_use]
+    pub fn services(&self) -> Spans {
+        let censored = self.service_censored.as_deref().cloned().unwrap_or_default();
+        Spans { known: self.service.clone(), censored }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if let Some(more) = &other.service_censored {
+            self.service_censored.get_or_insert_default().merge(more);
+        }
+        for (sum, more) in [
+            (&mut self.service, &other.service),
+            (&mut self.unhindered, &other.unhindered),
+            (&mut self.lag, &other.lag),
+            (&mut self.loop_lag, &other.loop_lag),
+            (&mut self.connection_wait, &other.connection_wait),
+            (&mut self.ttfb, &other.ttfb),
+            (&mut self.connect, &other.connect),
+            (&mut self.reap_age, &other.reap_age),
+        ] {
+            sum.merge(more);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.service_censored.iter_mut().for_each(|censored| censored.clear());
+        for part in [
+            &mut self.service,
+            &mut self.unhindered,
+            &mut self.lag,
+            &mut self.loop_lag,
+            &mut self.connection_wait,
+            &mut self.ttfb,
+            &mut self.connect,
+            &mut self.reap_age,
+        ] {
+            part.clear();
+        }
+    }
+}
+
+impl Oddities {
+    fn merge(&mut self, other: &Self) {
+        self.disordered += other.disordered;
+        self.longest_burst = self.longest_burst.max(other.longest_burst);
+    }
 }
 
 /// Lives of connections.
@@ -100,11 +201,11 @@ impl Snapshot {
         self.bytes_received += other.bytes_received;
         self.finished_in_window += other.finished_in_window;
         self.good_in_window += other.good_in_window;
-        self.response.merge(&other.response);
-        self.service.merge(&other.service);
-        self.lag.merge(&other.lag);
-        self.connect.merge(&other.connect);
-        self.ttfb.merge(&other.ttfb);
+        self.latency.merge(&other.latency);
+        self.parts.merge(&other.parts);
+        self.timeline.merge(&other.timeline);
+        self.slowest.merge(&other.slowest);
+        self.oddities.merge(&other.oddities);
     }
 
     /// Empties the envelope and keeps its memory.
@@ -115,10 +216,10 @@ impl Snapshot {
         self.connections = Connections::default();
         (self.bytes_sent, self.bytes_received) = (0, 0);
         (self.finished_in_window, self.good_in_window) = (0, 0);
-        self.response.clear();
-        self.service.clear();
-        self.lag.clear();
-        self.connect.clear();
-        self.ttfb.clear();
+        self.latency.clear();
+        self.parts.clear();
+        self.timeline.clear();
+        self.slowest.clear();
+        self.oddities = Oddities::default();
     }
 }

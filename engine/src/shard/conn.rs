@@ -20,7 +20,7 @@ use super::deadline::Deadlines;
 use super::flight::{Flight, Flights};
 use crate::plan::{ExpectedStatus, ShardPlan};
 use crate::reactor::{Errno, Slot};
-use crate::record::{Cause, Moments, Phase, Recorder, Trouble};
+use crate::record::{Cause, Phase, Recorder, Trouble};
 use crate::units::Instant;
 
 /// Where a connection is in its life.
@@ -151,6 +151,7 @@ impl Traffic {
         if let Some(place) = self.flights.push(slot.index(), flight) {
             self.deadlines.arm(place, flight.written);
             self.outstanding += 1;
+            self.recorder.started(&flight.ended(flight.written, flight.written));
         }
     }
 
@@ -207,14 +208,14 @@ impl Traffic {
                         if !self.expect.close {
                             self.recorder.closed_by_peer();
                         }
-                        self.abandon(slot, Phase::Wait, Cause::LeftBehind);
+                        self.abandon(slot, Cause::LeftBehind, now);
                         return Fate::Close;
                     }
                 }
                 Ok(None) => return self.after_input(slot),
                 Err(error) => {
                     let phase = phase_of(connection.http.phase());
-                    self.fail(slot, phase, Cause::Protocol(error.kind()));
+                    self.fail(slot, phase, Cause::Protocol(error.kind()), now);
                     return Fate::Close;
                 }
             }
@@ -231,32 +232,32 @@ impl Traffic {
         if let Ok(Some(Event::Done(_))) = connection.http.receive_end() {
             self.complete(slot, now);
         } else if phase != Phase::Idle {
-            self.fail(slot, phase, cause);
+            self.fail(slot, phase, cause, now);
             return Fate::Close;
         }
-        self.abandon(slot, Phase::Wait, Cause::Closed);
+        self.abandon(slot, Cause::Closed, now);
         Fate::Close
     }
 
     /// Receiving on `slot` failed.
-    pub(super) fn broken(&mut self, slot: Slot, errno: Errno) -> Fate {
+    pub(super) fn broken(&mut self, slot: Slot, errno: Errno, now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
         let phase = phase_of(connection.http.phase());
-        self.fail(slot, phase, Cause::System(errno));
+        self.fail(slot, phase, Cause::System(errno), now);
         Fate::Close
     }
 
     /// Sending on `slot` failed. If that is because the peer has closed, it may have answered
     /// before, so what it said is read first: the receive that is armed will bring it, and then its
     /// end.
-    pub(super) fn send_failed(&mut self, slot: Slot, errno: Errno) -> Fate {
+    pub(super) fn send_failed(&mut self, slot: Slot, errno: Errno, now: Instant) -> Fate {
         if [Errno::BROKEN_PIPE, Errno::RESET].contains(&errno) {
             if let Some(connection) = self.get(slot) {
                 connection.send_failure = Some(errno);
             }
             return Fate::Keep;
         }
-        self.fail(slot, Phase::Send, Cause::System(errno));
+        self.fail(slot, Phase::Send, Cause::System(errno), now);
         Fate::Close
     }
 
@@ -271,11 +272,12 @@ impl Traffic {
         let phase =
             if state.sending.is_some() { Phase::Send } else { phase_of(state.http.phase()) };
         if let Some(errno) = state.send_failure {
-            self.fail(slot, Phase::Send, Cause::System(errno));
+            self.fail(slot, Phase::Send, Cause::System(errno), now);
         } else if let Some(flight) = self.land(slot) {
-            self.recorder.timeout(flight.intended, flight.written, now, phase);
+            let first_byte = self.first_byte(slot).unwrap_or(now);
+            self.recorder.timeout(&flight.ended(first_byte, now), phase, slot.0);
         }
-        self.abandon(slot, Phase::Wait, Cause::Abandoned);
+        self.abandon(slot, Cause::Abandoned, now);
         Some(slot)
     }
 
@@ -290,18 +292,13 @@ impl Traffic {
         self.open -= u32::from(was_open);
     }
 
-    /// Gives up what is outstanding at the end of the run; returns how many of it lie in the
-    /// window.
-    pub(super) fn leave_unfinished(&mut self) -> u64 {
-        let window = self.recorder.window();
-        let slots = (0..).map(Slot).take(self.connections.len());
-        let mut counted = 0;
-        for slot in slots {
+    /// Gives up what is outstanding at the end of the run.
+    pub(super) fn leave_unfinished(&mut self, now: Instant) {
+        for slot in (0..).map(Slot).take(self.connections.len()) {
             while let Some(flight) = self.land(slot) {
-                counted += u64::from(window.contains(flight.intended));
+                self.recorder.unfinished(&flight.ended(now, now));
             }
         }
-        counted
     }
 
     /// The oldest request of `slot` has its response.
@@ -312,7 +309,7 @@ impl Traffic {
         let first_byte = connection.first_byte.replace(now).unwrap_or(now);
         let status = connection.status;
         let good = self.expected.holds(status);
-        self.recorder.response(&moments(flight, first_byte, now), status, good);
+        self.recorder.response(&flight.ended(first_byte, now), status, good, slot.0);
     }
 
     /// All input was consumed: a connection between responses has no first byte yet.
@@ -326,21 +323,29 @@ impl Traffic {
     }
 
     /// The oldest request of `slot` failed with `cause` in `phase`, and all younger ones with it.
-    fn fail(&mut self, slot: Slot, phase: Phase, cause: Cause) {
+    fn fail(&mut self, slot: Slot, phase: Phase, cause: Cause, now: Instant) {
         let trouble = Trouble { phase, cause };
+        let first_byte = self.first_byte(slot).unwrap_or(now);
         match self.land(slot) {
-            Some(flight) => self.recorder.error(flight.intended, trouble),
+            Some(flight) => self.recorder.error(&flight.ended(first_byte, now), trouble, slot.0),
             None => self.recorder.connection_trouble(trouble),
         }
         let younger = if cause == Cause::Closed { cause } else { Cause::Abandoned };
-        self.abandon(slot, Phase::Wait, younger);
+        self.abandon(slot, younger, now);
     }
 
-    /// All that is outstanding on `slot` ends with an error.
-    fn abandon(&mut self, slot: Slot, phase: Phase, cause: Cause) {
+    /// All that is outstanding on `slot`, and of whose answers nothing has arrived, ends with an
+    /// error.
+    fn abandon(&mut self, slot: Slot, cause: Cause, now: Instant) {
+        let trouble = Trouble { phase: Phase::Wait, cause };
         while let Some(flight) = self.land(slot) {
-            self.recorder.error(flight.intended, Trouble { phase, cause });
+            self.recorder.error(&flight.ended(now, now), trouble, slot.0);
         }
+    }
+
+    /// When the first byte of the response that is arriving on `slot` was reaped.
+    fn first_byte(&self, slot: Slot) -> Option<Instant> {
+        self.connections.get(slot.index())?.first_byte
     }
 
     /// Takes the oldest request of `slot` out of flight.
@@ -367,11 +372,6 @@ impl Connection {
             address: 0,
         }
     }
-}
-
-fn moments(flight: Flight, first_byte: Instant, finished: Instant) -> Moments {
-    let Flight { intended, written } = flight;
-    Moments { intended, written, first_byte, finished }
 }
 
 fn phase_of(phase: HttpPhase) -> Phase {

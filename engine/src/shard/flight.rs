@@ -1,5 +1,6 @@
 //! Requests in flight: their moments, oldest first per connection, in one table made at the start.
 
+use crate::record::Moments;
 use crate::units::Instant;
 
 /// An unanswered request.
@@ -7,8 +8,18 @@ use crate::units::Instant;
 pub(super) struct Flight {
     /// When it was intended to start; in a closed loop, when it started.
     pub(super) intended: Instant,
-    /// When it was handed to the kernel.
+    /// That, and as much later as the shard was late for it.
+    pub(super) picked: Instant,
+    /// When it was handed to the kernel, on the connection that it had been given right before.
     pub(super) written: Instant,
+}
+
+impl Flight {
+    /// Its moments, if it ended at `finished`.
+    pub(super) fn ended(&self, first_byte: Instant, finished: Instant) -> Moments {
+        let Self { intended, picked, written } = *self;
+        Moments { intended, picked, granted: written, written, first_byte, finished }
+    }
 }
 
 /// A ring of flights per connection, all rings in one table: ring `c` occupies `c × depth …`.
@@ -28,7 +39,7 @@ impl Flights {
     /// Room for `depth` flights on each of `connections`.
     pub(super) fn new(connections: u32, depth: u32) -> Self {
         let origin = Instant::from_origin(0);
-        let idle = Flight { intended: origin, written: origin };
+        let idle = Flight { intended: origin, picked: origin, written: origin };
         let places = connections as usize * depth as usize;
         Self {
             depth,
@@ -78,7 +89,8 @@ mod tests {
     use super::*;
 
     fn flight(n: u64) -> Flight {
-        Flight { intended: Instant::from_origin(n), written: Instant::from_origin(n) }
+        let moment = Instant::from_origin(n);
+        Flight { intended: moment, picked: moment, written: moment }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::plan::{Load, ShardPlan};
 use crate::reactor::{
     Close, Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot,
 };
-use crate::record::{Cause, Recorder, Snapshot, Window};
+use crate::record::{Cause, Recorder, Snapshot, Unsent, Window};
 use crate::units::{Instant, Nanos};
 
 /// Longest time for which a shard does not look into its mailbox.
@@ -85,6 +85,8 @@ pub(crate) struct Shard<R> {
     cpu_before: Nanos,
     last_open: Instant,
     last_outcome: Instant,
+    /// When the batch of the last turn was reaped, if there was one.
+    reaped: Option<Instant>,
     target_lost: bool,
 }
 
@@ -122,6 +124,7 @@ impl<R: Reactor> Shard<R> {
             cpu_before: Nanos::ZERO,
             last_open: now,
             last_outcome: now,
+            reaped: None,
             target_lost: false,
             reactor,
             plan,
@@ -143,6 +146,9 @@ impl<R: Reactor> Shard<R> {
 
     fn turn(&mut self) -> io::Result<()> {
         let now = self.reactor.clock();
+        if let Some(reaped) = self.reaped {
+            self.traffic.recorder.reaped(now.since(reaped));
+        }
         self.obey(now);
         while self.proceed(now) {}
         let more = self.start_due(now);
@@ -151,9 +157,12 @@ impl<R: Reactor> Shard<R> {
         self.dial(now);
         let until = if more { self.reactor.now() } else { self.next_wake(now) };
         self.reactor.wait(until)?;
+        let mut took_in = false;
         while let Some(completion) = self.reactor.pop() {
             self.take_in(completion);
+            took_in = true;
         }
+        self.reaped = took_in.then(|| self.reactor.now());
         if self.traffic.outstanding() < outstanding {
             self.last_outcome = self.reactor.now();
         }
@@ -211,7 +220,7 @@ impl<R: Reactor> Shard<R> {
     fn begin(&mut self, barrier: Instant, now: Instant) {
         let (supply, window) = Supply::new(&self.plan, barrier);
         self.supply = supply;
-        self.traffic.recorder.set_window(window);
+        self.traffic.recorder.open_window(window);
         self.barrier = barrier;
         self.cpu_before = self.reactor.cpu_time();
         self.last_open = now;
@@ -244,8 +253,9 @@ impl<R: Reactor> Shard<R> {
 
     fn cut(&mut self, now: Instant) {
         self.account_schedule(now);
-        let given_up = self.supply.cut(now);
-        self.traffic.recorder.unfinished(given_up);
+        let recorder = &mut self.traffic.recorder;
+        let unfinished = Unsent::Unfinished;
+        self.supply.cut(now, |intended, count| recorder.unsent(intended, now, unfinished, count));
         let window = self.traffic.recorder.window();
         // What started at this very moment still counts.
         let to = window.to.min(now + Nanos::new(1)).max(window.from);
@@ -304,7 +314,7 @@ impl<R: Reactor> Shard<R> {
             if closed_loop && window.contains(intended) {
                 self.traffic.recorder.scheduled(1);
             }
-            self.traffic.start(slot, Flight { intended, written: now });
+            self.traffic.start(slot, Flight { intended, picked: now, written: now });
         }
         room
     }
@@ -383,11 +393,11 @@ impl<R: Reactor> Shard<R> {
                 self.connect_failed(slot, Cause::System(errno), now);
             }
             Completion::Failed(slot, During::Send, errno) => {
-                let fate = self.traffic.send_failed(slot, errno);
+                let fate = self.traffic.send_failed(slot, errno, now);
                 self.settle(slot, fate, now);
             }
             Completion::Failed(slot, During::Receive, errno) => {
-                let fate = self.traffic.broken(slot, errno);
+                let fate = self.traffic.broken(slot, errno, now);
                 self.settle(slot, fate, now);
             }
             // A shard does not listen.
@@ -445,8 +455,10 @@ impl<R: Reactor> Shard<R> {
         let now = self.reactor.clock();
         let started = self.traffic.recorder.window() != Window::NEVER;
         self.account_schedule(now);
-        let unfinished = self.traffic.leave_unfinished() + self.supply.owed();
-        self.traffic.recorder.unfinished(unfinished);
+        self.traffic.leave_unfinished(now);
+        let recorder = &mut self.traffic.recorder;
+        let why = Unsent::Unfinished;
+        self.supply.give_up(now, |intended, count| recorder.unsent(intended, now, why, count));
         let window = self.traffic.recorder.window();
         // A schedule has its length; a closed loop that is bounded by a number ends with its last
         // answer.

@@ -23,7 +23,7 @@ fn a_request_times_out_exactly_after_its_time_and_its_connection_is_replaced() {
     let ledger = ended.numbers.ledger;
     assert_eq!((ledger.ok, ledger.timeouts), (9, 1));
     assert_eq!(count(&ended.numbers, "wait_timeout"), 1);
-    assert_eq!(ended.numbers.service.max(), timeout);
+    assert_eq!(ended.numbers.latency.all().censored.max(), timeout);
     let (sent, ..) = ended.log.sent[4];
     let closed: Vec<_> = ended.log.closed.iter().map(|&(at, slot, _)| (at, slot)).collect();
     assert_eq!(closed, [(sent + timeout, Slot(0))]);

@@ -23,7 +23,7 @@ use crate::plan::{
     Timeouts, Timetable, split,
 };
 use crate::reactor::{Kind, Reactor, Slot};
-use crate::record::Snapshot;
+use crate::record::{Chronicle, Snapshot, Tally};
 use crate::units::{Instant, Nanos, Rate};
 
 /// When the virtual clock starts.
@@ -220,11 +220,27 @@ fn check_conserved(numbers: &Snapshot) {
     let ledger = &numbers.ledger;
     assert!(ledger.balances(), "{ledger:?}");
     let responses = ledger.ok + ledger.failed;
-    assert_eq!(numbers.service.count(), responses + ledger.timeouts);
-    assert_eq!(numbers.ttfb.count(), responses);
+    assert_eq!(numbers.latency.count(), ledger.scheduled);
+    let all = numbers.latency.all();
+    assert_eq!(all.known.count(), responses + ledger.errors);
+    assert_eq!(all.censored.count(), ledger.timeouts + ledger.dropped + ledger.unfinished);
+    assert_eq!(numbers.latency.ok().count(), ledger.ok);
+    let parts = &numbers.parts;
+    assert_eq!(parts.ttfb.count(), responses);
+    assert_eq!(parts.service.count(), parts.unhindered.count());
+    assert!(parts.service.is_empty() || parts.service.count() == all.known.count());
+    assert_eq!(parts.lag.count(), parts.connection_wait.count());
+    assert_eq!(numbers.oddities.disordered, 0);
+    let mut chronicle = Chronicle::default();
+    chronicle.add(&numbers.timeline);
+    let steps = chronicle.steps();
+    let sum = |of: fn(&Tally) -> u64| steps.iter().map(|step| of(&step.tally)).sum::<u64>();
+    assert_eq!(sum(|tally| tally.arrived), ledger.scheduled);
+    assert_eq!(sum(|tally| tally.ended), ledger.scheduled);
+    assert_eq!(sum(|tally| tally.ok), ledger.ok);
+    assert_eq!(sum(|tally| tally.censored), all.censored.count());
+    assert_eq!(steps.iter().map(|step| step.latency.total()).sum::<u64>(), ledger.scheduled);
     assert_eq!(numbers.statuses.rows().map(|(_, count)| count).sum::<u64>(), responses);
-    assert_eq!(numbers.response.count(), numbers.lag.count());
-    assert!(numbers.response.is_empty() || numbers.response.count() == numbers.service.count());
     let rows = numbers.errors.rows();
     let of_requests = rows.iter().filter(|(trouble, _)| !trouble.is_of_connection());
     let troubles: u64 = of_requests.map(|(_, count)| count).sum();

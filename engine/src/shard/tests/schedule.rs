@@ -16,7 +16,7 @@ fn slots_are_sent_at_their_intended_starts_to_the_nanosecond() {
     let ended = run(plan(&open(3_000), 10, requests(50)), prompt(Nanos::from_micros(10)));
     let intended: Vec<_> = (0..50).map(|k| Nanos::new(k * 1_000_000_000 / 3_000)).collect();
     assert_eq!(ended.sent(), intended);
-    assert_eq!(ended.numbers.lag.max(), Nanos::ZERO);
+    assert_eq!(ended.numbers.parts.lag.max(), Nanos::ZERO);
 }
 
 /// Freeze F of a window P: L(q) = F − P (1 − q), however many connections there are (measurement,
@@ -28,14 +28,14 @@ fn a_freeze_is_charged_to_every_slot_that_is_due_in_it() {
         let plan = plan(&open(1_000), connections, Limit::Duration(millis(1_000)));
         let numbers = run(plan, freezing(millis(500), millis(700), Nanos::ZERO)).numbers;
         assert_eq!(numbers.ledger.ok, 1_000);
-        let response = &numbers.response;
+        let response = numbers.latency.all().known;
         assert_eq!(response.max(), millis(200));
         check_near(response.quantile(Quantile::P99), millis(190), millis(1));
         let [_, _, (_, p90), (_, p95), ..] = Quantile::REPORTED;
         check_near(response.quantile(p90), millis(100), millis(1));
         check_near(response.quantile(p95), millis(150), millis(1));
         assert_eq!(response.quantile(Quantile::P50), Nanos::ZERO);
-        service_p99.push(numbers.service.quantile(Quantile::P99));
+        service_p99.push(numbers.parts.service.quantile(Quantile::P99));
     }
     assert_eq!(service_p99[0], Nanos::ZERO, "one connection hides the freeze from service time");
     check_near(service_p99[2], millis(190), millis(1));
@@ -51,7 +51,7 @@ fn a_stuck_connection_delays_no_slot_while_another_is_free() {
     });
     let ended = run(plan, script);
     assert_eq!(ended.numbers.ledger.ok, 500);
-    assert_eq!(ended.numbers.lag.max(), Nanos::ZERO);
+    assert_eq!(ended.numbers.parts.lag.max(), Nanos::ZERO);
 }
 
 /// First come, first served: after a freeze of 100 slots, each is one service time later than its
@@ -62,7 +62,7 @@ fn the_oldest_due_slot_is_taken_first() {
     let script = freezing(from, to, service);
     let numbers = run(plan(&open(1_000), 1, Limit::Duration(millis(500))), script).numbers;
     assert_eq!(numbers.ledger.ok, 500);
-    assert_eq!(numbers.response.max(), millis(100) + service);
+    assert_eq!(numbers.latency.all().known.max(), millis(100) + service);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn slots_owed_after_the_window_are_sent_in_the_drain() {
     let plan = plan(&open(1_000), 1, Limit::Duration(millis(400)));
     let ended = run(plan, freezing(millis(200), millis(900), Nanos::ZERO));
     assert_eq!(ended.numbers.ledger.ok, 400);
-    assert_eq!(ended.numbers.response.max(), millis(700));
+    assert_eq!(ended.numbers.latency.all().known.max(), millis(700));
     assert_eq!(ended.finished.window, millis(400));
     assert_eq!(ended.numbers.finished_in_window, 200, "in the drain is after the window");
 }
@@ -92,7 +92,11 @@ fn a_slot_belongs_to_the_warm_up_by_its_intended_start() {
     let ended = run(plan, freezing(millis(400), millis(600), Nanos::ZERO));
     assert_eq!((ended.numbers.ledger.scheduled, ended.numbers.ledger.ok), (1_000, 1_000));
     assert_eq!(ended.requests_sent(), 1_500);
-    assert_eq!(ended.numbers.response.max(), millis(100), "the slot of 500 ms, not that of 400 ms");
+    assert_eq!(
+        ended.numbers.latency.all().known.max(),
+        millis(100),
+        "the slot of 500 ms, not that of 400 ms"
+    );
     assert_eq!(ended.finished.window, millis(1_000));
 }
 
@@ -105,9 +109,9 @@ fn a_closed_loop_counts_what_starts_after_the_warm_up() {
     assert_eq!(ended.requests_sent(), 50);
     assert_eq!(ended.numbers.ledger.ok, 33);
     assert_eq!(ended.numbers.finished_in_window, 33);
-    assert!(ended.numbers.response.is_empty(), "no schedule, no response time");
-    assert_eq!(ended.numbers.service.min(), millis(3));
-    assert_eq!(ended.numbers.service.max(), millis(3));
+    assert!(ended.numbers.parts.lag.is_empty(), "no schedule, nothing to be late for");
+    let services = ended.numbers.latency.all().known;
+    assert_eq!((services.min(), services.max()), (millis(3), millis(3)));
 }
 
 #[test]
