@@ -111,7 +111,7 @@ impl<R: Reactor> Shard<R> {
         Ok(Self {
             traffic: Traffic::new(&plan, recorder),
             dialler: Dialler::new(&plan),
-            supply: Supply::Closed { quota: Some(0) },
+            supply: Supply::new(&plan),
             phase: Phase::Opening,
             free: VecDeque::with_capacity(connections as usize),
             payload,
@@ -209,8 +209,7 @@ impl<R: Reactor> Shard<R> {
 
     /// The start barrier is passed.
     fn begin(&mut self, barrier: Instant, now: Instant) {
-        let (supply, window) = Supply::new(&self.plan, barrier);
-        self.supply = supply;
+        let window = self.supply.begin(barrier, self.plan.plan.stop);
         self.traffic.recorder.set_window(window);
         self.barrier = barrier;
         self.cpu_before = clock::thread_cpu();
