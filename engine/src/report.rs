@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::coordinator::Lateness;
+use crate::pace;
 use crate::plan::Plan;
 use crate::record::{Chronicle, Snapshot, Spans};
 use crate::units::Nanos;
@@ -55,11 +56,12 @@ pub enum Ending {
 }
 
 impl Report {
-    /// The offered rate per second; `None` in a closed loop.
+    /// The offered rate per second: what the timetable holds in the window, over its length; `None`
+    /// in a closed loop.
     #[must_use]
     pub fn offered_per_second(&self) -> Option<f64> {
-        let rate = self.plan.load.timetable()?.only_rate()?;
-        Some(rate.per_second())
+        let from = self.plan.stop.warmup;
+        Some(pace::offered(self.plan.load.timetable()?, from, from + self.window))
     }
 
     /// Responses per second of the window, by the moment of their last byte.

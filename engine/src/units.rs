@@ -162,10 +162,6 @@ impl Rate {
     /// The highest rate, one event per nanosecond: above it intended starts could not differ.
     pub const MAX_PER_SECOND: u64 = 1_000_000_000;
 
-    /// One event per second.
-    pub const ONE_PER_SECOND: Self =
-        Self { count: NonZeroU64::MIN, period: NonZeroU64::new(1_000_000_000).unwrap() };
-
     /// `count` events in every `period`; `None` if either is zero or the rate is above
     /// [`Rate::MAX_PER_SECOND`].
     #[must_use]

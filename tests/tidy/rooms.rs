@@ -15,7 +15,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("record", &["units", "reactor"]),
     ("shard", &["plan", "pace", "record", "reactor", "units"]),
     ("error", &["record"]),
-    ("report", &["coordinator", "plan", "reactor", "record", "units"]),
+    // What the timetable holds in the window is the offered rate.
+    ("report", &["coordinator", "pace", "plan", "reactor", "record", "units"]),
     ("coordinator", &["error", "plan", "reactor", "record", "report", "shard", "units"]),
 ];
 

@@ -46,6 +46,12 @@ impl Share {
         NonZeroU32::MIN.saturating_add(others)
     }
 
+    /// Connections of all shards.
+    #[must_use]
+    pub const fn connections_of_all(self) -> NonZeroU32 {
+        self.connections
+    }
+
     /// The number within the whole of this shard's slot `n`; strictly increasing in `n`.
     #[must_use]
     pub fn slot(self, n: u64) -> u64 {

@@ -113,7 +113,7 @@ impl<R: Reactor> Shard<R> {
         Ok(Self {
             traffic: Traffic::new(&plan, recorder),
             dialler: Dialler::new(&plan),
-            supply: Supply::Closed { quota: Some(0) },
+            supply: Supply::new(&plan),
             phase: Phase::Opening,
             free: VecDeque::with_capacity(connections as usize),
             payload,
@@ -218,8 +218,7 @@ impl<R: Reactor> Shard<R> {
 
     /// The start barrier is passed.
     fn begin(&mut self, barrier: Instant, now: Instant) {
-        let (supply, window) = Supply::new(&self.plan, barrier);
-        self.supply = supply;
+        let window = self.supply.begin(barrier, self.plan.plan.stop);
         self.traffic.recorder.open_window(window);
         self.barrier = barrier;
         self.cpu_before = self.reactor.cpu_time();
@@ -458,7 +457,9 @@ impl<R: Reactor> Shard<R> {
         self.traffic.leave_unfinished(now);
         let recorder = &mut self.traffic.recorder;
         let why = Unsent::Unfinished;
-        self.supply.give_up(now, |intended, count| recorder.unsent(intended, now, why, count));
+        self.supply.give_up(FOREVER, now, |intended, count| {
+            recorder.unsent(intended, now, why, count);
+        });
         let window = self.traffic.recorder.window();
         // A schedule has its length; a closed loop that is bounded by a number ends with its last
         // answer.

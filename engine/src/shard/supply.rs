@@ -1,15 +1,19 @@
 //! Which requests may start now: as many as the quota leaves (closed loop), or as many as are due
 //! (open).
 
-use crate::pace::Constant;
-use crate::plan::{Load, ShardPlan};
+use crate::pace::{Cursor, End, Schedule};
+use crate::plan::{Load, ShardPlan, Stop};
 use crate::record::Window;
-use crate::units::{Instant, Nanos, Rate};
+use crate::units::{Instant, Nanos};
+
+/// The start barrier of a run that has not begun.
+const NOT_YET: Instant = Instant::from_origin(u64::MAX);
 
 /// Slots that are farther apart are never told as one when they are given up.
 const CLOSE_MAX: Nanos = Nanos::from_millis(10);
 
 /// Hands out intended starts, in order.
+#[expect(clippy::large_enum_variant, reason = "a shard has one, and it never moves")]
 pub(super) enum Supply {
     /// A free connection starts a request at once.
     Closed {
@@ -18,37 +22,42 @@ pub(super) enum Supply {
     },
     /// A slot starts when it is due and a connection is free, the oldest first.
     Open {
-        schedule: Constant,
+        /// The slot that starts next.
+        next: Cursor,
+        /// The first slot that was not yet due when the schedule was last accounted for.
+        account: Cursor,
+        /// The end of the slots.
+        end: End,
+        warmup: Nanos,
         barrier: Instant,
-        /// The next slot, and the end of them.
-        next: u64,
-        end: u64,
-        /// Slots that lie in the warm-up.
-        warmup: u64,
-        /// Slots of the window that have been reported as scheduled.
-        reported: u64,
     },
 }
 
 impl Supply {
-    /// The supply of a shard whose start barrier is `barrier`, and its measured window.
-    pub(super) fn new(plan: &ShardPlan, barrier: Instant) -> (Self, Window) {
-        let stop = plan.plan.stop;
-        let from = barrier + stop.warmup;
-        match plan.plan.load {
-            Load::Closed { .. } => {
-                let length = stop.limit.duration().unwrap_or(Nanos::MAX);
-                (Self::Closed { quota: plan.quota }, Window { from, to: from + length })
+    /// The supply of a shard; nothing starts before it has [begun](Self::begin).
+    pub(super) fn new(plan: &ShardPlan) -> Self {
+        let Stop { warmup, limit, .. } = plan.plan.stop;
+        match &plan.plan.load {
+            Load::Closed { .. } => Self::Closed { quota: plan.quota },
+            Load::Open { timetable, .. } => {
+                let schedule = Schedule::new(timetable, plan.share, plan.plan.seed);
+                let (next, end) = (schedule.cursor(), schedule.end(warmup, limit));
+                Self::Open { account: next.clone(), next, end, warmup, barrier: NOT_YET }
             }
-            Load::Open { ref timetable, .. } => {
-                let rate = timetable.only_rate();
-                debug_assert!(rate.is_some(), "one constant rate is all that is scheduled so far");
-                let rate = rate.unwrap_or(Rate::ONE_PER_SECOND);
-                let schedule = Constant::new(rate, plan.share);
-                let (end, length) = schedule.end(stop.warmup, stop.limit);
-                let warmup = schedule.before(stop.warmup);
-                let supply = Self::Open { schedule, barrier, next: 0, end, warmup, reported: 0 };
-                (supply, Window { from, to: barrier + length })
+        }
+    }
+
+    /// Begins at the start barrier; returns the measured window.
+    pub(super) fn begin(&mut self, start: Instant, stop: Stop) -> Window {
+        let from = start + stop.warmup;
+        match self {
+            Self::Closed { .. } => {
+                let length = stop.limit.duration().unwrap_or(Nanos::MAX);
+                Window { from, to: from + length }
+            }
+            Self::Open { barrier, end, .. } => {
+                *barrier = start;
+                Window { from, to: start + end.time }
             }
         }
     }
@@ -67,10 +76,10 @@ impl Supply {
                 }
                 Some(now)
             }
-            Self::Open { schedule, barrier, next, end, .. } => {
-                let intended = *barrier + schedule.start_of(*next);
-                (*next < *end && intended <= now).then(|| {
-                    *next += 1;
+            Self::Open { next, end, barrier, .. } => {
+                let intended = *barrier + next.start();
+                (intended <= now && !is_over(next, *end)).then(|| {
+                    next.advance();
                     intended
                 })
             }
@@ -81,8 +90,8 @@ impl Supply {
     pub(super) fn next_due(&self) -> Option<Instant> {
         match self {
             Self::Closed { .. } => None,
-            Self::Open { schedule, barrier, next, end, .. } => {
-                (*next < *end).then(|| *barrier + schedule.start_of(*next))
+            Self::Open { next, end, barrier, .. } => {
+                (!is_over(next, *end)).then(|| *barrier + next.start())
             }
         }
     }
@@ -91,52 +100,73 @@ impl Supply {
     pub(super) fn exhausted(&self, now: Instant, window: Window) -> bool {
         match self {
             Self::Closed { quota } => *quota == Some(0) || now >= window.to,
-            Self::Open { next, end, .. } => next >= end,
+            Self::Open { next, end, .. } => is_over(next, *end),
         }
     }
 
-    /// Open loop: the slots of the window due before `now` that were not reported yet; they count
-    /// as scheduled whether or not they have been sent. Closed loop: none, for there a start is the
-    /// schedule.
+    /// Open loop: the slots of the window that are due at `now` and were not reported yet; they
+    /// count as scheduled whether or not they have been sent. Closed loop: none, for there a start
+    /// is the schedule.
     pub(super) fn newly_scheduled(&mut self, now: Instant) -> u64 {
         match self {
             Self::Closed { .. } => 0,
-            Self::Open { schedule, barrier, next, end, warmup, reported } => {
-                // A slot may have been sent at the very moment of its intended start.
-                let due = schedule.before(now.since(*barrier)).max(*next).min(*end);
-                let fresh = due.saturating_sub(*warmup).saturating_sub(*reported);
-                *reported += fresh;
-                fresh
+            Self::Open { account, end, warmup, barrier, .. } => {
+                let due = due_before(now, *barrier).min(end.time);
+                pass(account, *warmup, End { time: due, ..*end })
             }
         }
     }
 
-    /// Ends the supply before its time: nothing starts any more. The slots that were due before
-    /// `now` are given up.
+    /// Ends the supply before its time: nothing starts any more. The slots that are due at `now` are
+    /// given up.
     pub(super) fn cut(&mut self, now: Instant, each: impl FnMut(Instant, u64)) {
+        self.give_up(now + Nanos::new(1), now, each);
         match self {
             Self::Closed { quota } => *quota = Some(0),
-            Self::Open { schedule, barrier, end, .. } => {
-                *end = schedule.before(now.since(*barrier)).min(*end);
-                self.give_up(now, each);
-            }
+            Self::Open { next, end, .. } => end.slots = next.number().min(end.slots),
         }
     }
 
-    /// Gives up at `now` all slots that are left, warm-up or not: `each` is told a moment and how
-    /// many slots lie close behind it. What is close depends on how long they have waited, so that
-    /// a million slots take some thousand calls, and no wait is told more than 0.05 % too long.
-    pub(super) fn give_up(&mut self, now: Instant, mut each: impl FnMut(Instant, u64)) {
-        let Self::Open { schedule, barrier, next, end, warmup, .. } = self else { return };
-        while *next < *end {
-            let intended = *barrier + schedule.start_of(*next);
+    /// Gives up at `now` all slots that are left and intended before `before`, warm-up or not:
+    /// `each` is told a moment and how many slots lie close behind it. What is close depends on how
+    /// long they have waited, so that a million slots take some thousand calls, and no wait is told
+    /// more than 0.05 % too long.
+    pub(super) fn give_up(
+        &mut self,
+        before: Instant,
+        now: Instant,
+        mut each: impl FnMut(Instant, u64),
+    ) {
+        let Self::Open { next, end, warmup, barrier, .. } = self else { return };
+        if *barrier == NOT_YET {
+            return;
+        }
+        let to = before.since(*barrier).min(end.time);
+        while next.start() < to && next.number() < end.slots {
+            let start = next.start();
+            let intended = *barrier + start;
             let close = Nanos::new(now.since(intended).get() / 2_000).min(CLOSE_MAX);
-            let behind = schedule.before((intended + close).since(*barrier) + Nanos::new(1));
             // What is told together is of the warm-up, or of the window.
-            let to = if *next < *warmup { *end.min(warmup) } else { *end };
-            let behind = behind.clamp(*next + 1, to);
-            each(intended, behind - *next);
-            *next = behind;
+            let edge = if start < *warmup { to.min(*warmup) } else { to };
+            let passed = next.skip((start + close + Nanos::new(1)).min(edge), end.slots);
+            each(intended, passed);
         }
     }
+}
+
+/// Whether the slot at `cursor` lies beyond the end.
+fn is_over(cursor: &Cursor, end: End) -> bool {
+    cursor.number() >= end.slots || cursor.start() >= end.time
+}
+
+/// The end, exclusive, of the times after the barrier that are due at `now`: those at that very
+/// moment are.
+fn due_before(now: Instant, barrier: Instant) -> Nanos {
+    if now < barrier { Nanos::ZERO } else { now.since(barrier) + Nanos::new(1) }
+}
+
+/// Passes the slots up to `end`, and counts those that do not belong to the warm-up.
+fn pass(cursor: &mut Cursor, warmup: Nanos, end: End) -> u64 {
+    cursor.skip(warmup.min(end.time), end.slots);
+    cursor.skip(end.time, end.slots)
 }
