@@ -99,7 +99,7 @@ impl Stage for Threads {
 fn run_shard(plan: ShardPlan, kind: Kind, mailbox: Mailbox) -> io::Result<()> {
     let pinned = os_thread::pin(plan.cpu);
     os_thread::set_precise_timers();
-    let slots = plan.connections.get();
+    let slots = plan.room.get();
     // Made on the thread which uses it: memory near its CPU, and a ring with a single issuer.
     match kind {
         Kind::Uring => drive(plan, Uring::new(slots)?, mailbox, pinned),

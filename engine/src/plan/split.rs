@@ -3,7 +3,7 @@
 use core::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Load, Plan};
+use super::{Load, OnFull, Plan};
 
 /// Which part of the whole a shard is: the `index`-th of `of`.
 ///
@@ -52,6 +52,12 @@ impl Share {
         self.connections
     }
 
+    /// The number within the whole of this shard's connection `n`.
+    #[must_use]
+    pub fn connection(self, n: u32) -> u64 {
+        u64::from(n) * u64::from(self.of.get()) + u64::from(self.index)
+    }
+
     /// The number within the whole of this shard's slot `n`; strictly increasing in `n`.
     #[must_use]
     pub fn slot(self, n: u64) -> u64 {
@@ -80,8 +86,10 @@ pub struct ShardPlan {
     pub share: Share,
     /// The CPU that the shard is pinned to.
     pub cpu: usize,
-    /// Connections of this shard; at least one.
+    /// Connections that this shard begins with; at least one.
     pub connections: NonZeroU32,
+    /// Connections that it may grow to; as many as it begins with, unless the plan says otherwise.
+    pub room: NonZeroU32,
     /// Closed loop with a number of requests: how many of them this shard may start. In an open
     /// loop the schedule itself says which slots are the shard's.
     pub quota: Option<u64>,
@@ -101,7 +109,14 @@ pub fn split(plan: &Arc<Plan>) -> Vec<ShardPlan> {
             Load::Open { .. } => None,
         };
         let connections = share.connections();
-        Some(ShardPlan { plan: Arc::clone(plan), share, cpu, connections, quota })
+        let room = match plan.load {
+            Load::Open { on_full: OnFull::Grow { most }, .. } => {
+                let most = Share::new(index, of, most.max(plan.connections))?;
+                most.connections()
+            }
+            Load::Open { .. } | Load::Closed { .. } => connections,
+        };
+        Some(ShardPlan { plan: Arc::clone(plan), share, cpu, connections, room, quota })
     });
     parts.collect()
 }

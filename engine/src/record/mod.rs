@@ -125,7 +125,7 @@ impl Recorder {
         }
     }
 
-    /// So many slots were behind the schedule and sent together.
+    /// So many requests were sent together.
     pub fn burst(&mut self, slots: u64) {
         let longest = &mut self.envelope.oddities.longest_burst;
         *longest = slots.max(*longest);

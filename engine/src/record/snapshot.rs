@@ -64,7 +64,7 @@ pub struct Parts {
 pub struct Oddities {
     /// Requests with a moment before the one that leads to it.
     pub disordered: u64,
-    /// Most slots that were sent in one turn because the schedule was behind.
+    /// Most requests that were sent one after the other without a wait.
     pub longest_burst: u64,
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Connection {
     send_failure: Option<Errno>,
     /// The connection stands in the shard's line of free ones.
     pub(super) in_line: bool,
+    /// Since when it has had room for a request.
+    pub(super) free_since: Instant,
     pub(super) past: Past,
     /// Attempts since the peer last sent anything, which bound how soon the next one may follow.
     pub(super) attempts: u8,
@@ -80,7 +82,10 @@ pub(super) struct Connection {
 pub(super) struct Traffic {
     connections: Box<[Connection]>,
     flights: Flights,
-    deadlines: Deadlines,
+    /// From the sending on.
+    timeouts: Deadlines,
+    /// From the intended start on.
+    deadlines: Option<Deadlines>,
     /// The last response head, of whichever connection.
     recall: h1::Recall,
     pub(super) recorder: Recorder,
@@ -96,11 +101,13 @@ impl Traffic {
     /// The tables for the connections of `plan`; all memory is taken here.
     pub(super) fn new(plan: &ShardPlan, recorder: Recorder) -> Self {
         let depth = plan.plan.depth();
-        let connections = plan.connections.get();
+        let connections = plan.room.get();
         let flights = Flights::new(connections, u32::from(depth.get()));
+        let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
         Self {
             connections: (0..connections).map(|_| Connection::new(depth)).collect(),
-            deadlines: Deadlines::new(flights.places(), plan.plan.timeouts.request),
+            timeouts: Deadlines::new(flights.places(), plan.plan.timeouts.request),
+            deadlines: deadline.map(|span| Deadlines::new(flights.places(), span)),
             flights,
             recall: h1::Recall::new(),
             recorder,
@@ -128,7 +135,8 @@ impl Traffic {
 
     /// When the next request times out.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.next()
+        let deadline = self.deadlines.as_ref().and_then(Deadlines::next);
+        [self.timeouts.next(), deadline].into_iter().flatten().min()
     }
 
     /// Requests that may start on `slot` now.
@@ -149,7 +157,11 @@ impl Traffic {
         let started = connection.http.start(self.expect);
         debug_assert!(started.is_ok(), "there was room");
         if let Some(place) = self.flights.push(slot.index(), flight) {
-            self.deadlines.arm(place, flight.written);
+            self.timeouts.arm(place, flight.written);
+            if let Some(deadlines) = &mut self.deadlines {
+                // Slots are taken in the order of their intended starts.
+                deadlines.arm(place, flight.intended);
+            }
             self.outstanding += 1;
             self.recorder.started(&flight.ended(flight.written, flight.written));
         }
@@ -264,7 +276,8 @@ impl Traffic {
     /// The connection whose oldest request has waited long enough at `now`; that request is
     /// accounted for, and the shard closes the connection.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Slot> {
-        let connection = self.flights.connection_of(self.deadlines.expired(now)?);
+        let late = self.deadlines.as_ref().and_then(|deadlines| deadlines.expired(now));
+        let connection = self.flights.connection_of(self.timeouts.expired(now).or(late)?);
         let slot = Slot(u32::try_from(connection).ok()?);
         let state = self.connections.get_mut(connection)?;
         // A slow server is not a dead one: the connection is replaced at once.
@@ -351,7 +364,10 @@ impl Traffic {
     /// Takes the oldest request of `slot` out of flight.
     fn land(&mut self, slot: Slot) -> Option<Flight> {
         let (place, flight) = self.flights.pop(slot.index())?;
-        self.deadlines.disarm(place);
+        self.timeouts.disarm(place);
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.disarm(place);
+        }
         self.outstanding -= 1;
         Some(flight)
     }
@@ -367,6 +383,7 @@ impl Connection {
             sending: None,
             send_failure: None,
             in_line: false,
+            free_since: Instant::from_origin(0),
             past: Past::Untried,
             attempts: 0,
             address: 0,

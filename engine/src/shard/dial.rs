@@ -1,4 +1,5 @@
-//! Opening connections: the first time all together, later one by one, with a bounded backoff.
+//! Opening connections: the first time together, or in groups, or when one is wanted; later one by
+//! one, with a bounded backoff.
 //!
 //! The opening doubles as the probe of the target: each connection is tried once at every address,
 //! and the run goes ahead if at least one of them opened.
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use super::conn::{Past, State, Traffic};
 use super::deadline::Deadlines;
 use super::mailbox::Opened;
-use crate::plan::{Plan, ShardPlan};
+use crate::plan::{Load, Plan, ShardPlan};
 use crate::reactor::Slot;
 use crate::record::{Cause, Phase, Trouble};
 use crate::units::{Instant, Nanos};
@@ -43,26 +44,38 @@ pub(super) struct Dialler {
     tried: u32,
     failed: u32,
     total: u32,
+    /// Connections, from the first on, that have been handed to be opened, of `room`.
+    begun: u32,
+    room: u32,
     failure: (SocketAddr, Trouble),
     /// Index of the address that worked last.
     address: usize,
 }
 
 impl Dialler {
-    /// All connections of `plan` are to be opened at once.
+    /// The connections that `plan` begins with are to be opened at once.
     pub(super) fn new(plan: &ShardPlan) -> Self {
-        let total = plan.connections.get();
+        let all = plan.connections.get();
+        let total = match plan.plan.load {
+            Load::Closed { spawn: Some(spawn), .. } => {
+                let first = |n: &u32| plan.share.connection(*n) < u64::from(spawn.count.get());
+                u32::try_from((0..all).take_while(first).count()).unwrap_or(all)
+            }
+            Load::Closed { .. } | Load::Open { .. } => all,
+        };
         let first = plan.plan.target.addresses.first();
         let closed = Trouble { phase: Phase::Connect, cause: Cause::Closed };
         let now = Instant::from_origin(0);
         Self {
             plan: Arc::clone(&plan.plan),
             waiting: (0..total).map(|slot| Reverse((now, Slot(slot)))).collect(),
-            timeouts: Deadlines::new(total as usize, plan.plan.timeouts.connect),
+            timeouts: Deadlines::new(plan.room.get() as usize, plan.plan.timeouts.connect),
             connecting: 0,
             tried: 0,
             failed: 0,
             total,
+            begun: total,
+            room: plan.room.get(),
             // True of those that were established and are open no more.
             failure: (first, closed),
             address: 0,
@@ -75,6 +88,36 @@ impl Dialler {
         let hopeless = traffic.open() == 0 && self.failed >= CONNECTING_MAX;
         let over = self.tried == self.total || hopeless;
         over.then(|| Opened { open: traffic.open(), failed: self.failed, failure: self.failure })
+    }
+
+    /// The connections that join in later are opened from `barrier` on, group after group.
+    pub(super) fn begin(&mut self, plan: &ShardPlan, barrier: Instant) {
+        let Load::Closed { spawn: Some(spawn), .. } = plan.plan.load else { return };
+        for slot in self.begun..self.room {
+            let group = plan.share.connection(slot) / u64::from(spawn.count.get());
+            self.waiting.push(Reverse((barrier + spawn.every.saturating_mul(group), Slot(slot))));
+        }
+        self.begun = self.room;
+    }
+
+    /// Opens one connection more than there were so far, if there is room for it; says whether.
+    pub(super) fn grow(&mut self, now: Instant) -> bool {
+        if self.begun == self.room {
+            return false;
+        }
+        self.waiting.push(Reverse((now, Slot(self.begun))));
+        self.begun += 1;
+        true
+    }
+
+    /// Connections that are being established, or are to be.
+    pub(super) fn under_way(&self) -> usize {
+        self.connecting as usize + self.waiting.len()
+    }
+
+    /// Whether another connection could be [grown](Self::grow).
+    pub(super) const fn has_room(&self) -> bool {
+        self.begun < self.room
     }
 
     /// When something is to be done.

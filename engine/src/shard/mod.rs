@@ -8,6 +8,8 @@ mod conn;
 mod deadline;
 mod dial;
 mod flight;
+mod full;
+mod late;
 pub(crate) mod mailbox;
 mod supply;
 #[cfg(test)]
@@ -19,6 +21,7 @@ use std::io;
 use self::conn::{Fate, Traffic};
 use self::dial::{Attempt, Dialler};
 use self::flight::Flight;
+use self::late::HeldUp;
 use self::mailbox::{Finished, Mailbox, Order, Reply};
 use self::supply::Supply;
 use crate::plan::{Load, ShardPlan};
@@ -85,8 +88,11 @@ pub(crate) struct Shard<R> {
     cpu_before: Nanos,
     last_open: Instant,
     last_outcome: Instant,
-    /// When the batch of the last turn was reaped, if there was one.
-    reaped: Option<Instant>,
+    /// When the batch of the last turn was reaped, and whether there was one.
+    reaped: (Instant, bool),
+    held_up: HeldUp,
+    /// Requests that have been sent without a look at anything else.
+    burst: u64,
     target_lost: bool,
 }
 
@@ -109,13 +115,12 @@ impl<R: Reactor> Shard<R> {
         let batch = u32::try_from(batch).unwrap_or(u32::MAX);
         let depth = u32::from(plan.plan.depth().get());
         let now = reactor.clock();
-        let connections = plan.connections.get();
         Ok(Self {
             traffic: Traffic::new(&plan, recorder),
             dialler: Dialler::new(&plan),
             supply: Supply::new(&plan),
             phase: Phase::Opening,
-            free: VecDeque::with_capacity(connections as usize),
+            free: VecDeque::with_capacity(plan.room.get() as usize),
             payload,
             request_len,
             batch,
@@ -124,7 +129,9 @@ impl<R: Reactor> Shard<R> {
             cpu_before: Nanos::ZERO,
             last_open: now,
             last_outcome: now,
-            reaped: None,
+            reaped: (now, false),
+            held_up: HeldUp::NEVER,
+            burst: 0,
             target_lost: false,
             reactor,
             plan,
@@ -146,9 +153,11 @@ impl<R: Reactor> Shard<R> {
 
     fn turn(&mut self) -> io::Result<()> {
         let now = self.reactor.clock();
-        if let Some(reaped) = self.reaped {
+        let (reaped, busy) = self.reaped;
+        if busy {
             self.traffic.recorder.reaped(now.since(reaped));
         }
+        self.held_up.note(reaped, now);
         self.obey(now);
         while self.proceed(now) {}
         let more = self.start_due(now);
@@ -162,7 +171,8 @@ impl<R: Reactor> Shard<R> {
             self.take_in(completion);
             took_in = true;
         }
-        self.reaped = took_in.then(|| self.reactor.now());
+        self.held_up.note(now.max(until), self.reactor.now());
+        self.reaped = (self.reactor.now(), took_in);
         if self.traffic.outstanding() < outstanding {
             self.last_outcome = self.reactor.now();
         }
@@ -220,6 +230,7 @@ impl<R: Reactor> Shard<R> {
     fn begin(&mut self, barrier: Instant, now: Instant) {
         let window = self.supply.begin(barrier, self.plan.plan.stop);
         self.traffic.recorder.open_window(window);
+        self.dialler.begin(&self.plan, barrier);
         self.barrier = barrier;
         self.cpu_before = self.reactor.cpu_time();
         self.last_open = now;
@@ -282,6 +293,19 @@ impl<R: Reactor> Shard<R> {
         if !matches!(self.phase, Phase::Running | Phase::Draining(_)) {
             return false;
         }
+        self.give_up_late(now);
+        let more = self.start_free(now);
+        if !more {
+            self.traffic.recorder.burst(core::mem::take(&mut self.burst));
+            if self.free.is_empty() {
+                self.relieve(now);
+            }
+        }
+        more
+    }
+
+    /// Starts requests as long as connections are free.
+    fn start_free(&mut self, now: Instant) -> bool {
         // An open loop spreads its slots over the connections; a closed one fills each of them.
         let open_loop = matches!(self.supply, Supply::Open { .. });
         let most = if open_loop { 1 } else { self.batch };
@@ -297,7 +321,7 @@ impl<R: Reactor> Shard<R> {
             self.leave_line(slot);
             if started > 0 {
                 self.send(slot, started);
-                self.enter_line(slot);
+                self.stay_in_line(slot);
             }
         }
         !self.free.is_empty()
@@ -307,13 +331,16 @@ impl<R: Reactor> Shard<R> {
     fn start_on(&mut self, slot: Slot, room: u32, now: Instant) -> u32 {
         let window = self.traffic.recorder.window();
         let closed_loop = matches!(self.supply, Supply::Closed { .. });
+        let ready = self.traffic.get(slot).map_or(now, |connection| connection.free_since);
         for started in 0..room {
             let Some(intended) = self.supply.take(now, window) else { return started };
             // In an open loop the schedule counts them.
             if closed_loop && window.contains(intended) {
                 self.traffic.recorder.scheduled(1);
             }
-            self.traffic.start(slot, Flight { intended, picked: now, written: now });
+            self.burst += 1;
+            let picked = intended + self.held_up.share(intended, ready, now);
+            self.traffic.start(slot, Flight { intended, picked, written: now });
         }
         room
     }
@@ -353,6 +380,7 @@ impl<R: Reactor> Shard<R> {
             self.traffic.next_deadline(),
             self.dialler.next_wake(),
             self.next_start(),
+            self.next_relief(),
             match self.phase {
                 Phase::Ready(barrier) => barrier,
                 Phase::Running => Some(self.traffic.recorder.window().to),
@@ -378,7 +406,7 @@ impl<R: Reactor> Shard<R> {
             }
             Completion::Connected(slot) => {
                 self.dialler.established(slot, &mut self.traffic, now);
-                self.enter_line(slot);
+                self.enter_line(slot, now);
             }
             Completion::Ended(slot) => {
                 let fate = self.traffic.ended(slot, now);
@@ -386,7 +414,7 @@ impl<R: Reactor> Shard<R> {
             }
             Completion::Sent(slot) => {
                 self.traffic.send_done(slot);
-                self.enter_line(slot);
+                self.enter_line(slot, now);
             }
             Completion::Failed(slot, During::Connect, errno) => {
                 self.connect_failed(slot, Cause::System(errno), now);
@@ -406,7 +434,7 @@ impl<R: Reactor> Shard<R> {
 
     fn settle(&mut self, slot: Slot, fate: Fate, now: Instant) {
         match fate {
-            Fate::Keep => self.enter_line(slot),
+            Fate::Keep => self.enter_line(slot, now),
             Fate::Close => self.close(slot, now),
         }
     }
@@ -427,15 +455,28 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// Puts a connection with enough room at the end of the line of free ones, once.
-    fn enter_line(&mut self, slot: Slot) {
+    /// Puts a connection that has enough room since `now` at the end of the line of free ones,
+    /// once.
+    fn enter_line(&mut self, slot: Slot, now: Instant) {
+        if self.stay_in_line(slot)
+            && let Some(connection) = self.traffic.get(slot)
+        {
+            connection.free_since = now;
+        }
+    }
+
+    /// Puts a connection that still has enough room at the end of the line, once; says whether it
+    /// was not in it.
+    fn stay_in_line(&mut self, slot: Slot) -> bool {
         if self.traffic.room(slot) >= self.refill
             && let Some(connection) = self.traffic.get(slot)
             && !connection.in_line
         {
             connection.in_line = true;
             self.free.push_back(slot);
+            return true;
         }
+        false
     }
 
     fn leave_line(&mut self, slot: Slot) {
@@ -455,11 +496,7 @@ impl<R: Reactor> Shard<R> {
         let started = self.traffic.recorder.window() != Window::NEVER;
         self.account_schedule(now);
         self.traffic.leave_unfinished(now);
-        let recorder = &mut self.traffic.recorder;
-        let why = Unsent::Unfinished;
-        self.supply.give_up(FOREVER, now, |intended, count| {
-            recorder.unsent(intended, now, why, count);
-        });
+        self.give_up(FOREVER, now, Unsent::Unfinished);
         let window = self.traffic.recorder.window();
         // A schedule has its length; a closed loop that is bounded by a number ends with its last
         // answer.

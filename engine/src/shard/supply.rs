@@ -86,6 +86,16 @@ impl Supply {
         }
     }
 
+    /// Whether more than `count` slots are due at `now`. O(count).
+    pub(super) fn owes_more_than(&self, count: usize, now: Instant) -> bool {
+        let Self::Open { next, end, barrier, .. } = self else { return false };
+        let mut slot = next.clone();
+        for _ in 0..count {
+            slot.advance();
+        }
+        !is_over(&slot, *end) && *barrier + slot.start() <= now
+    }
+
     /// When a request may start next, if that is a matter of time alone.
     pub(super) fn next_due(&self) -> Option<Instant> {
         match self {

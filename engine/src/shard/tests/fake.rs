@@ -136,6 +136,8 @@ pub(super) struct Fake {
     /// Sends since the last look at the clock.
     burst: u32,
     idle_turns: u32,
+    /// The process is stopped from the one to the other.
+    pub(super) stopped: Option<(Instant, Instant)>,
 }
 
 impl Fake {
@@ -162,6 +164,7 @@ impl Fake {
             told: false,
             burst: 0,
             idle_turns: 0,
+            stopped: None,
         };
         (fake, log)
     }
@@ -294,6 +297,10 @@ impl Reactor for Fake {
         let idle = next == self.now && first > self.now && !told;
         self.idle_turns = if idle { self.idle_turns + 1 } else { 0 };
         assert!(self.idle_turns <= IDLE_TURNS_MAX, "the shard spins at {next:?}");
+        let next = match self.stopped {
+            Some((from, to)) if from <= next && next < to => to,
+            _ => next,
+        };
         self.now = next;
         while let Some(entry) = self.events.first_entry()
             && entry.key().0 <= next

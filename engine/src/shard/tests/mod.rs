@@ -5,6 +5,7 @@ mod bounds;
 mod connections;
 mod conservation;
 mod fake;
+mod full;
 mod schedule;
 mod steady;
 mod whole;
@@ -67,6 +68,13 @@ impl Ended {
 struct Halt {
     at: Nanos,
     patience: Nanos,
+}
+
+/// A stop of the whole process: how long after the start barrier it comes, and how long it lasts.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    at: Nanos,
+    span: Nanos,
 }
 
 fn millis(n: u64) -> Nanos {
@@ -149,19 +157,24 @@ fn freezing(from: Nanos, to: Nanos, service: Nanos) -> Script {
 
 /// Runs the only shard of `plan` to its end.
 fn run(plan: Plan, script: Script) -> Ended {
-    run_shard(split(&Arc::new(plan)).remove(0), script, None)
+    run_shard(split(&Arc::new(plan)).remove(0), script, None, None)
+}
+
+fn run_stalled(plan: Plan, script: Script, stall: Stall) -> Ended {
+    run_shard(split(&Arc::new(plan)).remove(0), script, None, Some(stall))
 }
 
 fn run_and_halt(plan: Plan, script: Script, halt: Halt) -> Ended {
-    run_shard(split(&Arc::new(plan)).remove(0), script, Some(halt))
+    run_shard(split(&Arc::new(plan)).remove(0), script, Some(halt), None)
 }
 
 /// Runs a shard to its end, in the coordinator's stead.
 #[track_caller]
-fn run_shard(part: ShardPlan, script: Script, halt: Option<Halt>) -> Ended {
+fn run_shard(part: ShardPlan, script: Script, halt: Option<Halt>, stall: Option<Stall>) -> Ended {
     let (mut desk, mailbox) = mailbox();
     let request = part.plan.target.request.render_h1();
-    let (fake, log) = Fake::new(ORIGIN, part.connections.get(), request, script);
+    let (mut fake, log) = Fake::new(ORIGIN, part.room.get(), request, script);
+    fake.stopped = stall.map(|Stall { at, span }| (BARRIER + at, BARRIER + at + span));
     let mut shard = Shard::new(part, fake, mailbox).unwrap();
     let (mut numbers, mut spare) = (Snapshot::default(), Some(Box::<Snapshot>::default()));
     let (mut opened, mut barrier) = (None, Instant::from_origin(0));
