@@ -156,13 +156,26 @@ fn run_and_halt(plan: Plan, script: Script, halt: Halt) -> Ended {
     run_shard(split(&Arc::new(plan)).remove(0), script, Some(halt))
 }
 
-/// Runs a shard to its end, in the coordinator's stead.
+/// Runs a shard to its end.
 #[track_caller]
 fn run_shard(part: ShardPlan, script: Script, halt: Option<Halt>) -> Ended {
+    run_sleeper(part, script, halt, |_| Nanos::ZERO)
+}
+
+/// Runs a shard, whose sleeps until a moment end so much too `late`, to its end, in the
+/// coordinator's stead.
+#[track_caller]
+fn run_sleeper(
+    part: ShardPlan,
+    script: Script,
+    halt: Option<Halt>,
+    late: impl FnMut(Instant) -> Nanos + 'static,
+) -> Ended {
     let (mut desk, mailbox) = mailbox();
     let request = part.plan.target.request.render_h1();
     let (fake, log) = Fake::new(ORIGIN, part.connections.get(), request, script);
     let mut shard = Shard::new(part, fake, mailbox).unwrap();
+    shard.reactor.oversleep(late);
     let (mut numbers, mut spare) = (Snapshot::default(), Some(Box::<Snapshot>::default()));
     let (mut opened, mut barrier) = (None, Instant::from_origin(0));
     let (mut halt, mut exchange) = (halt, ORIGIN);
