@@ -9,6 +9,7 @@ mod deadline;
 mod dial;
 mod flight;
 pub(crate) mod mailbox;
+mod patience;
 mod supply;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use self::conn::{Fate, Traffic};
 use self::dial::{Attempt, Dialler};
 use self::flight::Flight;
 use self::mailbox::{Finished, Mailbox, Order, Reply};
+use self::patience::{Patience, Wake};
 use self::supply::Supply;
 use crate::plan::{Load, ShardPlan};
 use crate::reactor::{
@@ -69,6 +71,7 @@ pub(crate) struct Shard<R> {
     traffic: Traffic,
     dialler: Dialler,
     supply: Supply,
+    patience: Patience,
     phase: Phase,
     /// Connections that may have room for a request.
     free: VecDeque<Slot>,
@@ -82,7 +85,6 @@ pub(crate) struct Shard<R> {
     /// pipeline at all.
     refill: u32,
     barrier: Instant,
-    cpu_before: Nanos,
     last_open: Instant,
     last_outcome: Instant,
     target_lost: bool,
@@ -112,6 +114,7 @@ impl<R: Reactor> Shard<R> {
             traffic: Traffic::new(&plan, recorder),
             dialler: Dialler::new(&plan),
             supply: Supply::Closed { quota: Some(0) },
+            patience: Patience::new(&plan.plan),
             phase: Phase::Opening,
             free: VecDeque::with_capacity(connections as usize),
             payload,
@@ -119,7 +122,6 @@ impl<R: Reactor> Shard<R> {
             batch,
             refill: if open_loop { 1 } else { depth.div_ceil(2).min(batch) },
             barrier: now,
-            cpu_before: Nanos::ZERO,
             last_open: now,
             last_outcome: now,
             target_lost: false,
@@ -149,11 +151,14 @@ impl<R: Reactor> Shard<R> {
         let outstanding = self.traffic.outstanding();
         self.expire(now);
         self.dial(now);
-        let until = if more { self.reactor.now() } else { self.next_wake(now) };
-        self.reactor.wait(until)?;
+        let wake = if more { Wake::at(self.reactor.now()) } else { self.next_wake(now) };
+        self.patience.wait(&mut self.reactor, wake, now)?;
+        let mut completed = false;
         while let Some(completion) = self.reactor.pop() {
             self.take_in(completion);
+            completed = true;
         }
+        self.patience.woken(self.reactor.now(), completed);
         if self.traffic.outstanding() < outstanding {
             self.last_outcome = self.reactor.now();
         }
@@ -213,7 +218,7 @@ impl<R: Reactor> Shard<R> {
         self.supply = supply;
         self.traffic.recorder.set_window(window);
         self.barrier = barrier;
-        self.cpu_before = self.reactor.cpu_time();
+        self.patience.begin(&self.reactor);
         self.last_open = now;
         self.phase = Phase::Running;
     }
@@ -338,25 +343,28 @@ impl<R: Reactor> Shard<R> {
     }
 
     /// The moment at which something is to be done, whatever arrives.
-    fn next_wake(&self, now: Instant) -> Instant {
+    fn next_wake(&self, now: Instant) -> Wake {
         let heartbeat = now + HEARTBEAT;
         let wakes = [
             self.traffic.next_deadline(),
             self.dialler.next_wake(),
-            self.next_start(),
             match self.phase {
-                Phase::Ready(barrier) => barrier,
                 Phase::Running => Some(self.traffic.recorder.window().to),
                 Phase::Draining(until) => Some(until),
-                Phase::Opening | Phase::Done => None,
+                Phase::Opening | Phase::Ready(_) | Phase::Done => None,
             },
         ];
-        wakes.into_iter().flatten().fold(heartbeat, Instant::min)
+        let other = wakes.into_iter().flatten().fold(heartbeat, Instant::min);
+        Wake { slot: self.next_start(), other }
     }
 
-    /// When the next request is due, if a connection waits for it.
+    /// When the next request is due, if a connection waits for it. The first may be due at the
+    /// barrier.
     fn next_start(&self) -> Option<Instant> {
-        self.free.front().and_then(|_| self.supply.next_due())
+        match self.phase {
+            Phase::Ready(barrier) => barrier,
+            _ => self.free.front().and_then(|_| self.supply.next_due()),
+        }
     }
 
     fn take_in(&mut self, completion: Completion) {
@@ -456,10 +464,12 @@ impl<R: Reactor> Shard<R> {
             Supply::Closed { .. } => window.to.min(now),
         };
         let wall_time = now.since(self.barrier);
+        let effort = self.patience.effort(&self.reactor);
         let finished = Finished {
             pinned,
             window: if started { end.since(window.from) } else { Nanos::ZERO },
-            cpu_time: self.reactor.cpu_time().saturating_sub(self.cpu_before),
+            cpu_time: effort.cpu,
+            spun: effort.spun,
             wall_time: if started { wall_time } else { Nanos::ZERO },
             target_lost: self.target_lost,
         };

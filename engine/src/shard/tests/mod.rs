@@ -5,6 +5,7 @@ mod bounds;
 mod connections;
 mod conservation;
 mod fake;
+mod pacing;
 mod schedule;
 mod steady;
 mod whole;
