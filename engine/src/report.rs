@@ -40,8 +40,11 @@ pub struct ShardReport {
     pub pinned: bool,
     /// Requests of the window that it brought to an outcome.
     pub requests: u64,
-    /// CPU time, user and system, over wall time from the start barrier to the end of the drain.
+    /// CPU time, user and system, over wall time from the start barrier to the end of the drain;
+    /// without the time in which it spun and found nothing to do.
     pub busy: f64,
+    /// That time over the same wall time; zero unless the pacing makes a shard spin.
+    pub spun: f64,
 }
 
 /// How a run ended.

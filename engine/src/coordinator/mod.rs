@@ -335,11 +335,13 @@ impl<H> Member<H> {
     fn report(&self) -> Option<ShardReport> {
         let finished = self.finished?;
         let wall = finished.wall_time.as_secs_f64();
+        let share = |time: Nanos| if wall > 0.0 { time.as_secs_f64() / wall } else { 0.0 };
         Some(ShardReport {
             cpu: self.plan.cpu,
             pinned: finished.pinned,
             requests: self.requests,
-            busy: if wall > 0.0 { finished.cpu_time.as_secs_f64() / wall } else { 0.0 },
+            busy: share(finished.cpu_time.saturating_sub(finished.spun)),
+            spun: share(finished.spun),
         })
     }
 

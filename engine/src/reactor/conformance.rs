@@ -1,9 +1,10 @@
 //! What every reactor does alike: one suite, run on each of them over loopback, against peers of
-//! the standard library on threads of their own.
+//! the standard library on threads of their own. It is run twice: waiting, and spinning instead.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,8 +17,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{
-    Close, Completion, Confirm, During, Epoll, Errno, Payload, Reactor, Sending, Slot, Uring,
-    clock, uring,
+    Close, Completion, Confirm, During, Epoll, Errno, Lease, Payload, Reactor, Sending, Slot,
+    Uring, clock, uring,
 };
 use crate::units::{Instant, Nanos};
 
@@ -54,6 +55,20 @@ macro_rules! conformance {
                 super::$case(super::Epoll::new);
             })+
         }
+        mod spinning_on_uring {
+            $(#[test]
+            fn $case() {
+                if super::uring_works() {
+                    super::$case(|slots| super::Uring::new(slots).map(super::Spinning));
+                }
+            })+
+        }
+        mod spinning_on_epoll {
+            $(#[test]
+            fn $case() {
+                super::$case(|slots| super::Epoll::new(slots).map(super::Spinning));
+            })+
+        }
     };
 }
 
@@ -75,9 +90,71 @@ conformance! {
     buffers_serve_any_number_of_receives
     bytes_of_many_connections_queue_beyond_all_buffers
     a_wait_for_the_past_returns_and_one_for_the_future_is_not_early
+    only_spinning_that_finds_nothing_is_counted
     a_listener_hands_over_every_connection
     more_is_asked_for_at_once_than_any_queue_holds
     ten_thousand_slots_can_be_had
+}
+
+/// A reactor that spins whenever it is to wait.
+struct Spinning<R>(R);
+
+impl<R: Reactor> Reactor for Spinning<R> {
+    fn clock(&mut self) -> Instant {
+        self.0.clock()
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn publish(&mut self, bytes: Vec<u8>, confirm: Confirm) -> io::Result<Payload> {
+        self.0.publish(bytes, confirm)
+    }
+
+    fn connect(&mut self, slot: Slot, to: SocketAddr) {
+        self.0.connect(slot, to);
+    }
+
+    fn listen(&mut self, listener: OwnedFd) -> io::Result<()> {
+        self.0.listen(listener)
+    }
+
+    fn adopt(&mut self, slot: Slot, accepted: OwnedFd) {
+        self.0.adopt(slot, accepted);
+    }
+
+    fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
+        self.0.send(slot, payload, range)
+    }
+
+    fn close(&mut self, slot: Slot, how: Close) {
+        self.0.close(slot, how);
+    }
+
+    fn wait(&mut self, until: Instant) -> io::Result<()> {
+        self.0.spin(until)
+    }
+
+    fn spin(&mut self, until: Instant) -> io::Result<()> {
+        self.0.spin(until)
+    }
+
+    fn spun(&self) -> Nanos {
+        self.0.spun()
+    }
+
+    fn pop(&mut self) -> Option<Completion> {
+        self.0.pop()
+    }
+
+    fn bytes(&self, lease: &Lease) -> &[u8] {
+        self.0.bytes(lease)
+    }
+
+    fn release(&mut self, lease: Lease) {
+        self.0.release(lease);
+    }
 }
 
 /// A completion, with copies of what it lent.
@@ -810,6 +887,34 @@ fn a_wait_for_the_past_returns_and_one_for_the_future_is_not_early<R: Reactor>(m
         assert!(owner.reactor.now() >= until, "{micros} µs");
     }
     assert!(owner.told.is_empty());
+    peer.join().unwrap();
+}
+
+/// Of the time, no more is asserted than must be true on a machine that others keep busy.
+fn only_spinning_that_finds_nothing_is_counted<R: Reactor>(make: Make<R>) {
+    let span = Nanos::from_millis(20);
+    let (go, gone) = channel();
+    let (address, peer) = peer(move |mut stream| {
+        stream.write_all(b"!").unwrap();
+        gone.recv().unwrap();
+    });
+    let mut owner = Owner::new(make, 1);
+    owner.connect(Slot(0), address);
+    assert_eq!(owner.receive(Slot(0), 1), b"!");
+    let (began, before) = (owner.reactor.clock(), owner.reactor.spun());
+    owner.reactor.spin(began + span).unwrap();
+    assert!(owner.reactor.pop().is_none());
+    let counted = owner.reactor.spun().saturating_sub(before);
+    assert!(counted > Nanos::ZERO, "a spin that found nothing is not counted");
+    assert!(counted <= owner.reactor.now().since(began), "{counted} were counted");
+    let before = owner.reactor.spun();
+    for _ in 0..100 {
+        owner.reactor.spin(Instant::from_origin(0)).unwrap();
+        assert!(owner.reactor.pop().is_none());
+    }
+    assert_eq!(owner.reactor.spun(), before, "polling is not spinning");
+    go.send(()).unwrap();
+    assert!(matches!(owner.next().1, Told::Ended));
     peer.join().unwrap();
 }
 

@@ -22,8 +22,9 @@ use socket2::SockRef;
 
 use super::payload::Payloads;
 use super::socket::{self, Blocking};
+use super::spun::Spun;
 use super::{Close, Completion, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock};
-use crate::units::Instant;
+use crate::units::{Instant, Nanos};
 
 /// Events per wait, and so the most receives that share a moment. Measured in benches/RESULTS.md,
 /// "Batches".
@@ -89,6 +90,7 @@ pub struct Epoll {
     own: Vec<Completion>,
     buffer: Box<[u8]>,
     now: Instant,
+    spun: Spun,
 }
 
 impl Epoll {
@@ -102,6 +104,7 @@ impl Epoll {
         let mut events = Vec::with_capacity(1);
         epoll::wait(&interest, rustix::buffer::spare_capacity(&mut events), Some(&AT_ONCE))
             .map_err(|errno| io::Error::other(format!("epoll_pwait2 (Linux 5.11): {errno}")))?;
+        let now = clock::now();
         Ok(Self {
             interest,
             lives: (0..slots).map(|_| Life::default()).collect(),
@@ -114,7 +117,8 @@ impl Epoll {
             accepts_left: 0,
             own: Vec::new(),
             buffer: vec![0; BUFFER_SIZE].into_boxed_slice(),
-            now: clock::now(),
+            now,
+            spun: Spun::new(now),
         })
     }
 
@@ -275,9 +279,34 @@ impl Epoll {
         });
     }
 
+    /// Whether there is nothing to pop yet.
+    fn idle(&self) -> bool {
+        self.own.is_empty() && self.unread.is_empty() && !self.listener_ready
+    }
+
+    /// Asks the kernel for events, and waits for them as long as `timeout` says.
+    fn ask(&mut self, timeout: &Timespec) -> io::Result<()> {
+        self.events.clear();
+        let events = rustix::buffer::spare_capacity(&mut self.events);
+        match epoll::wait(&self.interest, events, Some(timeout)) {
+            Ok(_) | Err(E::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Takes in the batch that was there at `now`.
+    fn close_turn(&mut self, now: Instant) {
+        self.now = now;
+        while let Some(event) = self.events.pop() {
+            self.note(event);
+        }
+        // The oldest on top.
+        self.ready.extend(self.unread.drain(..).rev());
+        self.accepts_left = ACCEPTS_MAX;
+    }
+
     fn timeout(&self, until: Instant) -> Timespec {
-        let idle = self.own.is_empty() && self.unread.is_empty() && !self.listener_ready;
-        let span = if idle { until.since(clock::now()).get() } else { 0 };
+        let span = if self.idle() { until.since(clock::now()).get() } else { 0 };
         Timespec {
             tv_sec: i64::try_from(span / 1_000_000_000).unwrap_or(i64::MAX),
             tv_nsec: i64::try_from(span % 1_000_000_000).unwrap_or(0),
@@ -342,21 +371,28 @@ impl Reactor for Epoll {
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
         debug_assert!(self.ready.is_empty(), "the last batch was not popped to its end");
-        let timeout = self.timeout(until);
-        self.events.clear();
-        let events = rustix::buffer::spare_capacity(&mut self.events);
-        match epoll::wait(&self.interest, events, Some(&timeout)) {
-            Ok(_) | Err(E::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        self.now = clock::now();
-        while let Some(event) = self.events.pop() {
-            self.note(event);
-        }
-        // The oldest on top.
-        self.ready.extend(self.unread.drain(..).rev());
-        self.accepts_left = ACCEPTS_MAX;
+        self.ask(&self.timeout(until))?;
+        self.close_turn(clock::now());
         Ok(())
+    }
+
+    fn spin(&mut self, until: Instant) -> io::Result<()> {
+        debug_assert!(self.ready.is_empty(), "the last batch was not popped to its end");
+        let idle = self.idle();
+        self.spun.begin(clock::now());
+        self.ask(&AT_ONCE)?;
+        let mut now = clock::now();
+        while idle && now < until && self.events.is_empty() {
+            self.spun.look(now);
+            self.ask(&AT_ONCE)?;
+            now = clock::now();
+        }
+        self.close_turn(now);
+        Ok(())
+    }
+
+    fn spun(&self) -> Nanos {
+        self.spun.total()
     }
 
     fn pop(&mut self) -> Option<Completion> {

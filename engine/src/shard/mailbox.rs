@@ -51,6 +51,8 @@ pub(crate) struct Finished {
     pub(crate) window: Nanos,
     /// CPU time and wall time from the start barrier on.
     pub(crate) cpu_time: Nanos,
+    /// The part of the CPU time in which it spun and found nothing to do.
+    pub(crate) spun: Nanos,
     pub(crate) wall_time: Nanos,
     /// The shard gave up because no connection could be had any more.
     pub(crate) target_lost: bool,

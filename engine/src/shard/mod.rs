@@ -11,6 +11,7 @@ mod flight;
 mod full;
 mod late;
 pub(crate) mod mailbox;
+mod patience;
 mod supply;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use self::dial::{Attempt, Dialler};
 use self::flight::Flight;
 use self::late::HeldUp;
 use self::mailbox::{Finished, Mailbox, Order, Reply};
+use self::patience::{Patience, Wake};
 use self::supply::Supply;
 use crate::plan::{Load, ShardPlan};
 use crate::reactor::{
@@ -72,6 +74,7 @@ pub(crate) struct Shard<R> {
     traffic: Traffic,
     dialler: Dialler,
     supply: Supply,
+    patience: Patience,
     phase: Phase,
     /// Connections that may have room for a request.
     free: VecDeque<Slot>,
@@ -85,7 +88,6 @@ pub(crate) struct Shard<R> {
     /// pipeline at all.
     refill: u32,
     barrier: Instant,
-    cpu_before: Nanos,
     last_open: Instant,
     last_outcome: Instant,
     /// When the batch of the last turn was reaped, and whether there was one.
@@ -119,6 +121,7 @@ impl<R: Reactor> Shard<R> {
             traffic: Traffic::new(&plan, recorder),
             dialler: Dialler::new(&plan),
             supply: Supply::new(&plan),
+            patience: Patience::new(&plan.plan),
             phase: Phase::Opening,
             free: VecDeque::with_capacity(plan.room.get() as usize),
             payload,
@@ -126,7 +129,6 @@ impl<R: Reactor> Shard<R> {
             batch,
             refill: if open_loop { 1 } else { depth.div_ceil(2).min(batch) },
             barrier: now,
-            cpu_before: Nanos::ZERO,
             last_open: now,
             last_outcome: now,
             reaped: (now, false),
@@ -164,15 +166,17 @@ impl<R: Reactor> Shard<R> {
         let outstanding = self.traffic.outstanding();
         self.expire(now);
         self.dial(now);
-        let until = if more { self.reactor.now() } else { self.next_wake(now) };
-        self.reactor.wait(until)?;
-        let mut took_in = false;
+        let wake = if more { Wake::at(self.reactor.now()) } else { self.next_wake(now) };
+        self.patience.wait(&mut self.reactor, wake, now)?;
+        let mut completed = false;
         while let Some(completion) = self.reactor.pop() {
             self.take_in(completion);
-            took_in = true;
+            completed = true;
         }
-        self.held_up.note(now.max(until), self.reactor.now());
-        self.reaped = (self.reactor.now(), took_in);
+        let woken = self.reactor.now();
+        self.patience.woken(woken, completed);
+        self.held_up.note(now.max(wake.first()), woken);
+        self.reaped = (woken, completed);
         if self.traffic.outstanding() < outstanding {
             self.last_outcome = self.reactor.now();
         }
@@ -232,7 +236,7 @@ impl<R: Reactor> Shard<R> {
         self.traffic.recorder.open_window(window);
         self.dialler.begin(&self.plan, barrier);
         self.barrier = barrier;
-        self.cpu_before = self.reactor.cpu_time();
+        self.patience.begin(&self.reactor);
         self.last_open = now;
         self.phase = Phase::Running;
     }
@@ -374,26 +378,29 @@ impl<R: Reactor> Shard<R> {
     }
 
     /// The moment at which something is to be done, whatever arrives.
-    fn next_wake(&self, now: Instant) -> Instant {
+    fn next_wake(&self, now: Instant) -> Wake {
         let heartbeat = now + HEARTBEAT;
         let wakes = [
             self.traffic.next_deadline(),
             self.dialler.next_wake(),
-            self.next_start(),
             self.next_relief(),
             match self.phase {
-                Phase::Ready(barrier) => barrier,
                 Phase::Running => Some(self.traffic.recorder.window().to),
                 Phase::Draining(until) => Some(until),
-                Phase::Opening | Phase::Done => None,
+                Phase::Opening | Phase::Ready(_) | Phase::Done => None,
             },
         ];
-        wakes.into_iter().flatten().fold(heartbeat, Instant::min)
+        let other = wakes.into_iter().flatten().fold(heartbeat, Instant::min);
+        Wake { slot: self.next_start(), other }
     }
 
-    /// When the next request is due, if a connection waits for it.
+    /// When the next request is due, if a connection waits for it. The first may be due at the
+    /// barrier.
     fn next_start(&self) -> Option<Instant> {
-        self.free.front().and_then(|_| self.supply.next_due())
+        match self.phase {
+            Phase::Ready(barrier) => barrier,
+            _ => self.free.front().and_then(|_| self.supply.next_due()),
+        }
     }
 
     fn take_in(&mut self, completion: Completion) {
@@ -506,10 +513,12 @@ impl<R: Reactor> Shard<R> {
             Supply::Closed { .. } => window.to.min(now),
         };
         let wall_time = now.since(self.barrier);
+        let effort = self.patience.effort(&self.reactor);
         let finished = Finished {
             pinned,
             window: if started { end.since(window.from) } else { Nanos::ZERO },
-            cpu_time: self.reactor.cpu_time().saturating_sub(self.cpu_before),
+            cpu_time: effort.cpu,
+            spun: effort.spun,
             wall_time: if started { wall_time } else { Nanos::ZERO },
             target_lost: self.target_lost,
         };

@@ -11,6 +11,7 @@ mod probe;
 mod token;
 
 use std::collections::VecDeque;
+use std::hint::spin_loop;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -28,6 +29,7 @@ pub(super) use self::probe::{features, probe};
 use self::token::{Generation, Operation, Token};
 use super::payload::Payloads;
 use super::socket::{self, Blocking};
+use super::spun::Spun;
 use super::{
     Close, Completion, Confirm, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock,
 };
@@ -88,6 +90,7 @@ pub struct Uring {
     /// Whether the kernel takes absolute deadlines.
     absolute: bool,
     now: Instant,
+    spun: Spun,
 }
 
 impl Uring {
@@ -100,6 +103,7 @@ impl Uring {
         let ring = probe::build(SUBMISSIONS, completions)?;
         let buffers = Buffers::register(&ring.submitter())?;
         ring.submitter().register_files_sparse(slots)?;
+        let now = clock::now();
         Ok(Self {
             absolute: probe::takes_absolute_deadlines(&ring),
             buffers,
@@ -113,7 +117,8 @@ impl Uring {
             starved: VecDeque::new(),
             accept_lost: false,
             refusal: None,
-            now: clock::now(),
+            now,
+            spun: Spun::new(now),
             ring,
         })
     }
@@ -350,6 +355,41 @@ impl Uring {
         unsafe { self.ring.submission_shared() }.len()
     }
 
+    /// Begins a turn: makes room for its batch, and arms what has to be armed again. Says whether
+    /// there is nothing to pop yet.
+    fn open_turn(&mut self) -> io::Result<bool> {
+        debug_assert!(self.popped >= self.batch, "the last batch was not popped to its end");
+        self.reaped.drain(..self.popped);
+        self.popped = 0;
+        self.feed_starved();
+        if let Some(error) = self.refusal.take() {
+            return Err(error);
+        }
+        Ok(self.own.is_empty() && self.reaped.is_empty() && self.starved.is_empty())
+    }
+
+    /// Takes in the batch that was there at `now`.
+    fn close_turn(&mut self, now: Instant) {
+        self.now = now;
+        self.collect();
+        self.batch = self.reaped.len();
+    }
+
+    /// Lets the kernel take what is queued and do its deferred work, without waiting for anything.
+    fn poll(&mut self) -> io::Result<()> {
+        match self.enter(self.now, 0) {
+            Err(error) if !is_passing(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a call would get anywhere: something is queued, or the kernel has flagged work that
+    /// it left for our next call. All of it is read from the memory that is shared with it.
+    fn call_due(&mut self) -> bool {
+        let queue = self.ring.submission();
+        queue.taskrun() || queue.cq_overflow() || !queue.is_empty()
+    }
+
     /// Takes the completions that are there to those which wait to be popped.
     fn collect(&mut self) {
         let batch = self.ring.completion().map(|c| Raw {
@@ -481,25 +521,42 @@ impl Reactor for Uring {
     }
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
-        debug_assert!(self.popped >= self.batch, "the last batch was not popped to its end");
-        self.reaped.drain(..self.popped);
-        self.popped = 0;
-        self.feed_starved();
-        if let Some(error) = self.refusal.take() {
-            return Err(error);
-        }
         // A deadline that is past makes this a poll, which must not pay for a timer.
-        let idle = self.own.is_empty() && self.reaped.is_empty() && self.starved.is_empty();
+        let idle = self.open_turn()?;
         let want = u32::from(idle && until > self.now);
         if let Err(error) = self.enter(until, want)
             && !is_passing(&error)
         {
             return Err(error);
         }
-        self.now = clock::now();
-        self.collect();
-        self.batch = self.reaped.len();
+        self.close_turn(clock::now());
         Ok(())
+    }
+
+    fn spin(&mut self, until: Instant) -> io::Result<()> {
+        let idle = self.open_turn()?;
+        if self.call_due() {
+            self.poll()?;
+        }
+        let mut now = clock::now();
+        self.spun.begin(now);
+        while idle && now < until && self.ring.completion().is_empty() {
+            if self.call_due() {
+                self.poll()?;
+                now = clock::now();
+                self.spun.begin(now);
+            } else {
+                spin_loop();
+                now = clock::now();
+                self.spun.look(now);
+            }
+        }
+        self.close_turn(now);
+        Ok(())
+    }
+
+    fn spun(&self) -> Nanos {
+        self.spun.total()
     }
 
     fn pop(&mut self) -> Option<Completion> {

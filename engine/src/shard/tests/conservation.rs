@@ -283,7 +283,7 @@ proptest! {
             }),
         };
         let part = split(&Arc::new(plan)).remove(0);
-        let ended = run_shard(part, script, halt, None);
+        let ended = run_shard(part, script, halt);
         let started = ended.opened.is_some_and(|opened| opened.open > 0);
         let exact = started && halt.is_none() && !ended.finished.target_lost;
         if let (true, Limit::Requests(n)) = (exact, case.limit) {

@@ -1,8 +1,9 @@
 //! A network and a server in memory and in virtual time, behind the [`Reactor`] trait.
 //!
-//! The clock stands still but in `wait`, which moves it to the next event or to the deadline. What
-//! the server does is a script: two closures which say, for each attempt to connect and for each
-//! request, what will happen and when. The same script and the same shard give the same run.
+//! The clock stands still but in `wait` and `spin`, which move it to the next event or to the
+//! deadline; a wait that nothing ends may be made to end late. What the server does is a script:
+//! two closures which say, for each attempt to connect and for each request, what will happen and
+//! when. The same script and the same shard give the same run.
 //!
 //! A reactor may rely on its owner to keep the contract; this one checks that it does.
 
@@ -136,8 +137,9 @@ pub(super) struct Fake {
     /// Sends since the last look at the clock.
     burst: u32,
     idle_turns: u32,
-    /// The process is stopped from the one to the other.
-    pub(super) stopped: Option<(Instant, Instant)>,
+    /// How much too late a sleep ends that nothing ends before.
+    oversleep: Box<dyn FnMut(Instant) -> Nanos>,
+    spun: Nanos,
 }
 
 impl Fake {
@@ -164,9 +166,36 @@ impl Fake {
             told: false,
             burst: 0,
             idle_turns: 0,
-            stopped: None,
+            oversleep: Box::new(|_| Nanos::ZERO),
+            spun: Nanos::ZERO,
         };
         (fake, log)
+    }
+
+    /// From now on, a sleep that nothing ends before ends so much too late.
+    pub(super) fn oversleep(&mut self, late: impl FnMut(Instant) -> Nanos + 'static) {
+        self.oversleep = Box::new(late);
+    }
+
+    /// Moves the time on to `next`, and takes the events up to then.
+    fn pass(&mut self, next: Instant) {
+        assert!(self.batch.is_empty(), "the last batch was not popped to its end");
+        let first = self.events.keys().next().map(|(at, _)| *at);
+        let told = core::mem::take(&mut self.told);
+        let idle = next == self.now && first.is_none_or(|first| first > self.now) && !told;
+        self.idle_turns = if idle { self.idle_turns + 1 } else { 0 };
+        assert!(self.idle_turns <= IDLE_TURNS_MAX, "the shard spins at {next:?}");
+        self.now = next;
+        while let Some(entry) = self.events.first_entry()
+            && entry.key().0 <= next
+        {
+            self.batch.push_back(entry.remove());
+        }
+    }
+
+    /// The first event, if it comes before `until`.
+    fn event_before(&self, until: Instant) -> Option<Instant> {
+        self.events.keys().next().map(|(at, _)| *at).filter(|&at| at < until)
     }
 
     fn plan(&mut self, slot: Slot, after: Nanos, happening: Happening) {
@@ -290,24 +319,25 @@ impl Reactor for Fake {
     }
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
-        assert!(self.batch.is_empty(), "the last batch was not popped to its end");
-        let first = self.events.keys().next().map_or(until, |(at, _)| *at);
-        let next = first.min(until).max(self.now);
-        let told = core::mem::take(&mut self.told);
-        let idle = next == self.now && first > self.now && !told;
-        self.idle_turns = if idle { self.idle_turns + 1 } else { 0 };
-        assert!(self.idle_turns <= IDLE_TURNS_MAX, "the shard spins at {next:?}");
-        let next = match self.stopped {
-            Some((from, to)) if from <= next && next < to => to,
-            _ => next,
+        let next = match self.event_before(until) {
+            Some(event) => event.max(self.now),
+            // What is past is a poll, and no sleep.
+            None if until <= self.now => self.now,
+            None => until + (self.oversleep)(until),
         };
-        self.now = next;
-        while let Some(entry) = self.events.first_entry()
-            && entry.key().0 <= next
-        {
-            self.batch.push_back(entry.remove());
-        }
+        self.pass(next);
         Ok(())
+    }
+
+    fn spin(&mut self, until: Instant) -> io::Result<()> {
+        let next = self.event_before(until).unwrap_or(until).max(self.now);
+        self.spun += next.since(self.now);
+        self.pass(next);
+        Ok(())
+    }
+
+    fn spun(&self) -> Nanos {
+        self.spun
     }
 
     fn pop(&mut self) -> Option<Completion> {

@@ -6,6 +6,7 @@ mod connections;
 mod conservation;
 mod fake;
 mod full;
+mod pacing;
 mod schedule;
 mod steady;
 mod whole;
@@ -157,25 +158,39 @@ fn freezing(from: Nanos, to: Nanos, service: Nanos) -> Script {
 
 /// Runs the only shard of `plan` to its end.
 fn run(plan: Plan, script: Script) -> Ended {
-    run_shard(split(&Arc::new(plan)).remove(0), script, None, None)
+    run_shard(split(&Arc::new(plan)).remove(0), script, None)
 }
 
 fn run_stalled(plan: Plan, script: Script, stall: Stall) -> Ended {
-    run_shard(split(&Arc::new(plan)).remove(0), script, None, Some(stall))
+    let (from, to) = (BARRIER + stall.at, BARRIER + stall.at + stall.span);
+    let late = move |until| if from <= until && until < to { to.since(until) } else { Nanos::ZERO };
+    run_sleeper(split(&Arc::new(plan)).remove(0), script, None, late)
 }
 
 fn run_and_halt(plan: Plan, script: Script, halt: Halt) -> Ended {
-    run_shard(split(&Arc::new(plan)).remove(0), script, Some(halt), None)
+    run_shard(split(&Arc::new(plan)).remove(0), script, Some(halt))
 }
 
-/// Runs a shard to its end, in the coordinator's stead.
+/// Runs a shard to its end.
 #[track_caller]
-fn run_shard(part: ShardPlan, script: Script, halt: Option<Halt>, stall: Option<Stall>) -> Ended {
+fn run_shard(part: ShardPlan, script: Script, halt: Option<Halt>) -> Ended {
+    run_sleeper(part, script, halt, |_| Nanos::ZERO)
+}
+
+/// Runs a shard, whose sleeps until a moment end so much too `late`, to its end, in the
+/// coordinator's stead.
+#[track_caller]
+fn run_sleeper(
+    part: ShardPlan,
+    script: Script,
+    halt: Option<Halt>,
+    late: impl FnMut(Instant) -> Nanos + 'static,
+) -> Ended {
     let (mut desk, mailbox) = mailbox();
     let request = part.plan.target.request.render_h1();
-    let (mut fake, log) = Fake::new(ORIGIN, part.room.get(), request, script);
-    fake.stopped = stall.map(|Stall { at, span }| (BARRIER + at, BARRIER + at + span));
+    let (fake, log) = Fake::new(ORIGIN, part.room.get(), request, script);
     let mut shard = Shard::new(part, fake, mailbox).unwrap();
+    shard.reactor.oversleep(late);
     let (mut numbers, mut spare) = (Snapshot::default(), Some(Box::<Snapshot>::default()));
     let (mut opened, mut barrier) = (None, Instant::from_origin(0));
     let (mut halt, mut exchange) = (halt, ORIGIN);

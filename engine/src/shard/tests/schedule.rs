@@ -122,8 +122,7 @@ fn a_number_of_requests_is_met_exactly_over_all_shards() {
             plan.cores = Cores::new(vec![0, 1, 2]).unwrap();
             plan.stop.warmup = millis(warmup);
             let shards = split(&Arc::new(plan));
-            let ended =
-                shards.into_iter().map(|part| run_shard(part, prompt(millis(1)), None, None));
+            let ended = shards.into_iter().map(|part| run_shard(part, prompt(millis(1)), None));
             let ledgers: Vec<_> = ended.map(|ended| ended.numbers.ledger).collect();
             let ok: u64 = ledgers.iter().map(|ledger| ledger.ok).sum();
             assert_eq!(ok, n, "{load:?}, warm-up of {warmup} ms: {ledgers:?}");
@@ -138,7 +137,7 @@ fn a_shard_without_a_quota_sends_nothing_but_its_warm_up() {
     plan.stop.warmup = millis(100);
     let part = split(&Arc::new(plan)).remove(1);
     assert_eq!(part.quota, Some(0));
-    let ended = run_shard(part, prompt(millis(1)), None, None);
+    let ended = run_shard(part, prompt(millis(1)), None);
     assert_eq!(ended.numbers.ledger.scheduled, 0);
     assert!(ended.sent().iter().all(|&at| at < millis(100)));
     assert!(ended.log.sent.last().is_none_or(|last| last.0 < ended.barrier + millis(100)));

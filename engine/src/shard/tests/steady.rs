@@ -39,10 +39,15 @@ fn answer(mut stream: TcpStream, len: usize) {
 }
 
 #[track_caller]
-fn check_allocates_nothing<R: Reactor>(load: &Load, make: fn(u32) -> std::io::Result<R>) {
+fn check_allocates_nothing<R: Reactor>(
+    load: &Load,
+    pacing: Pacing,
+    make: fn(u32) -> std::io::Result<R>,
+) {
     const TURNS: u32 = 2_000;
     let mut plan = plan(load, CONNECTIONS, Limit::Duration(Nanos::from_secs(3_600)));
     plan.timeouts.request = Nanos::from_secs(60);
+    plan.pacing = pacing;
     let address = serve(plan.target.request.render_h1().len());
     plan.target.addresses = Addresses::new(vec![address]).unwrap();
     let (mut desk, mailbox) = mailbox();
@@ -69,24 +74,30 @@ fn check_allocates_nothing<R: Reactor>(load: &Load, make: fn(u32) -> std::io::Re
     assert_eq!(measured.count_total, 0, "{measured:?}");
 }
 
-fn loads() -> [Load; 4] {
-    let rate = Rate::new(20, millis(1)).unwrap();
-    let deep = piped(rate, 4);
-    [closed(1), closed(8), open(20_000), deep]
+fn loads() -> [(Load, Pacing); 6] {
+    let deep = piped(Rate::new(20, millis(1)).unwrap(), 4);
+    [
+        (closed(1), Pacing::Sleep),
+        (closed(8), Pacing::Sleep),
+        (open(20_000), Pacing::Sleep),
+        (deep, Pacing::Sleep),
+        (open(5_000), Pacing::Hybrid),
+        (open(20_000), Pacing::Spin),
+    ]
 }
 
 #[test]
 fn a_running_shard_allocates_nothing_on_io_uring() {
     if uring_works() {
-        for load in loads() {
-            check_allocates_nothing(&load, Uring::new);
+        for (load, pacing) in loads() {
+            check_allocates_nothing(&load, pacing, Uring::new);
         }
     }
 }
 
 #[test]
 fn a_running_shard_allocates_nothing_on_epoll() {
-    for load in loads() {
-        check_allocates_nothing(&load, Epoll::new);
+    for (load, pacing) in loads() {
+        check_allocates_nothing(&load, pacing, Epoll::new);
     }
 }
