@@ -47,6 +47,8 @@ mod epoll;
 mod errno;
 mod listen;
 mod payload;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod socket;
 pub mod thread;
 mod uring;
