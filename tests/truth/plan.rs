@@ -8,7 +8,7 @@ use pummel_engine::plan::{
 };
 use pummel_engine::reactor::Kind;
 use pummel_engine::reactor::sim::{Model, World};
-use pummel_engine::record::{Histogram, Quantile};
+use pummel_engine::record::{Bounds, Histogram, Quantile};
 use pummel_engine::units::{Nanos, Rate};
 use pummel_engine::{Control, Observers, Report, simulate};
 use pummel_proto_http::Request;
@@ -83,19 +83,25 @@ pub(crate) fn run_in(world: &World, plan: Plan) -> Report {
     report
 }
 
-/// Response times.
-pub(crate) fn response(report: &Report) -> &Histogram {
-    &report.totals.response
+/// Response times, of which all must be known.
+#[track_caller]
+pub(crate) fn response(report: &Report) -> Histogram {
+    let all = report.totals.latency.all();
+    assert!(all.censored.is_empty(), "{} ended without a response", all.censored.count());
+    all.known
 }
 
-/// Service times.
-pub(crate) fn service(report: &Report) -> &Histogram {
-    &report.totals.service
+/// Service times, of which all must be known.
+#[track_caller]
+pub(crate) fn service(report: &Report) -> Histogram {
+    let services = report.services();
+    assert!(services.censored.is_empty(), "{} did not end", services.censored.count());
+    services.known
 }
 
-/// Times from the intended start to the sending.
-pub(crate) fn lag(report: &Report) -> &Histogram {
-    &report.totals.lag
+/// The bounds of the quantile `q` of all response times.
+pub(crate) fn bounds(report: &Report, q: f64) -> Bounds {
+    report.totals.latency.all().quantile(Quantile::new(q).unwrap())
 }
 
 /// The quantile `q` in seconds.

@@ -58,9 +58,9 @@ fn merged_shards_are_one_histogram() {
         }
         exact.sort_unstable();
         let merged = response(&report);
-        assert!(counts(merged) == counts(&truth), "the counts of some buckets differ");
+        assert!(counts(&merged) == counts(&truth), "the counts of some buckets differ");
         assert_eq!((merged.count(), merged.min(), merged.max()), (40_000, exact[0], exact[39_999]));
-        check_precision(merged, &exact);
+        check_precision(&merged, &exact);
     }
 }
 
