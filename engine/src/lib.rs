@@ -21,6 +21,8 @@ pub mod report;
 mod shard;
 pub mod units;
 
+#[cfg(any(test, feature = "sim"))]
+pub use coordinator::simulate;
 pub use coordinator::{Control, Event, Observers, Tick, run};
 pub use error::RunError;
 pub use report::Report;

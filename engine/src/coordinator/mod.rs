@@ -8,6 +8,8 @@
 mod control;
 mod lateness;
 mod observe;
+#[cfg(any(test, feature = "sim"))]
+mod simulate;
 mod stage;
 
 use std::net::SocketAddr;
@@ -17,6 +19,8 @@ use std::thread::{self, JoinHandle};
 pub use control::Control;
 pub use lateness::Lateness;
 pub use observe::{Event, Observers, Tick};
+#[cfg(any(test, feature = "sim"))]
+pub use simulate::simulate;
 
 use self::lateness::Watch;
 use self::stage::{Ended, Stage, Threads};

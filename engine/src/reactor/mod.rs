@@ -51,6 +51,8 @@ mod epoll;
 mod errno;
 mod listen;
 mod payload;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod socket;
 mod spun;
 pub mod thread;

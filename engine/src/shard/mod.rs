@@ -146,14 +146,23 @@ impl<R: Reactor> Shard<R> {
     /// # Errors
     /// If the kernel refuses to wait.
     pub(crate) fn run(mut self, pinned: bool) -> io::Result<()> {
-        while self.phase != Phase::Done {
+        while !self.is_done() {
             self.turn()?;
         }
         self.finish(pinned);
         Ok(())
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    /// Whether the plan is at its end, so that nothing is left but to finish.
+    pub(crate) fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    /// One round: start what is due, wait, take in what happened.
+    ///
+    /// # Errors
+    /// If the kernel refuses to wait.
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
         let now = self.reactor.clock();
         let (reaped, busy) = self.reaped;
         if busy {
@@ -498,7 +507,8 @@ impl<R: Reactor> Shard<R> {
         self.traffic.recorder.scheduled(fresh);
     }
 
-    fn finish(mut self, pinned: bool) {
+    /// Hands over the last envelope.
+    pub(crate) fn finish(mut self, pinned: bool) {
         let now = self.reactor.clock();
         let started = self.traffic.recorder.window() != Window::NEVER;
         self.account_schedule(now);

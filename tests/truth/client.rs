@@ -1,0 +1,53 @@
+//! A client that is late: what it does to the numbers, and that they say so.
+
+use pummel_engine::reactor::sim::{Client, Law, Model, Service, Stall, World};
+
+use crate::plan::{at, check, micros, millis, open, response, run_in, secs, service};
+
+/// T10: a stop of half a second, in which the schedule goes on.
+#[test]
+fn a_client_that_stands_still_is_charged_to_the_slots_that_it_held_up() {
+    let stall = Stall { at: micros(20_000_500), length: millis(500) };
+    let model = Model {
+        service: Service::Parallel(Law::Constant(micros(300))),
+        client: Client { stalls: vec![stall], ..Client::default() },
+        ..Model::default()
+    };
+    let world = World::listed(&model);
+    let report = run_in(&world, open(1_000, secs(60), 600));
+    let lag = &report.totals.parts.lag;
+    check("p99 of the lag", at(lag, 0.99), 0.0, 0.0);
+    check("p99.5 of the lag", at(lag, 0.995), 0.200, 0.001);
+    check("p99.9 of the lag", at(lag, 0.999), 0.440, 0.001);
+    check("the longest lag", lag.max().as_secs_f64(), 0.4995, 0.0);
+    let wait = &report.totals.parts.connection_wait;
+    check("the longest wait for a connection", wait.max().as_secs_f64(), 0.0, 0.0);
+    let hindered = &report.totals.parts.unhindered;
+    check("the longest with an unhindered client", hindered.max().as_secs_f64(), 0.0003, 0.0);
+    check("p99.9 of the response", at(&response(&report), 0.999), 0.4403, 0.001);
+    check("service", service(&report).max().as_secs_f64(), 0.0003, 0.0);
+    // On the wire all was well: the sends came late, and the answers took their time.
+    let exchanges = world.exchanges();
+    assert!(exchanges.iter().all(|e| e.answered.unwrap().since(e.sent) == micros(300)));
+    let held_up = exchanges.iter().zip(0..).filter(|(exchange, k)| {
+        let intended = exchanges[0].sent + micros(k * 1_000);
+        exchange.sent.since(intended) > millis(1)
+    });
+    assert_eq!(held_up.count(), 499);
+}
+
+/// Whoever wakes up late sends late, and the lateness is lag and not service.
+#[test]
+fn late_wake_ups_are_lag() {
+    let model = Model {
+        seed: 7,
+        service: Service::Parallel(Law::Constant(micros(200))),
+        client: Client { late: Law::Constant(micros(50)), ..Client::default() },
+        ..Model::default()
+    };
+    let report = run_in(&World::new(&model), open(1_000, secs(10), 20));
+    let lag = &report.totals.parts.lag;
+    check("the shortest lag", lag.min().as_secs_f64(), 50e-6, 0.0);
+    check("the longest lag", lag.max().as_secs_f64(), 50e-6, 0.0);
+    check("the longest service", service(&report).max().as_secs_f64(), 250e-6, 0.0);
+}
