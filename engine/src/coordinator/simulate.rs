@@ -96,7 +96,7 @@ impl Stage for Virtual {
 
     fn start(&mut self, part: ShardPlan, mailbox: Mailbox) -> io::Result<usize> {
         let request_len = part.plan.target.request.render_h1().len();
-        let reactor = self.world.reactor(part.connections.get(), request_len);
+        let reactor = self.world.reactor(part.room.get(), request_len);
         let clock = reactor.watch();
         let shard = Shard::new(part, reactor, mailbox)?;
         self.shards.push(Player::Running(Box::new(shard), clock));

@@ -172,6 +172,7 @@ impl World {
             told: false,
             idle_turns: 0,
             waits: 0,
+            spun: Nanos::ZERO,
         }
     }
 
@@ -286,6 +287,7 @@ pub struct Sim {
     told: bool,
     idle_turns: u32,
     waits: u64,
+    spun: Nanos,
 }
 
 impl Sim {
@@ -454,6 +456,18 @@ impl Reactor for Sim {
             self.batch.extend(self.events.pop());
         }
         Ok(())
+    }
+
+    /// As [`wait`](Reactor::wait), for nothing takes time here but waiting.
+    fn spin(&mut self, until: Instant) -> io::Result<()> {
+        let before = self.now.get();
+        self.wait(until)?;
+        self.spun += self.now.get().since(before);
+        Ok(())
+    }
+
+    fn spun(&self) -> Nanos {
+        self.spun
     }
 
     fn pop(&mut self) -> Option<Completion> {
