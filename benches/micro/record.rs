@@ -14,7 +14,7 @@ fn moments(n: u64) -> Moments {
     let written = intended + Nanos::from_micros(7);
     let finished = written + Nanos::from_micros(200 + n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 512);
     let (picked, granted) = (intended, written);
-    Moments { intended, picked, granted, written, first_byte: finished, finished }
+    Moments { intended, picked, granted, written, light: true, first_byte: finished, finished }
 }
 
 fn record(criterion: &mut Criterion) {

@@ -43,8 +43,12 @@ pub struct ShardReport {
     /// CPU time, user and system, over wall time from the start barrier to the end of the drain;
     /// without the time in which it spun and found nothing to do.
     pub busy: f64,
+    /// The same over the busiest second; zero if the run was shorter.
+    pub busiest: f64,
     /// That time over the same wall time; zero unless the pacing makes a shard spin.
     pub spun: f64,
+    /// Completions that the kernel had no room for and dropped.
+    pub completions_lost: u64,
 }
 
 /// How a run ended.

@@ -103,8 +103,8 @@ fn a_rare_freeze_shows_only_in_the_quantiles_that_it_reaches() {
     check_ramp(&report.chronicle.steps());
 }
 
-/// The freeze of T4 in the course of the run: one ramp that falls from 1 s to nothing, by a tenth of
-/// a second in each step of as much, and nothing beside it.
+/// The freeze of T4 in the course of the run: one ramp that falls from 1 s to nothing, by a tenth
+/// of a second in each step of as much, and nothing beside it.
 #[track_caller]
 fn check_ramp(steps: &[Step]) {
     assert_eq!(steps.len(), 1_000);

@@ -8,6 +8,7 @@
 mod control;
 mod lateness;
 mod observe;
+mod pulse;
 #[cfg(any(test, feature = "sim"))]
 mod simulate;
 mod stage;
@@ -23,6 +24,7 @@ pub use observe::{Event, Observers, Tick};
 pub use simulate::simulate;
 
 use self::lateness::Watch;
+use self::pulse::Pulse;
 use self::stage::{Ended, Stage, Threads};
 use crate::error::RunError;
 use crate::plan::{Plan, ShardPlan, split};
@@ -81,6 +83,7 @@ struct Member<H> {
     /// The envelope that is not with the shard; gone while it is under way.
     spare: Option<Box<Snapshot>>,
     requests: u64,
+    pulse: Pulse,
     finished: Option<Finished>,
 }
 
@@ -168,7 +171,8 @@ impl<S: Stage> Coordinator<S> {
             while let Some(reply) = member.desk.reply() {
                 match reply {
                     Reply::Opened(opened) => member.opened = Some(opened),
-                    Reply::Envelope(mut envelope) => {
+                    Reply::Envelope(mut envelope, effort) => {
+                        member.pulse.note(effort, self.barrier);
                         member.requests += envelope.ledger.accounted();
                         // Kept in a smaller form, which grows with the run.
                         self.chronicle.add(&envelope.timeline);
@@ -187,6 +191,7 @@ impl<S: Stage> Coordinator<S> {
                         self.chronicle.add(&envelope.timeline);
                         envelope.timeline.clear();
                         self.interval.merge(&envelope);
+                        member.pulse.note(finished.effort, self.barrier);
                         member.finished = Some(finished);
                     }
                 }
@@ -327,6 +332,7 @@ impl<H> Member<H> {
             opened: None,
             spare: Some(Box::default()),
             requests: 0,
+            pulse: Pulse::default(),
             finished: None,
         };
         match stage.start(part, mailbox) {
@@ -344,8 +350,10 @@ impl<H> Member<H> {
             cpu: self.plan.cpu,
             pinned: finished.pinned,
             requests: self.requests,
-            busy: share(finished.cpu_time.saturating_sub(finished.spun)),
-            spun: share(finished.spun),
+            busy: share(finished.effort.cpu.saturating_sub(finished.effort.spun)),
+            busiest: self.pulse.busiest(),
+            spun: share(finished.effort.spun),
+            completions_lost: finished.completions_lost,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Poisson arrivals: each independent of all others, as users of a public server come.
 //!
-//! Every shard has a stream of its own, whose rate is in proportion to its connections. Streams that
-//! are independent add up to one of the whole rate, so that no shard needs to know of another.
+//! Every shard has a stream of its own, whose rate is in proportion to its connections. Streams
+//! that are independent add up to one of the whole rate, so that no shard needs to know of another.
 //! Where the rate changes over time, so does the time that an arrival takes, and not the number of
 //! them: gaps are drawn in slots, and the course turns slots into time.
 

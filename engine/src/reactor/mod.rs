@@ -221,6 +221,12 @@ pub trait Reactor {
     /// of no use but to be awake. Handing over and taking in are not part of it.
     fn spun(&self) -> Nanos;
 
+    /// Completions that the kernel had no room for and dropped, so far. What they told is lost for
+    /// good, and with it the sense of every number.
+    fn completions_lost(&mut self) -> u64 {
+        0
+    }
+
     /// The next completion of this turn.
     fn pop(&mut self) -> Option<Completion>;
 

@@ -275,6 +275,9 @@ impl Recorder {
                 None => parts.service_censored.get_or_insert_default(),
             };
             service.record(moments.service());
+            if moments.light {
+                parts.service_light.record(moments.service());
+            }
             if good.is_some() {
                 parts.unhindered.record(response.saturating_sub(moments.loop_lag()));
             }

@@ -17,6 +17,8 @@ pub struct Moments {
     pub granted: Instant,
     /// *w0*: when its first byte was handed to the kernel.
     pub written: Instant,
+    /// Whether at most a quarter of the connections were in use then.
+    pub light: bool,
     /// *f*: when the first byte of the final response was reaped; else like `finished`.
     pub first_byte: Instant,
     /// *e*: when the last byte was reaped, or the request was given up.
@@ -157,6 +159,7 @@ mod tests {
             picked: start,
             granted: start,
             written: start,
+            light: false,
             first_byte: end,
             finished: end,
         };

@@ -41,6 +41,9 @@ pub struct Parts {
     pub service: Histogram,
     /// How long was waited for the ends that did not come, from the sending on. Made when needed.
     pub service_censored: Option<Box<Histogram>>,
+    /// Service times of requests that found at most a quarter of the connections in use when they
+    /// were sent: how quick the server is when little is asked of it. Empty in a closed loop.
+    pub service_light: Histogram,
     /// Response time less loop lag: as it would have been with a client that is never late. Empty
     /// in a closed loop.
     pub unhindered: Histogram,
@@ -73,6 +76,7 @@ impl Default for Parts {
         Self {
             service: Histogram::new(),
             service_censored: None,
+            service_light: Histogram::coarse(),
             unhindered: Histogram::new(),
             lag: Histogram::new(),
             loop_lag: Histogram::coarse(),
@@ -98,6 +102,7 @@ impl Parts {
         }
         for (sum, more) in [
             (&mut self.service, &other.service),
+            (&mut self.service_light, &other.service_light),
             (&mut self.unhindered, &other.unhindered),
             (&mut self.lag, &other.lag),
             (&mut self.loop_lag, &other.loop_lag),
@@ -114,6 +119,7 @@ impl Parts {
         self.service_censored.iter_mut().for_each(|censored| censored.clear());
         for part in [
             &mut self.service,
+            &mut self.service_light,
             &mut self.unhindered,
             &mut self.lag,
             &mut self.loop_lag,

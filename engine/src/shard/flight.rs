@@ -12,13 +12,15 @@ pub(super) struct Flight {
     pub(super) picked: Instant,
     /// When it was handed to the kernel, on the connection that it had been given right before.
     pub(super) written: Instant,
+    /// Whether at most a quarter of the connections were in use then.
+    pub(super) light: bool,
 }
 
 impl Flight {
     /// Its moments, if it ended at `finished`.
     pub(super) fn ended(&self, first_byte: Instant, finished: Instant) -> Moments {
-        let Self { intended, picked, written } = *self;
-        Moments { intended, picked, granted: written, written, first_byte, finished }
+        let Self { intended, picked, written, light } = *self;
+        Moments { intended, picked, granted: written, written, light, first_byte, finished }
     }
 }
 
@@ -39,7 +41,7 @@ impl Flights {
     /// Room for `depth` flights on each of `connections`.
     pub(super) fn new(connections: u32, depth: u32) -> Self {
         let origin = Instant::from_origin(0);
-        let idle = Flight { intended: origin, picked: origin, written: origin };
+        let idle = Flight { intended: origin, picked: origin, written: origin, light: false };
         let places = connections as usize * depth as usize;
         Self {
             depth,
@@ -90,7 +92,7 @@ mod tests {
 
     fn flight(n: u64) -> Flight {
         let moment = Instant::from_origin(n);
-        Flight { intended: moment, picked: moment, written: moment }
+        Flight { intended: moment, picked: moment, written: moment, light: false }
     }
 
     #[test]

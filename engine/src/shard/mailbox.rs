@@ -26,12 +26,23 @@ pub(crate) enum Order {
 pub(crate) enum Reply {
     /// Every connection was tried once.
     Opened(Opened),
-    /// A full envelope.
-    Envelope(Box<Snapshot>),
+    /// A full envelope, and what the shard has used of its CPU so far.
+    Envelope(Box<Snapshot>, Effort),
     /// No request starts any more.
     Draining,
     /// The shard is done; its last envelope.
     Finished(Box<Snapshot>, Finished),
+}
+
+/// What a shard's thread has used of its CPU since the start barrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Effort {
+    /// Until then.
+    pub(crate) at: Instant,
+    /// CPU time, spinning included.
+    pub(crate) cpu: Nanos,
+    /// Time in which it spun and found nothing to do.
+    pub(crate) spun: Nanos,
 }
 
 /// How opening the connections went.
@@ -50,12 +61,12 @@ pub(crate) struct Finished {
     /// Length of the window that the shard measured.
     pub(crate) window: Nanos,
     /// CPU time and wall time from the start barrier on.
-    pub(crate) cpu_time: Nanos,
-    /// The part of the CPU time in which it spun and found nothing to do.
-    pub(crate) spun: Nanos,
+    pub(crate) effort: Effort,
     pub(crate) wall_time: Nanos,
     /// The shard gave up because no connection could be had any more.
     pub(crate) target_lost: bool,
+    /// Completions that the kernel had no room for and dropped.
+    pub(crate) completions_lost: u64,
 }
 
 /// The shard's end.

@@ -203,7 +203,8 @@ impl<R: Reactor> Shard<R> {
                 Order::Exchange(empty) => {
                     self.account_schedule(now);
                     let full = self.traffic.recorder.exchange(empty);
-                    self.mailbox.reply(Reply::Envelope(full));
+                    let effort = self.patience.effort(&self.reactor);
+                    self.mailbox.reply(Reply::Envelope(full, effort));
                 }
                 Order::Stop(patience) => self.stop(now, patience),
             }
@@ -353,7 +354,8 @@ impl<R: Reactor> Shard<R> {
             }
             self.burst += 1;
             let picked = intended + self.held_up.share(intended, ready, now);
-            self.traffic.start(slot, Flight { intended, picked, written: now });
+            let light = 4 * self.traffic.outstanding() <= self.plan.connections.get();
+            self.traffic.start(slot, Flight { intended, picked, written: now, light });
         }
         room
     }
@@ -523,14 +525,13 @@ impl<R: Reactor> Shard<R> {
             Supply::Closed { .. } => window.to.min(now),
         };
         let wall_time = now.since(self.barrier);
-        let effort = self.patience.effort(&self.reactor);
         let finished = Finished {
             pinned,
             window: if started { end.since(window.from) } else { Nanos::ZERO },
-            cpu_time: effort.cpu,
-            spun: effort.spun,
+            effort: self.patience.effort(&self.reactor),
             wall_time: if started { wall_time } else { Nanos::ZERO },
             target_lost: self.target_lost,
+            completions_lost: self.reactor.completions_lost(),
         };
         let envelope = self.traffic.recorder.into_envelope();
         self.mailbox.reply(Reply::Finished(envelope, finished));

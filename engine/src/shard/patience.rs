@@ -14,6 +14,7 @@
 
 use std::io;
 
+use super::mailbox::Effort;
 use crate::plan::{Pacing, Plan};
 use crate::reactor::Reactor;
 use crate::units::{Instant, Nanos};
@@ -49,22 +50,14 @@ enum Way {
     Spin(Instant),
 }
 
-/// What a shard's thread has used of its CPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Effort {
-    /// CPU time, spinning included.
-    pub(super) cpu: Nanos,
-    /// Time in which it spun and found nothing to do.
-    pub(super) spun: Nanos,
-}
-
 /// Decides how to wait, and knows what waiting has cost.
 pub(super) struct Patience {
     pacing: Pacing,
     margin: Margin,
     /// The end of the sleep from which the margin learns next.
     asleep_until: Option<Instant>,
-    effort_before: Effort,
+    /// CPU time and time spun when the effort began to count.
+    before: (Nanos, Nanos),
 }
 
 impl Patience {
@@ -74,7 +67,7 @@ impl Patience {
             pacing: if plan.load.is_open() { plan.pacing } else { Pacing::Sleep },
             margin: Margin::default(),
             asleep_until: None,
-            effort_before: Effort::default(),
+            before: (Nanos::ZERO, Nanos::ZERO),
         }
     }
 
@@ -127,20 +120,17 @@ impl Patience {
 
     /// From now on the effort counts.
     pub(super) fn begin(&mut self, reactor: &impl Reactor) {
-        self.effort_before = Effort::until_now(reactor);
+        self.before = (reactor.cpu_time(), reactor.spun());
     }
 
     /// The effort since [`Patience::begin`].
     pub(super) fn effort(&self, reactor: &impl Reactor) -> Effort {
-        let Effort { cpu, spun } = Effort::until_now(reactor);
-        let before = self.effort_before;
-        Effort { cpu: cpu.saturating_sub(before.cpu), spun: spun.saturating_sub(before.spun) }
-    }
-}
-
-impl Effort {
-    fn until_now(reactor: &impl Reactor) -> Self {
-        Self { cpu: reactor.cpu_time(), spun: reactor.spun() }
+        let (cpu, spun) = self.before;
+        Effort {
+            at: reactor.now(),
+            cpu: reactor.cpu_time().saturating_sub(cpu),
+            spun: reactor.spun().saturating_sub(spun),
+        }
     }
 }
 
@@ -192,7 +182,7 @@ mod tests {
             pacing,
             margin: Margin::default(),
             asleep_until: None,
-            effort_before: Effort::default(),
+            before: (Nanos::ZERO, Nanos::ZERO),
         }
     }
 

@@ -127,8 +127,8 @@ impl Supply {
         }
     }
 
-    /// Ends the supply before its time: nothing starts any more. The slots that are due at `now` are
-    /// given up.
+    /// Ends the supply before its time: nothing starts any more. The slots that are due at `now`
+    /// are given up.
     pub(super) fn cut(&mut self, now: Instant, each: impl FnMut(Instant, u64)) {
         self.give_up(now + Nanos::new(1), now, each);
         match self {

@@ -555,6 +555,10 @@ impl Reactor for Uring {
         Ok(())
     }
 
+    fn completions_lost(&mut self) -> u64 {
+        u64::from(self.ring.completion().overflow())
+    }
+
     fn spun(&self) -> Nanos {
         self.spun.total()
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use pummel_proto_http::Request;
 
 use self::fake::{Act, Acts, Asked, Door, Fake, Log, Script};
-use super::mailbox::{Finished, Opened, Order, Reply, mailbox};
+use super::mailbox::{Effort, Finished, Opened, Order, Reply, mailbox};
 use super::{Phase, Shard};
 use crate::plan::{
     Addresses, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, ShardPlan, Stop, Target,
@@ -209,7 +209,7 @@ fn run_sleeper(
                         Order::Stop(Nanos::ZERO)
                     });
                 }
-                Reply::Envelope(mut full) => {
+                Reply::Envelope(mut full, _) => {
                     numbers.merge(&full);
                     full.clear();
                     spare = Some(full);

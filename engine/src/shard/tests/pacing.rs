@@ -51,7 +51,7 @@ fn a_hybrid_wait_is_in_time_and_spins_for_a_part_of_it_only() {
     assert!(lags.iter().all(|&lag| lag <= NOTHING));
     let late = lags.iter().filter(|&&lag| lag > Nanos::ZERO).count();
     assert!(late <= 110, "{late} of {} are late", lags.len());
-    let spun = ended.finished.spun;
+    let spun = ended.finished.effort.spun;
     assert!(spun > Nanos::ZERO && spun < millis(500), "{spun} of two seconds");
 }
 
@@ -85,17 +85,17 @@ fn the_margin_follows_when_wake_ups_become_later_and_earlier_again() {
     assert!((1..=150).contains(&shifted), "{shifted} slots were late when wake-ups became later");
     assert_eq!(count(10_000..15_000), 0);
     // A margin of 90 µs for good would cost 80 µs of each gap of the last second.
-    let spent = |until: u64| run_paced(Pacing::Hybrid, until, late).finished.spun;
-    let last = ended.finished.spun.saturating_sub(spent(14_000));
+    let spent = |until: u64| run_paced(Pacing::Hybrid, until, late).finished.effort.spun;
+    let last = ended.finished.effort.spun.saturating_sub(spent(14_000));
     assert!(last < micros(1_000 * 30), "{last} were spun in the last 200 ms");
 }
 
 #[test]
 fn all_the_time_between_completions_is_spun_and_nothing_else() {
     let ended = run_paced(Pacing::Spin, 1_000, |_| Nanos::ZERO);
-    let Finished { spun, wall_time, .. } = ended.finished;
+    let Finished { effort: Effort { spun, .. }, wall_time, .. } = ended.finished;
     assert_eq!(spun, wall_time, "in virtual time nothing else takes any");
-    assert_eq!(run_paced(Pacing::Sleep, 1_000, |_| LATE).finished.spun, Nanos::ZERO);
+    assert_eq!(run_paced(Pacing::Sleep, 1_000, |_| LATE).finished.effort.spun, Nanos::ZERO);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_closed_loop_never_spins() {
     for pacing in [Pacing::Hybrid, Pacing::Spin] {
         let part = paced(pacing, &closed(2), requests(1_000));
         let ended = run_sleeper(part, prompt(millis(1)), None, |_| LATE);
-        assert_eq!((ended.numbers.ledger.ok, ended.finished.spun), (1_000, Nanos::ZERO));
+        assert_eq!((ended.numbers.ledger.ok, ended.finished.effort.spun), (1_000, Nanos::ZERO));
     }
 }
 
