@@ -7,10 +7,12 @@
 //! |---|---|
 //! | [`order`] | between which ranks does a quantile lie, and how many samples does it need? |
 //! | [`sections`] | how wide is that interval when neighbouring requests resemble each other? |
+//! | [`mser`] | where does the warm-up end? |
 //!
 //! All intervals and tests are for 95 % unless they say otherwise. What cannot be answered (too few
 //! values, one that is not a number) is `None` or `Unknown`, never a guess.
 
+pub mod mser;
 pub mod order;
 pub mod sections;
 #[cfg(test)]
