@@ -8,6 +8,7 @@
 //! | [`order`] | between which ranks does a quantile lie, and how many samples does it need? |
 //! | [`sections`] | how wide is that interval when neighbouring requests resemble each other? |
 //! | [`mser`] | where does the warm-up end? |
+//! | [`trend`] | does the backlog grow, that is, is the target overloaded? |
 //!
 //! All intervals and tests are for 95 % unless they say otherwise. What cannot be answered (too few
 //! values, one that is not a number) is `None` or `Unknown`, never a guess.
@@ -17,6 +18,7 @@ pub mod order;
 pub mod sections;
 #[cfg(test)]
 mod seeded;
+pub mod trend;
 
 /// Two-sided 95 % point of the normal distribution, to the digits that the field uses.
 const Z: f64 = 1.96;
