@@ -9,10 +9,12 @@
 //! | [`sections`] | how wide is that interval when neighbouring requests resemble each other? |
 //! | [`mser`] | where does the warm-up end? |
 //! | [`trend`] | does the backlog grow, that is, is the target overloaded? |
+//! | [`arrivals`] | did requests start as a Poisson process would have them? |
 //!
 //! All intervals and tests are for 95 % unless they say otherwise. What cannot be answered (too few
 //! values, one that is not a number) is `None` or `Unknown`, never a guess.
 
+pub mod arrivals;
 pub mod mser;
 pub mod order;
 pub mod sections;
