@@ -10,6 +10,7 @@
 //! | [`mser`] | where does the warm-up end? |
 //! | [`trend`] | does the backlog grow, that is, is the target overloaded? |
 //! | [`arrivals`] | did requests start as a Poisson process would have them? |
+//! | [`windows`] | which ten seconds were the worst? |
 //!
 //! All intervals and tests are for 95 % unless they say otherwise. What cannot be answered (too few
 //! values, one that is not a number) is `None` or `Unknown`, never a guess.
@@ -21,6 +22,7 @@ pub mod sections;
 #[cfg(test)]
 mod seeded;
 pub mod trend;
+pub mod windows;
 
 /// Two-sided 95 % point of the normal distribution, to the digits that the field uses.
 const Z: f64 = 1.96;
