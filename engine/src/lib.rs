@@ -9,6 +9,7 @@
 //! | [`record`] | HOW IT WENT: counters and histograms |
 //! | [`reactor`] | THE WORLD: the kernel, the clock, threads; the only `unsafe` code |
 //! | `shard` | ONE CORE: all that runs on it |
+//! | [`statistics`] | HOW SURE: what series of measurements say, pure functions |
 //! | [`coordinator`] | THE CONDUCTOR: barrier, ticks, stop, observers |
 
 pub mod coordinator;
@@ -19,6 +20,7 @@ pub mod reactor;
 pub mod record;
 pub mod report;
 mod shard;
+pub mod statistics;
 pub mod units;
 
 #[cfg(any(test, feature = "sim"))]

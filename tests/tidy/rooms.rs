@@ -14,6 +14,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The operating system's error numbers are causes.
     ("record", &["units", "reactor"]),
     ("shard", &["plan", "pace", "record", "reactor", "units"]),
+    // Numbers in, numbers out: whoever asks adapts its records.
+    ("statistics", &["units"]),
     ("error", &["record"]),
     // What the timetable holds in the window is the offered rate.
     ("report", &["coordinator", "pace", "plan", "reactor", "record", "units"]),
