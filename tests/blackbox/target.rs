@@ -92,6 +92,45 @@ fn a_delay_of_the_target_is_what_the_client_measures_at_least() {
 }
 
 #[test]
+fn faults_with_their_turns_are_each_an_error_of_the_client() {
+    let flags = "--silent-every 100 --reset-every 100 --reset-offset 50 --body-size 1000";
+    let (client, target) = both_sides(flags, "-n 200 -c 1 --timeout 200ms");
+    assert_eq!(target["requests"], 200);
+    assert_eq!((&target["silent"], &target["resets"]), (&2.into(), &2.into()));
+    assert_eq!(client["counts"]["timeouts"], 2, "{client}");
+    assert_eq!(client["counts"]["errors"], 2, "{client}");
+    assert_eq!(client["counts"]["ok"], 196, "{client}");
+}
+
+#[test]
+fn the_target_records_every_request_of_a_run_and_says_how_they_were_spread() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("arrivals.csv");
+    let flags = "--shards 2 --service-time 1us --service-law exponential --seed 9 --spin=false";
+    let flags = format!("{flags} --log-arrivals {}", file.display());
+    let (client, target) = both_sides(&flags, "-n 500 -c 8 -q 5k");
+    assert_eq!(client["counts"]["ok"], 500, "{client}");
+    let law = r#"{"law":"exponential","mean_ns":1000,"seed":9}"#;
+    assert_eq!(target["service"].to_string(), law);
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines = text.lines();
+    let header = "shard,sequence,connection,arrived_ns,planned_ns,replied_ns";
+    assert_eq!(lines.next(), Some(header));
+    let rows: Vec<Vec<u64>> =
+        lines.map(|line| line.split(',').map(|field| field.parse().unwrap()).collect()).collect();
+    assert_eq!(rows.len(), 500);
+    assert!(rows.iter().all(|row| row[3] <= row[4] && row[4] <= row[5]));
+    let arrivals = &target["arrivals"];
+    assert_eq!(arrivals["first_ns"].as_u64(), rows.iter().map(|row| row[3]).min());
+    assert_eq!(arrivals["last_ns"].as_u64(), rows.iter().map(|row| row[3]).max());
+    // A tenth of a second has at least eight whole bins, however late the requests were.
+    assert!(arrivals["bins_10ms"].as_u64() >= Some(8), "{arrivals}");
+    assert!(arrivals["dispersion_10ms"].as_f64() >= Some(0.0), "{arrivals}");
+    let seconds = arrivals["per_second"]["counts"].as_array().unwrap();
+    assert_eq!(seconds.iter().filter_map(Value::as_u64).sum::<u64>(), 500);
+}
+
+#[test]
 fn a_fault_of_the_target_is_an_error_of_the_client_and_not_a_response() {
     for (flags, counted) in [
         ("--reset-every 10 --body-size 1000", "resets"),
@@ -112,12 +151,19 @@ fn a_target_that_cannot_serve_says_why_in_one_line() {
     let taken = held.local_addr().unwrap().to_string();
     let outcome = tests::run(&mut pummel(["target", "--listen", &taken])).unwrap();
     check_refusal(&outcome, 1, &["listen", &taken]);
+    let words = ["target", "--log-arrivals", "/nowhere/at/all.csv"];
+    let outcome = tests::run(&mut pummel(words)).unwrap();
+    check_refusal(&outcome, 1, &["--log-arrivals", "/nowhere/at/all.csv"]);
     for (flags, word) in [
         ("--freeze 1s --freeze-every 1s", "--freeze-every"),
         ("--freeze 1s", "--freeze-every"),
         ("--cores 8000", "CPU 8000"),
         ("--status 99", "99"),
         ("--delay soon", "soon"),
+        ("--service-law exponential", "--service-time"),
+        ("--service-time 1ms --service-law gamma", "gamma"),
+        ("--service-time 1ms --service-law constant --seed 2", "--seed"),
+        ("--reset-every 50 --reset-offset 50", "0 to 49"),
         ("--reactor select", "select"),
     ] {
         let words = ["target"].into_iter().chain(flags.split_whitespace());

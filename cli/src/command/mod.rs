@@ -1,5 +1,6 @@
 //! One file per command: what is done, in which order.
 
+mod companion;
 mod demo;
 mod run;
 mod target;

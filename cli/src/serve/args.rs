@@ -2,13 +2,15 @@
 
 use core::num::{NonZeroU32, NonZeroU64};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use pummel_engine::reactor::Wish;
 use pummel_engine::units::Nanos;
 use pummel_tuning::{CpuList, Wanted, inspect, place};
 
 use super::ServeError;
-use super::model::{Faults, Freeze, Slow, Timing};
+use super::law::Service;
+use super::model::{Faults, Freeze, Slow, Timing, Turn};
 use super::reply::{Broken, Shape};
 use super::script::Script;
 use crate::config::{self, duration};
@@ -28,6 +30,10 @@ pub(crate) struct TargetArgs {
     /// End after this time
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(super) duration: Option<Nanos>,
+    /// Write when each request arrived, was to be answered and was answered, as CSV, at the end;
+    /// the first 10 million requests at most
+    #[arg(long, value_name = "FILE")]
+    pub(super) log_arrivals: Option<PathBuf>,
     #[command(flatten)]
     pub(super) machine: TargetMachineArgs,
     #[command(flatten)]
@@ -86,18 +92,28 @@ struct TimingArgs {
     /// A queue: per shard, requests are served one after the other, each for this time
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     service_time: Option<Nanos>,
+    /// Whether each takes exactly that time, or that time in the mean [default: constant]
+    #[arg(long, value_name = "LAW", value_enum, requires = "service_time")]
+    service_law: Option<Law>,
+    /// Seed of the law [default: 1]
+    #[arg(long, value_name = "N", requires = "service_law")]
+    seed: Option<u64>,
     /// Every N-th reply takes longer
     #[arg(long, value_name = "N", requires = "slow_by")]
     slow_every: Option<NonZeroU64>,
     /// By how much
     #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "slow_every")]
     slow_by: Option<Nanos>,
-    /// No replies during the first part of each period; what is due then leaves at its end, at once
+    /// No replies during the first part of each period; what is due then leaves at its end, at
+    /// once, or with a queue as fast as it is served
     #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "freeze_every")]
     freeze: Option<Nanos>,
     /// The period
     #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "freeze")]
     freeze_every: Option<Nanos>,
+    /// From the start of the target to the first period [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "freeze")]
+    freeze_offset: Option<Nanos>,
     /// Send the body in small pieces over this time
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     drip: Option<Nanos>,
@@ -109,9 +125,15 @@ struct FaultArgs {
     /// Reset the connection in the middle of every N-th body
     #[arg(long, value_name = "N")]
     reset_every: Option<NonZeroU64>,
+    /// But of the request K, and every N-th after it [default: N]
+    #[arg(long, value_name = "K", requires = "reset_every")]
+    reset_offset: Option<u64>,
     /// Never answer every N-th request
     #[arg(long, value_name = "N")]
     silent_every: Option<NonZeroU64>,
+    /// But the request K, and every N-th after it [default: N]
+    #[arg(long, value_name = "K", requires = "silent_every")]
+    silent_offset: Option<u64>,
     /// Answer with what breaks the protocol
     #[arg(long, value_name = "KIND", value_enum)]
     r#break: Option<Broken>,
@@ -120,6 +142,18 @@ struct FaultArgs {
     break_every: Option<NonZeroU64>,
 }
 
+/// How service times are distributed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Law {
+    /// All the same
+    Constant,
+    /// With as many short ones as a memoryless server has
+    Exponential,
+}
+
+/// Seed of the law if none is given.
+const SEED: u64 = 1;
+
 impl TargetArgs {
     /// What the words say about answers.
     ///
@@ -127,16 +161,14 @@ impl TargetArgs {
     /// [`ServeError::Usage`] if they do not go together.
     pub(super) fn script(&self) -> Result<Script, ServeError> {
         let timing = self.timing.understand()?;
-        let FaultArgs { reset_every, silent_every, r#break, break_every } = self.fault;
-        let broken = r#break.map(|_| break_every.unwrap_or(NonZeroU64::MIN));
         Ok(Script {
             shape: Shape {
                 statuses: self.answer.status.clone(),
                 body_bytes: usize::try_from(self.answer.body_size).unwrap_or(usize::MAX),
                 chunked: self.answer.chunked,
-                broken: r#break.unwrap_or_default(),
+                broken: self.fault.r#break.unwrap_or_default(),
             },
-            faults: Faults { reset: reset_every, silent: silent_every, broken },
+            faults: self.fault.understand()?,
             close_after: self.answer.close_after,
             spins: self.machine.spin.unwrap_or(timing.is_timed()),
             timing,
@@ -160,22 +192,69 @@ impl TargetArgs {
 /// Most shards that are not pinned; more than any machine has a use for.
 const SHARDS_MAX: u32 = 1024;
 
+/// The words make no sense together.
+fn usage(text: &str) -> ServeError {
+    ServeError::Usage(text.to_owned())
+}
+
+impl FaultArgs {
+    fn understand(&self) -> Result<Faults, ServeError> {
+        let broken = self.r#break.map(|_| self.break_every.unwrap_or(NonZeroU64::MIN));
+        Ok(Faults {
+            reset: turn("reset", self.reset_every, self.reset_offset)?,
+            silent: turn("silent", self.silent_every, self.silent_offset)?,
+            broken: broken.map(Turn::every),
+        })
+    }
+}
+
+/// The turn of the fault `name`, if it has one.
+fn turn(
+    name: &str,
+    every: Option<NonZeroU64>,
+    offset: Option<u64>,
+) -> Result<Option<Turn>, ServeError> {
+    let Some(every) = every else { return Ok(None) };
+    let offset = offset.unwrap_or(0);
+    let refused = || {
+        let last = every.get() - 1;
+        usage(&format!("no request is ever the one of --{name}-offset {offset}; give 0 to {last}"))
+    };
+    Turn::new(every, offset).ok_or_else(refused).map(Some)
+}
+
 impl TimingArgs {
+    fn service(&self) -> Result<Service, ServeError> {
+        let law = self.service_law.unwrap_or(Law::Constant);
+        match (self.service_time.unwrap_or_default(), law) {
+            (_, Law::Constant) if self.seed.is_some() => {
+                Err(usage("a constant takes no --seed; give --service-law exponential with it"))
+            }
+            (Nanos::ZERO, _) => Ok(Service::None),
+            (time, Law::Constant) => Ok(Service::Constant(time)),
+            (mean, Law::Exponential) => {
+                Ok(Service::Exponential { mean, seed: self.seed.unwrap_or(SEED) })
+            }
+        }
+    }
+
     fn understand(&self) -> Result<Timing, ServeError> {
         let freeze = match (self.freeze, self.freeze_every) {
             (Some(span), Some(period)) => {
                 let refused = || {
-                    let text =
-                        "a freeze must end before the next begins; give a longer --freeze-every";
-                    ServeError::Usage(text.to_owned())
+                    usage("a freeze must end before the next begins; give a longer --freeze-every")
                 };
-                Some(Freeze::new(span, period).ok_or_else(refused)?)
+                let offset = self.freeze_offset.unwrap_or_default();
+                Some(Freeze::new(span, period, offset).ok_or_else(refused)?)
             }
             _ => None,
         };
-        let slow = self.slow_every.zip(self.slow_by).map(|(every, by)| Slow { every, by });
+        let slow = self.slow_every.zip(self.slow_by).map(|(every, by)| {
+            let turn = Turn::every(every);
+            Slow { turn, by }
+        });
         Ok(Timing {
-            service_time: self.service_time.unwrap_or_default(),
+            service: self.service()?,
             delay: self.delay.unwrap_or_default(),
             slow,
             freeze,
@@ -216,6 +295,26 @@ mod tests {
     }
 
     #[test]
+    fn the_law_of_the_queue_is_constant_unless_told_otherwise_and_its_seed_is_known() {
+        let law = |line: &str| words(line).unwrap().script().unwrap().timing.service;
+        let mean = Nanos::from_millis(1);
+        assert_eq!(law(""), Service::None);
+        assert_eq!(law("--service-time 0 --service-law exponential"), Service::None);
+        assert_eq!(law("--service-time 1ms"), Service::Constant(mean));
+        let exponential = "--service-time 1ms --service-law exponential";
+        assert_eq!(law(exponential), Service::Exponential { mean, seed: 1 });
+        let seeded = format!("{exponential} --seed 9");
+        assert_eq!(law(&seeded), Service::Exponential { mean, seed: 9 });
+    }
+
+    #[test]
+    fn a_fault_that_would_never_happen_is_refused_with_what_to_give() {
+        let line = "--silent-every 100 --reset-every 1000 --reset-offset 1050";
+        let error = words(line).unwrap().script().unwrap_err().to_string();
+        assert_eq!(error, "no request is ever the one of --reset-offset 1050; give 0 to 999");
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for line in [
             "--status 100",
@@ -227,6 +326,14 @@ mod tests {
             "--slow-every 0 --slow-by 1s",
             "--break nonsense",
             "--break-every 2",
+            "--service-law exponential",
+            "--service-time 1ms --service-law gamma",
+            "--service-time 1ms --seed 1",
+            "--service-time 1ms --service-law exponential --seed -1",
+            "--freeze-offset 1s",
+            "--reset-offset 1",
+            "--silent-offset 1",
+            "--log-arrivals",
             "--body-size 1000000000000",
             "--listen nowhere",
             "--reactor select",
@@ -235,7 +342,13 @@ mod tests {
         ] {
             assert!(words(line).is_err(), "{line}");
         }
-        for line in ["--freeze 1s --freeze-every 1s", "--freeze 0 --freeze-every 0"] {
+        for line in [
+            "--freeze 1s --freeze-every 1s",
+            "--freeze 0 --freeze-every 0",
+            "--service-time 1ms --service-law constant --seed 1",
+            "--reset-every 50 --reset-offset 50",
+            "--silent-every 1 --silent-offset 1",
+        ] {
             assert!(words(line).unwrap().script().is_err(), "{line}");
         }
         for line in ["--shards 9000 --cores 0", "--cores 8000"] {

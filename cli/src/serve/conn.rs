@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use pummel_engine::reactor::Close;
 use pummel_engine::units::{Instant, Nanos};
 
+use super::record::Unanswered;
 use super::reply::{Reply, ReplyId};
 use super::request::Requests;
 
@@ -88,10 +89,14 @@ pub(super) struct Owed {
 #[derive(Debug, Default)]
 pub(super) struct Conn {
     pub(super) requests: Requests,
+    /// How many came to the shard before it.
+    pub(super) number: u32,
     /// Requests so far.
     pub(super) asked: u64,
     pub(super) input: Input,
     pub(super) output: Output,
+    /// Its rows in the record of arrivals, if there is one.
+    pub(super) unanswered: Unanswered,
     owed: VecDeque<Owed>,
 }
 

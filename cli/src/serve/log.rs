@@ -7,6 +7,9 @@ use pummel_engine::record::{Histogram, Quantile};
 use pummel_engine::units::{Instant, Nanos};
 use serde::Serialize;
 
+use super::bins::Bins;
+use super::law::Service;
+use super::record::Record;
 use super::reply::Counts;
 
 /// What one shard did; merged, what all did.
@@ -32,6 +35,11 @@ pub(super) struct Log {
     pub(super) bytes_sent: u64,
     /// The first arrival and the last.
     arrivals: Option<(Instant, Instant)>,
+    /// Arrivals by time.
+    bins: Bins,
+    /// Each arrival, if a record was asked for; and how many it had no room for. Not merged.
+    pub(super) record: Option<Record>,
+    pub(super) not_recorded: u64,
     /// Spans from each arrival to the next on the same shard.
     gaps: Histogram,
     /// How long after their time timed replies left.
@@ -39,9 +47,15 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// An empty one, which records at most `rows_max` arrivals, if any.
+    pub(super) fn recording(rows_max: Option<u32>) -> Self {
+        Self { record: rows_max.map(Record::new), ..Self::default() }
+    }
+
     /// A request is complete.
     pub(super) fn arrived(&mut self, at: Instant) {
         self.requests += 1;
+        self.bins.count(at);
         let first = match self.arrivals {
             Some((first, last)) => {
                 self.gaps.record(at.since(last));
@@ -100,6 +114,7 @@ impl Log {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (one, other) => one.or(other),
         };
+        self.bins.merge(&other.bins);
         self.gaps.merge(&other.gaps);
         self.late.merge(&other.late);
     }
@@ -113,9 +128,14 @@ pub(super) struct Server<'a> {
     pub(super) reactor: &'a str,
     /// The distinct statuses, in the order of [`Counts::Response`].
     pub(super) statuses: &'a [u16],
-    /// When freezes began to be counted.
+    /// From when on freezes were counted.
     pub(super) origin: Instant,
+    pub(super) service: Service,
 }
+
+/// Quantiles that the document names, besides those of every report: of gaps, the short ones tell
+/// as much as the long ones.
+const SHORT: [(&str, f64); 2] = [("p1", 0.01), ("p10", 0.1)];
 
 /// The document. Moments are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine
 /// share.
@@ -124,11 +144,35 @@ pub(super) struct Document {
     url: String,
     reactor: String,
     origin_ns: u64,
+    /// The law of the queue; null if there is none.
+    service: Option<Queue>,
     #[serde(flatten)]
     totals: Counted,
     /// What `gaps_ns` is of: `server`, or `shards` where each counts its own and they were merged.
     gaps_of: &'static str,
     shards: Vec<Counted>,
+}
+
+/// The law of the queue, with what it takes to repeat it.
+#[derive(Debug, Serialize)]
+struct Queue {
+    law: &'static str,
+    mean_ns: u64,
+    seed: Option<u64>,
+}
+
+impl Queue {
+    fn of(service: Service) -> Option<Self> {
+        match service {
+            Service::None => None,
+            Service::Constant(time) => {
+                Some(Self { law: "constant", mean_ns: time.get(), seed: None })
+            }
+            Service::Exponential { mean, seed } => {
+                Some(Self { law: "exponential", mean_ns: mean.get(), seed: Some(seed) })
+            }
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -145,8 +189,28 @@ struct Counted {
     turned_away: u64,
     bytes: Bytes,
     arrivals: Arrivals,
+    /// What the record of arrivals holds; null if none was asked for.
+    recorded: Option<Recorded>,
     gaps_ns: Distribution,
     late_ns: Distribution,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Recorded {
+    rows: u64,
+    /// Requests that there was no room for.
+    left_out: u64,
+}
+
+impl Recorded {
+    fn of(log: &Log) -> Option<Self> {
+        let record = log.record.as_ref()?;
+        Some(Self { rows: record.len(), left_out: log.not_recorded })
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { rows: self.rows + other.rows, left_out: self.left_out + other.left_out }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -162,6 +226,21 @@ struct Arrivals {
     last_ns: Option<u64>,
     /// Gaps per second between the first and the last; null for fewer than two arrivals.
     rate_per_s: Option<f64>,
+    /// Variance over mean of the counts in bins of 10 ms, and how many whole ones there are between
+    /// the first arrival and the last; null if they are too few, or empty.
+    dispersion_10ms: Option<f64>,
+    bins_10ms: usize,
+    per_second: PerSecond,
+}
+
+/// Arrivals in each second, an hour at most.
+#[derive(Debug, Serialize)]
+struct PerSecond {
+    /// When the first of them begins.
+    begin_ns: Option<u64>,
+    counts: Vec<u64>,
+    /// Arrivals after that hour.
+    beyond: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -185,7 +264,11 @@ impl Document {
             url: server.url.to_owned(),
             reactor: server.reactor.to_owned(),
             origin_ns: server.origin.since_origin(),
-            totals: Counted::of(&totals, server.statuses),
+            service: Queue::of(server.service),
+            totals: Counted {
+                recorded: logs.iter().filter_map(Recorded::of).reduce(Recorded::plus),
+                ..Counted::of(&totals, server.statuses)
+            },
             gaps_of: if logs.len() > 1 { "shards" } else { "server" },
             shards: logs.iter().map(|log| Counted::of(log, server.statuses)).collect(),
         }
@@ -211,6 +294,7 @@ impl Counted {
             turned_away: log.turned_away,
             bytes: Bytes { received: log.bytes_received, sent: log.bytes_sent },
             arrivals: Arrivals::of(log),
+            recorded: Recorded::of(log),
             gaps_ns: Distribution::of(&log.gaps),
             late_ns: Distribution::of(&log.late),
         }
@@ -227,6 +311,13 @@ impl Arrivals {
             first_ns: log.arrivals.map(|(first, _)| first.since_origin()),
             last_ns: log.arrivals.map(|(_, last)| last.since_origin()),
             rate_per_s: (span > Nanos::ZERO).then(rate),
+            dispersion_10ms: log.bins.dispersion(),
+            bins_10ms: log.bins.whole_count(),
+            per_second: PerSecond {
+                begin_ns: log.bins.begin().map(Instant::since_origin),
+                counts: log.bins.seconds(),
+                beyond: log.bins.beyond(),
+            },
         }
     }
 }
@@ -234,11 +325,13 @@ impl Arrivals {
 impl Distribution {
     fn of(histogram: &Histogram) -> Self {
         let quantile = |(name, quantile): (_, Quantile)| (name, histogram.quantile(quantile).get());
+        let named = |(name, share)| Some((name, Quantile::new(share)?));
+        let short = SHORT.into_iter().filter_map(named);
         Self {
             count: histogram.count(),
             min: histogram.min().get(),
             mean: histogram.mean(),
-            quantiles: Quantile::REPORTED.into_iter().map(quantile).collect(),
+            quantiles: short.chain(Quantile::REPORTED).map(quantile).collect(),
             max: histogram.max().get(),
         }
     }
@@ -246,6 +339,7 @@ impl Distribution {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Unanswered;
     use super::*;
 
     fn log(arrivals: &[u64]) -> Log {
@@ -260,7 +354,8 @@ mod tests {
     fn json(logs: &[Log]) -> serde_json::Value {
         let origin = Instant::from_origin(5);
         let statuses = &[200, 500];
-        let server = Server { url: "http://a", reactor: "epoll", statuses, origin };
+        let service = Service::Exponential { mean: Nanos::new(9), seed: 7 };
+        let server = Server { url: "http://a", reactor: "epoll", statuses, origin, service };
         serde_json::to_value(Document::new(&server, logs)).unwrap()
     }
 
@@ -270,6 +365,57 @@ mod tests {
         assert_eq!(json["requests"], 0);
         assert!(json["arrivals"]["rate_per_s"].is_null());
         assert_eq!(json["gaps_ns"]["max"], 0);
+        assert!(json["arrivals"]["dispersion_10ms"].is_null() && json["recorded"].is_null());
+        assert!(json["arrivals"]["per_second"]["begin_ns"].is_null());
+        assert_eq!(json["service"].to_string(), r#"{"law":"exponential","mean_ns":9,"seed":7}"#);
+    }
+
+    #[test]
+    fn arrivals_on_all_shards_are_one_stream_whose_evenness_is_told() {
+        // Every other one on either shard: each counts five in a bin, together they are ten.
+        let all: Vec<u64> = (0..3_000).map(|ms| 10_000_000_000 + ms * 1_000_000).collect();
+        let on = |shard: usize| {
+            let own: Vec<u64> = all.iter().copied().skip(shard).step_by(2).collect();
+            log(&own)
+        };
+        let json = json(&[on(0), on(1)]);
+        let arrivals = &json["arrivals"];
+        assert_eq!(arrivals["dispersion_10ms"], 0.0);
+        assert_eq!(arrivals["bins_10ms"], 298);
+        let seconds = &arrivals["per_second"];
+        assert_eq!(seconds["begin_ns"], 10_000_000_000_u64);
+        assert_eq!(seconds["counts"].to_string(), "[1000,1000,1000]");
+        assert_eq!(json["shards"][1]["arrivals"]["per_second"]["counts"][2], 500);
+        for name in ["p1", "p10", "p50", "p90", "p99", "p99_9"] {
+            // At most 0.1 % too high, and never above the maximum.
+            assert_eq!(json["gaps_ns"][name], 2_000_000, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_records_of_shards_hold_is_added_up() {
+        let log = |rows_max, not_recorded| {
+            let mut log = Log::recording(Some(rows_max));
+            let at = Instant::from_origin(9);
+            for _ in 0..rows_max {
+                let record = log.record.as_mut().unwrap();
+                assert!(record.arrived(&mut Unanswered::default(), 0, at, None));
+            }
+            Log { not_recorded, ..log }
+        };
+        let json = json(&[log(2, 10), log(3, 20)]);
+        assert_eq!(json["recorded"].to_string(), r#"{"left_out":30,"rows":5}"#);
+        assert_eq!(json["shards"][0]["recorded"]["rows"], 2);
+    }
+
+    #[test]
+    fn short_gaps_have_their_quantiles() {
+        // Five short gaps, then 95 long ones.
+        let short = (0..=5).map(|k| k * 10);
+        let long = (1..=95).map(|k| 50 + k * 1_000);
+        let arrivals: Vec<u64> = short.chain(long).collect();
+        let gaps = &json(&[log(&arrivals)])["gaps_ns"];
+        assert_eq!((&gaps["p1"], &gaps["p10"]), (&10.into(), &1_000.into()));
     }
 
     #[test]

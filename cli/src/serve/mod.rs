@@ -13,13 +13,19 @@
 //! | `conn` | one connection: what it is owed, in which order |
 //! | `request` | where a request ends |
 //! | `model` | when a reply leaves, and what is wrong with it |
+//! | `law` | how long the server of a queue works on a request |
 //! | `reply` | what a reply looks like |
 //! | `log` | what was done |
+//! | `bins` | how many requests arrived when |
+//! | `record` | when each request arrived and was answered, as a file |
 
 mod args;
+mod bins;
 mod conn;
+mod law;
 mod log;
 mod model;
+mod record;
 mod reply;
 mod request;
 mod script;
@@ -27,9 +33,11 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -45,7 +53,7 @@ pub(crate) use args::TargetArgs;
 
 use self::log::{Document, Log, Server};
 use self::script::Script;
-use self::shard::{Ending, Shard};
+use self::shard::{Ending, Post, Shard};
 use crate::output::{self, stderr};
 
 /// Connections that a shard serves at once, if so many files may be open. More are turned away.
@@ -63,6 +71,9 @@ pub(crate) enum ServeError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; try --listen 127.0.0.1:0")]
     Listen { address: SocketAddr, source: io::Error },
+    /// The file for the record of arrivals cannot be written.
+    #[error("--log-arrivals {}: {source}; name a file that can be written", path.display())]
+    Record { path: PathBuf, source: io::Error },
     /// The shards cannot be placed on the CPUs.
     #[error(transparent)]
     Placement(#[from] PlacementError),
@@ -114,6 +125,30 @@ struct Target {
     /// When its models began to count time.
     origin: Instant,
     shards: Vec<JoinHandle<io::Result<Log>>>,
+    /// Where the record of arrivals is written to, if one is kept.
+    record: Option<Recipient>,
+}
+
+/// An open file for the record of arrivals.
+struct Recipient {
+    path: PathBuf,
+    file: File,
+}
+
+impl Recipient {
+    /// Opens it before anything else is done: a name that does not do is known at once.
+    fn create(path: PathBuf) -> Result<Self, ServeError> {
+        match File::create(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(ServeError::Record { path, source }),
+        }
+    }
+
+    fn write(self, logs: &[Log]) -> Result<(), ServeError> {
+        let records = logs.iter().filter_map(|log| log.record.as_ref());
+        let written = record::write(records, self.file);
+        written.map_err(|source| ServeError::Record { path: self.path, source })
+    }
 }
 
 impl Target {
@@ -135,18 +170,19 @@ impl Target {
         }
         let (address, listeners) = listeners(args.listen, cpus.len())
             .map_err(|source| ServeError::Listen { address: args.listen, source })?;
+        let record = args.log_arrivals.clone().map(Recipient::create).transpose()?;
         let slots = slots(cpus.len());
+        let rows_max = record.is_some().then(|| rows(cpus.len()));
         let origin = clock::now();
         let ending = Ending { stop, at: args.duration.map(|span| origin + span) };
         let (ready, served) = mpsc::channel();
         let mut shards = Vec::new();
-        for (shard, (cpu, listener)) in cpus.into_iter().zip(listeners).enumerate() {
-            let post = Post {
+        for (shard, (cpu, listener)) in (0..).zip(cpus.into_iter().zip(listeners)) {
+            let start = Start {
                 kind: choice.kind,
                 cpu,
                 listener,
-                slots,
-                origin,
+                post: Post { shard, slots, origin, rows_max },
                 ready: ready.clone(),
                 last_will: LastWill(Arc::clone(&ending.stop)),
                 ending: ending.clone(),
@@ -154,13 +190,13 @@ impl Target {
             let script = Arc::clone(&script);
             let thread = thread::Builder::new()
                 .name(format!("target-{shard}"))
-                .spawn(move || post.serve(&script))
-                .map_err(|source| ServeError::Shard { shard, source })?;
+                .spawn(move || start.serve(&script))
+                .map_err(|source| ServeError::Shard { shard: shards.len(), source })?;
             shards.push(thread);
         }
         drop(ready);
-        let target =
-            Self { url: format!("http://{address}"), kind: choice.kind, script, origin, shards };
+        let (url, kind) = (format!("http://{address}"), choice.kind);
+        let target = Self { url, kind, script, origin, shards, record };
         // It ends when no shard can report any more: each serves, or is lost.
         if served.iter().count() < target.shards.len() {
             return Err(target.join().err().unwrap_or(ServeError::Unready));
@@ -168,7 +204,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Waits for the shards to end, and tells what they did.
+    /// Waits for the shards to end, writes the record of arrivals, and tells what they did.
     fn join(self) -> Result<Document, ServeError> {
         let join = |(shard, thread): (usize, JoinHandle<io::Result<Log>>)| {
             let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
@@ -178,8 +214,16 @@ impl Target {
         let ended: Vec<_> = self.shards.into_iter().enumerate().map(join).collect();
         let logs = ended.into_iter().collect::<Result<Vec<_>, _>>()?;
         let statuses = &self.script.shape.distinct();
-        let reactor = self.kind.describe().name;
-        let server = Server { url: &self.url, reactor, statuses, origin: self.origin };
+        let server = Server {
+            url: &self.url,
+            reactor: self.kind.describe().name,
+            statuses,
+            origin: self.origin,
+            service: self.script.timing.service,
+        };
+        if let Some(record) = self.record {
+            record.write(&logs)?;
+        }
         Ok(Document::new(&server, &logs))
     }
 }
@@ -191,13 +235,17 @@ fn slots(shards: usize) -> u32 {
     u32::try_from(share).unwrap_or(u32::MAX).clamp(1, SLOTS_MAX)
 }
 
+/// Rows in the record of arrivals for each of `shards` shards.
+fn rows(shards: usize) -> u32 {
+    record::ROWS_MAX / u32::try_from(shards).unwrap_or(u32::MAX).max(1)
+}
+
 /// What one shard needs to begin.
-struct Post {
+struct Start {
     kind: Kind,
     cpu: Option<usize>,
     listener: OwnedFd,
-    slots: u32,
-    origin: Instant,
+    post: Post,
     ending: Ending,
     /// Hears of the shard when it serves.
     ready: Sender<()>,
@@ -215,7 +263,7 @@ impl Drop for LastWill {
     }
 }
 
-impl Post {
+impl Start {
     /// The body of a shard's thread.
     fn serve(self, script: &Script) -> io::Result<Log> {
         if let Some(cpu) = self.cpu
@@ -224,7 +272,7 @@ impl Post {
             return Err(io::Error::other(format!("cannot be pinned to CPU {cpu}")));
         }
         os_thread::set_precise_timers();
-        let slots = self.slots;
+        let slots = self.post.slots;
         match self.kind {
             Kind::Uring => self.serve_on(Uring::new(slots)?, script),
             Kind::Epoll => self.serve_on(Epoll::new(slots)?, script),
@@ -234,7 +282,7 @@ impl Post {
     fn serve_on(self, mut reactor: impl Reactor, script: &Script) -> io::Result<Log> {
         let _held = self.last_will;
         reactor.listen(self.listener)?;
-        let shard = Shard::new(reactor, self.slots, script, self.origin)?;
+        let shard = Shard::new(reactor, self.post, script)?;
         // Whoever started the shards may have given up in the meantime.
         let _ = self.ready.send(());
         drop(self.ready);

@@ -65,6 +65,13 @@ pub(super) enum Counts {
     Broken,
 }
 
+impl Counts {
+    /// Whether it answers a request that is counted as one.
+    pub(super) const fn is_of_a_request(self) -> bool {
+        !matches!(self, Self::Interim | Self::Refusal)
+    }
+}
+
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reply {

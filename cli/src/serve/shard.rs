@@ -44,6 +44,19 @@ struct Timer {
     slot: Slot,
 }
 
+/// Which shard it is, and what it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Post {
+    /// Its number, from 0.
+    pub(super) shard: u32,
+    /// Its connections are in the slots 0 to `slots` − 1.
+    pub(super) slots: u32,
+    /// From here freezes are counted, on all shards.
+    pub(super) origin: Instant,
+    /// Most rows in its record of arrivals, if it keeps one.
+    pub(super) rows_max: Option<u32>,
+}
+
 /// A shard on the reactor `R`.
 pub(super) struct Shard<R> {
     reactor: R,
@@ -53,28 +66,24 @@ pub(super) struct Shard<R> {
 }
 
 impl<R: Reactor> Shard<R> {
-    /// A shard for connections in the slots 0 to `slots` − 1 of `reactor`, which listens already.
+    /// A shard on `reactor`, which listens already and has room for its connections.
     ///
     /// # Errors
     /// If the reactor does not take the replies.
-    pub(super) fn new(
-        mut reactor: R,
-        slots: u32,
-        script: &Script,
-        origin: Instant,
-    ) -> io::Result<Self> {
+    pub(super) fn new(mut reactor: R, post: Post, script: &Script) -> io::Result<Self> {
+        let Post { shard, slots, origin, rows_max } = post;
         Ok(Self {
             desk: Desk {
                 conns: (0..slots).map(|_| Conn::default()).collect(),
                 answers: Answers {
                     replies: Replies::publish(&mut reactor, &script.shape)?,
-                    model: Model::new(script.timing, script.faults, origin),
+                    model: Model::new(script.timing, script.faults, origin, shard),
                     drip: script.timing.drip,
                     close_after: script.close_after.map_or(u64::MAX, NonZeroU64::get),
                 },
                 familiar: Familiar::default(),
                 timers: BinaryHeap::new(),
-                log: Log::default(),
+                log: Log::recording(rows_max),
             },
             free: (0..slots).rev().map(Slot).collect(),
             spins: script.spins,
@@ -131,6 +140,11 @@ impl<R: Reactor> Shard<R> {
                     self.desk.log.turned_away += 1;
                     return;
                 };
+                // The numbers of more connections than that are of no use to anybody.
+                let number = u32::try_from(self.desk.log.connections).unwrap_or(u32::MAX);
+                if let Some(conn) = self.desk.conn(slot) {
+                    conn.number = number;
+                }
                 self.desk.log.connections += 1;
                 self.reactor.adopt(slot, socket);
             }
@@ -203,6 +217,7 @@ impl<R: Reactor> Shard<R> {
         let reply = self.desk.answers.replies.get(id);
         let Some(conn) = self.desk.conn(slot) else { return };
         let count = conn.take_whole(&reply);
+        self.note_replies(slot, &reply, count);
         self.desk.log.replied(reply.counts, count as u64);
         if due != AT_ONCE {
             self.desk.log.left(now.since(due));
@@ -220,7 +235,21 @@ impl<R: Reactor> Shard<R> {
         } else if let Some(next) = conn.front() {
             self.desk.timers.push(Reverse(Timer { due: next.due, slot }));
         }
+        if piece.start == 0 {
+            self.note_replies(slot, &reply, 1);
+        }
         self.send(slot, &reply, piece, reply.end.filter(|_| last));
+    }
+
+    /// Notes in the record, if one is kept, that `count` replies of this kind leave now.
+    fn note_replies(&mut self, slot: Slot, reply: &Reply, count: usize) {
+        let Desk { conns, log, .. } = &mut self.desk;
+        let (Some(record), Some(conn)) = (&mut log.record, conns.get_mut(slot.index())) else {
+            return;
+        };
+        if reply.counts.is_of_a_request() {
+            record.replied(&mut conn.unanswered, count, self.reactor.clock());
+        }
     }
 
     fn send(
@@ -279,7 +308,15 @@ impl Desk {
                 Ok(Some(Item::Request(ask))) => {
                     self.log.arrived(now);
                     conn.asked += 1;
-                    self.answers.decide(ask, conn.asked, now)
+                    let decision = self.answers.decide(ask, conn.asked, now);
+                    if let Some(record) = &mut self.log.record {
+                        let planned = decision.planned(now);
+                        let number = conn.number;
+                        if !record.arrived(&mut conn.unanswered, number, now, planned) {
+                            self.log.not_recorded += 1;
+                        }
+                    }
+                    decision
                 }
                 Err(refusal) => Decision::at_once(self.answers.replies.refusal(refusal), true),
             };
@@ -317,6 +354,12 @@ struct Decision {
 impl Decision {
     fn at_once(reply: ReplyId, ends: bool) -> Self {
         Self { what: What::Whole(reply), due: AT_ONCE, ends }
+    }
+
+    /// When the answer to what arrived at `now` is to leave; `None` if never.
+    fn planned(&self, now: Instant) -> Option<Instant> {
+        // What is not timed is due at once, which is now.
+        (self.what != What::Nothing).then(|| self.due.max(now))
     }
 }
 

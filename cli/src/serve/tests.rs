@@ -1,13 +1,19 @@
 //! The server as its clients see it: over real sockets, on both reactors.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use clap::Parser;
 use serde_json::Value;
 
+use super::law::{Service, Times};
+use super::record::Arrival;
 use super::*;
+use pummel_engine::units::Nanos;
 
 /// Bounds every read: a server that hangs fails the test.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,20 +29,38 @@ struct Words {
 /// Runs `exercise` against a target with these `flags` on either reactor, and returns what the
 /// targets said about it.
 fn on_both(flags: &str, exercise: impl Fn(SocketAddr)) -> Vec<Value> {
-    let on = |reactor: &str| {
-        let words = ["target", "--reactor", reactor].into_iter().chain(flags.split_whitespace());
-        let args = Words::parse_from(words).target;
-        let stop = Arc::new(AtomicBool::new(false));
-        let target = match Target::start(&args, Arc::clone(&stop)) {
-            Err(ServeError::Reactor(error)) => {
-                stderr::line(&format!("not tested on {reactor}: {error}"));
-                return None;
-            }
-            started => started.unwrap(),
-        };
-        exercise(target.url.strip_prefix("http://").unwrap().parse().unwrap());
-        stop.store(true, Ordering::Relaxed);
-        Some(serde_json::to_value(target.join().unwrap()).unwrap())
+    ["uring", "epoll"].into_iter().filter_map(|reactor| on(reactor, flags, &exercise)).collect()
+}
+
+/// The same on one reactor; `None` if there is no such one here.
+fn on(reactor: &str, flags: &str, exercise: &impl Fn(SocketAddr)) -> Option<Value> {
+    let words = ["target", "--reactor", reactor].into_iter().chain(flags.split_whitespace());
+    let args = Words::parse_from(words).target;
+    let stop = Arc::new(AtomicBool::new(false));
+    let target = match Target::start(&args, Arc::clone(&stop)) {
+        Err(ServeError::Reactor(error)) => {
+            stderr::line(&format!("not tested on {reactor}: {error}"));
+            return None;
+        }
+        started => started.unwrap(),
+    };
+    exercise(target.url.strip_prefix("http://").unwrap().parse().unwrap());
+    stop.store(true, Ordering::Relaxed);
+    Some(serde_json::to_value(target.join().unwrap()).unwrap())
+}
+
+/// The same with a record of arrivals, for each reactor that there is.
+fn recorded(flags: &str, exercise: impl Fn(SocketAddr)) -> Vec<(Value, Vec<Arrival>)> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let on = |reactor| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pummel-arrivals-{}-{number}.csv", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let flags = format!("{flags} --log-arrivals {}", path.display());
+        let said = on(reactor, &flags, &exercise)?;
+        let rows = record::read(BufReader::new(File::open(&path).unwrap())).unwrap();
+        fs::remove_file(path).unwrap();
+        Some((said, rows))
     };
     ["uring", "epoll"].into_iter().filter_map(on).collect()
 }
@@ -391,6 +415,142 @@ fn a_slow_reply_holds_back_the_quick_ones_behind_it() {
             assert_eq!(client.response().status, status);
         }
     });
+}
+
+#[test]
+fn each_fault_has_its_own_turn_and_cuts_the_body_in_the_middle() {
+    let flags = "--silent-every 4 --reset-every 4 --reset-offset 2";
+    let said = on_both(flags, |address| {
+        for k in 1..=8 {
+            let mut client = Client::new(address);
+            client.send(GET);
+            match k % 4 {
+                0 => {
+                    client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+                    client.check_ended();
+                }
+                2 => {
+                    assert!(client.head().contains("Content-Length: 13"));
+                    let (body, end) = client.rest();
+                    assert_eq!(body, b"hello,");
+                    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+                }
+                _ => assert_eq!(client.response().body, b"hello, world\n"),
+            }
+        }
+    });
+    for said in said {
+        assert_eq!((&said["silent"], &said["resets"]), (&2.into(), &2.into()));
+        assert_eq!((&said["responses"], &said["requests"]), (&4.into(), &8.into()));
+    }
+}
+
+#[test]
+fn the_record_says_of_each_request_when_it_was_answered_and_on_which_connection() {
+    let flags = "--delay 2ms --spin=false --silent-every 7";
+    let runs = recorded(flags, |address| {
+        let mut one = Client::new(address);
+        one.send(GET.repeat(3));
+        (0..3).for_each(|_| drop(one.response()));
+        let mut other = Client::new(address);
+        for _ in 0..3 {
+            other.send(GET);
+            other.response();
+        }
+        // The seventh gets none, and so do those behind it.
+        other.send(GET.repeat(2));
+        other.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        other.check_ended();
+    });
+    for (said, rows) in runs {
+        assert_eq!(said["recorded"].to_string(), r#"{"left_out":0,"rows":8}"#);
+        let connections: Vec<u32> = rows.iter().map(|row| row.connection).collect();
+        assert_eq!(connections, [0, 0, 0, 1, 1, 1, 1, 1]);
+        assert_eq!(said["arrivals"]["first_ns"], rows[0].arrived.since_origin());
+        assert_eq!(said["arrivals"]["last_ns"], rows[7].arrived.since_origin());
+        for (k, row) in (1..).zip(&rows) {
+            assert_eq!((row.shard, row.sequence), (0, k));
+            let planned = row.arrived + Nanos::from_millis(2);
+            assert_eq!(row.planned, (k != 7).then_some(planned), "{row:?}");
+            assert_eq!(row.replied.is_some(), k < 7, "{row:?}");
+            assert!(row.replied.is_none_or(|replied| replied >= planned), "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn in_the_record_only_requests_are_rows_whatever_else_is_sent() {
+    let runs = recorded("--delay 2ms --drip 2ms --spin=false --body-size 100", |address| {
+        let mut client = Client::new(address);
+        let put = "PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+        client.send([put, "ok"].concat());
+        assert!(client.head().starts_with("HTTP/1.1 100 "));
+        client.response();
+        client.send([GET, "nonsense\r\n\r\n"].concat());
+        assert_eq!([client.response().status, client.response().status], [200, 400]);
+    });
+    for (said, rows) in runs {
+        assert_eq!((rows.len(), &said["requests"]), (2, &2.into()));
+        for row in rows {
+            // The interim answer left before, and is none of it.
+            assert_eq!(row.planned, Some(row.arrived + Nanos::from_millis(2)));
+            assert!(row.replied >= row.planned, "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn a_queue_in_the_record_is_lindleys_recursion() {
+    let flags = "--service-time 200us --service-law exponential --seed 5 --spin=false";
+    let runs = recorded(flags, |address| {
+        let mut clients: Vec<Client> = (0..4).map(|_| Client::new(address)).collect();
+        for _ in 0..20 {
+            for client in &mut clients {
+                client.send(GET.repeat(2));
+            }
+            for client in &mut clients {
+                client.response();
+                client.response();
+            }
+        }
+    });
+    let mean = Nanos::from_micros(200);
+    for (said, rows) in runs {
+        assert_eq!(said["service"]["seed"], 5);
+        assert_eq!(rows.len(), 160);
+        let mut times = Times::of(Service::Exponential { mean, seed: 5 }.of_shard(0));
+        let mut idle_at = Instant::from_origin(0);
+        for row in rows {
+            idle_at = row.arrived.max(idle_at) + times.draw().unwrap();
+            assert_eq!(row.planned, Some(idle_at));
+            assert!(row.replied >= row.planned);
+        }
+    }
+}
+
+#[test]
+fn shards_have_rows_of_their_own() {
+    let runs = recorded("--shards 2", |address| {
+        let mut clients: Vec<Client> = (0..32).map(|_| Client::new(address)).collect();
+        for _ in 0..2 {
+            for client in &mut clients {
+                client.send(GET);
+                client.response();
+            }
+        }
+    });
+    for (said, rows) in runs {
+        assert_eq!(rows.len(), 64);
+        let names: BTreeSet<(u32, u32)> =
+            rows.iter().map(|row| (row.shard, row.sequence)).collect();
+        assert_eq!(names.len(), 64);
+        for (shard, own) in said["shards"].as_array().unwrap().iter().enumerate() {
+            let rows = rows.iter().filter(|row| row.shard as usize == shard).count();
+            assert_eq!((&own["requests"], &own["recorded"]["rows"]), (&rows.into(), &rows.into()));
+        }
+        let seconds = said["arrivals"]["per_second"]["counts"].as_array().unwrap();
+        assert_eq!(seconds.iter().map(|count| count.as_u64().unwrap()).sum::<u64>(), 64);
+    }
 }
 
 #[test]
