@@ -10,6 +10,7 @@ pub mod host;
 mod placement;
 
 pub use host::cpu::{CpuList, CpuListError, Quota};
+pub use host::kernel::is_trusted_clock;
 pub use host::limits::{OpenFiles, PortRange, raise_open_files};
 pub use host::{Host, inspect};
 pub use placement::{Placement, PlacementError, Wanted, place};
