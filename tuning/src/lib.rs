@@ -8,6 +8,8 @@
 
 pub mod host;
 mod placement;
+mod tree;
+pub mod watch;
 
 pub use host::cpu::{CpuList, CpuListError, Quota};
 pub use host::kernel::is_trusted_clock;
