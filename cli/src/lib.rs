@@ -8,6 +8,7 @@
 //! | `output` | a report as text and as JSON |
 //! | `progress` | an observer that shows a run while it lasts |
 //! | `serve` | the built-in target |
+//! | `watch` | a thread that watches the machine while a run lasts |
 //!
 //! No load logic, no protocol, no statistics: those are the engine's.
 #![forbid(unsafe_code)]
@@ -19,6 +20,8 @@ mod exit;
 mod output;
 mod progress;
 mod serve;
+#[cfg_attr(not(test), expect(dead_code, reason = "the run does not start it yet"))]
+mod watch;
 
 use std::process::ExitCode;
 

@@ -116,7 +116,7 @@ mod tests {
     fn host(allowed: &str, quota: Option<Quota>) -> Host {
         let allowed = allowed.parse().unwrap();
         Host {
-            cpus: Cpus { online: None, allowed, quota, model: None },
+            cpus: Cpus { online: None, allowed, quota, model: None, governor: None },
             files: OpenFiles { soft: None, hard: None, open: None },
             ports: None,
             kernel: Kernel::default(),

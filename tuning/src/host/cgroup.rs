@@ -62,6 +62,16 @@ pub(super) fn cpuset(read: &impl Fn(&Path) -> Option<String>) -> Option<CpuList>
     places("cpuset", read).into_iter().find_map(of_place)
 }
 
+/// The group directories of each hierarchy that `controller` may belong to, from the process's own
+/// group up.
+pub(crate) fn levels(
+    controller: &str,
+    read: &impl Fn(&Path) -> Option<String>,
+) -> Vec<Vec<PathBuf>> {
+    let of_place = |place: Place| ancestry(&place.dir, &place.mount).collect();
+    places(controller, read).into_iter().map(of_place).collect()
+}
+
 /// The places of `controller`: of version 1 if it is mounted there, and of version 2 if that is
 /// mounted.
 fn places(controller: &str, read: &impl Fn(&Path) -> Option<String>) -> Vec<Place> {

@@ -14,6 +14,9 @@ use super::cgroup;
 /// Highest CPU number that is taken for one; the kernel's own bound is 8,192.
 const CPU_MAX: usize = 8_191;
 
+/// CPUs whose governors are looked at: a file each. Beyond so many, the others are the same.
+const GOVERNORS_MAX: usize = 256;
+
 /// Facts about the CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cpus {
@@ -25,6 +28,10 @@ pub struct Cpus {
     pub quota: Option<Quota>,
     /// The processor's name.
     pub model: Option<String>,
+    /// Who chooses the clock rate of the allowed CPUs: `performance`, or another governor, which
+    /// lowers it where there is little to do. Several are joined by commas; `None` if none is
+    /// visible, as in most virtual machines.
+    pub governor: Option<String>,
 }
 
 /// CPU time per period which a control group grants; ordered by their ratio.
@@ -209,10 +216,23 @@ pub(super) fn inspect(read: &impl Fn(&Path) -> Option<String>) -> Cpus {
     };
     Cpus {
         online: online.map(|list| list.len()),
+        governor: governor(&allowed, read),
         allowed,
         quota: cgroup::quota(read),
         model: read(Path::new("/proc/cpuinfo")).and_then(|text| parse_model(&text)),
     }
+}
+
+/// The governors of `cpus`, in alphabetical order, each once.
+fn governor(cpus: &CpuList, read: &impl Fn(&Path) -> Option<String>) -> Option<String> {
+    let of_cpu = |cpu: usize| {
+        let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
+        let name = read(Path::new(&path))?.trim().to_owned();
+        (!name.is_empty()).then_some(name)
+    };
+    let names: BTreeSet<String> = cpus.iter().take(GOVERNORS_MAX).filter_map(of_cpu).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    (!names.is_empty()).then(|| names.join(","))
 }
 
 /// The CPUs of the calling thread's affinity mask.
@@ -280,6 +300,21 @@ mod tests {
         let text = "processor\t: 0\nmodel\t\t: 1\nmodel name\t: Some CPU @ 2.0 GHz\n";
         assert_eq!(parse_model(text).as_deref(), Some("Some CPU @ 2.0 GHz"));
         assert_eq!(parse_model("processor : 0\n"), None);
+    }
+
+    #[test]
+    fn the_governors_of_the_allowed_cpus_are_named_once_each() {
+        let governors = ["performance\n", "powersave\n", "performance\n", "\n"];
+        let read = |path: &Path| {
+            let rest = path.to_str()?.strip_prefix("/sys/devices/system/cpu/cpu")?;
+            let (cpu, file) = rest.split_once('/')?;
+            let text = governors.get(cpu.parse::<usize>().ok()?)?;
+            (file == "cpufreq/scaling_governor").then(|| (*text).to_owned())
+        };
+        let of = |cpus: &str| governor(&cpus.parse().unwrap(), &read);
+        assert_eq!(of("0,2").as_deref(), Some("performance"));
+        assert_eq!(of("0-3").as_deref(), Some("performance,powersave"));
+        assert_eq!(of("3-9"), None, "an empty file, and none");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Facts of this machine, as this process meets them: what the kernel would let it use, not what
 //! exists.
 
-mod cgroup;
+pub(crate) mod cgroup;
 pub mod cpu;
 pub mod kernel;
 pub mod limits;
@@ -26,7 +26,8 @@ pub struct Host {
     pub kernel: Kernel,
 }
 
-/// Reads the facts. A few dozen small reads of `/proc` and `/sys`; well under a millisecond.
+/// Reads the facts. A few dozen small reads of `/proc` and `/sys`, and one per CPU that has a
+/// governor; a millisecond or so on a large machine.
 #[must_use]
 pub fn inspect() -> Host {
     Host {
