@@ -24,6 +24,10 @@ fn a_client_that_stands_still_is_charged_to_the_slots_that_it_held_up() {
     check("the longest wait for a connection", wait.max().as_secs_f64(), 0.0, 0.0);
     let hindered = &report.totals.parts.unhindered;
     check("the longest with an unhindered client", hindered.max().as_secs_f64(), 0.0003, 0.0);
+    // All of the lag is the shard's; what tells it has two digits.
+    let loop_lag = &report.totals.parts.loop_lag;
+    check("p99.5 of the lag of the shard", at(loop_lag, 0.995), 0.200, 0.003);
+    check("the longest lag of the shard", loop_lag.max().as_secs_f64(), 0.4995, 0.0);
     check("p99.9 of the response", at(&response(&report), 0.999), 0.4403, 0.001);
     check("service", service(&report).max().as_secs_f64(), 0.0003, 0.0);
     // On the wire all was well: the sends came late, and the answers took their time.
