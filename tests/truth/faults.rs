@@ -1,7 +1,9 @@
 //! What goes wrong with requests and connections: counted exactly, and no slot is lost.
 
+use core::num::{NonZeroU8, NonZeroU32};
 use proptest::prelude::*;
-use pummel_engine::plan::{Limit, Load, Plan, Timetable};
+
+use pummel_engine::plan::{Arrivals, Limit, Load, OnFull, Plan, Timetable};
 use pummel_engine::reactor::sim::{
     Client, Entrance, Fault, Freeze, Knock, Law, Model, Service, Stall, Way, When, World, Wrong,
 };
@@ -158,10 +160,24 @@ prop_compose! {
     }
 }
 
+fn arrivals() -> impl Strategy<Value = Arrivals> {
+    prop::sample::select(vec![Arrivals::Constant, Arrivals::Poisson, Arrivals::UniformJitter])
+}
+
+fn on_fulls() -> impl Strategy<Value = OnFull> {
+    prop_oneof![
+        Just(OnFull::Queue),
+        Just(OnFull::Drop),
+        (24_u32..60).prop_map(|most| OnFull::Grow { most: NonZeroU32::new(most).unwrap() }),
+    ]
+}
+
 prop_compose! {
     fn plans()(
         rate in prop::option::of(100_u64..4_000),
         (connections, shards) in (1_u32..24, 1_usize..4),
+        (arrivals, on_full) in (arrivals(), on_fulls()),
+        deadline in prop::option::weighted(0.3, 1_u64..300),
         length in 1_u64..1_200,
         pipeline in 1_u8..5,
         (warmup, drain, timeout) in (0_u64..100, 0_u64..400, 1_u64..300),
@@ -171,11 +187,14 @@ prop_compose! {
             Some(rate) => open(rate, length, connections),
             None => closed(length, connections),
         };
-        match &mut plan.load {
-            Load::Open { pipeline: depth, .. } | Load::Closed { pipeline: depth, .. } => {
-                *depth = core::num::NonZeroU8::new(pipeline).unwrap();
+        let depth = NonZeroU8::new(pipeline).unwrap();
+        plan.load = match plan.load {
+            Load::Open { timetable: Timetable { shape, .. }, .. } => {
+                plan.timeouts.deadline = deadline.map(millis);
+                Load::Open { timetable: Timetable { shape, arrivals }, pipeline: depth, on_full }
             }
-        }
+            Load::Closed { spawn, .. } => Load::Closed { pipeline: depth, spawn },
+        };
         (plan.stop.warmup, plan.stop.drain) = (millis(warmup), millis(drain));
         plan.timeouts.request = millis(timeout);
         plan.timeouts.connect = millis(timeout);
@@ -189,13 +208,15 @@ proptest! {
     /// Whatever happens, each slot has one outcome, and the open loop as many as its schedule says.
     #[test]
     fn no_mixture_of_faults_loses_a_slot(plan in plans(), model in models()) {
-        let offered = plan.load.timetable().and_then(Timetable::only_rate);
-        let limit = plan.stop.limit;
+        let exact = plan.load.timetable().filter(|t| t.arrivals == Arrivals::Constant);
+        let (offered, limit) = (exact.and_then(Timetable::only_rate), plan.stop.limit);
         let world = World::new(&model);
         match simulate(plan, &world, Observers::none(), &Control::default()) {
             Ok(report) => {
                 let ledger = report.totals.ledger;
                 prop_assert!(ledger.balances(), "{:?}", ledger);
+                prop_assert_eq!(report.totals.latency.count(), ledger.scheduled);
+                prop_assert_eq!(report.totals.oddities.disordered, 0);
                 if let (Some(rate), Limit::Duration(length)) = (offered, limit) {
                     let slots = length.as_secs_f64() * rate.per_second();
                     #[expect(clippy::cast_precision_loss, reason = "small test numbers")]

@@ -10,5 +10,6 @@ mod client;
 mod faults;
 mod freeze;
 mod plan;
+mod queueing;
 mod repeat;
 mod schedule;

@@ -3,8 +3,8 @@
 use core::num::{NonZeroU8, NonZeroU32};
 
 use pummel_engine::plan::{
-    Addresses, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Stop, Target, Timeouts,
-    Timetable,
+    Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Stop, Target,
+    Timeouts, Timetable,
 };
 use pummel_engine::reactor::Kind;
 use pummel_engine::reactor::sim::{Model, World};
@@ -40,6 +40,15 @@ pub(crate) fn open(rate: u64, length: Nanos, connections: u32) -> Plan {
         on_full: OnFull::Queue,
     };
     Plan { load, ..closed(length, connections) }
+}
+
+/// The same with Poisson arrivals, from `seed`.
+pub(crate) fn poisson(rate: u64, length: Nanos, connections: u32, seed: u64) -> Plan {
+    let mut plan = Plan { seed, ..open(rate, length, connections) };
+    if let Load::Open { timetable, .. } = &mut plan.load {
+        timetable.arrivals = Arrivals::Poisson;
+    }
+    plan
 }
 
 /// As many requests as `connections` let through, for `length`.

@@ -4,7 +4,7 @@ use pummel_engine::reactor::sim::{Law, Model, Service, World};
 use pummel_engine::record::{Histogram, Quantile};
 use pummel_engine::units::Nanos;
 
-use crate::plan::{micros, millis, on, open, response, run_in, secs};
+use crate::plan::{micros, millis, on, open, poisson, response, run_in, secs};
 
 /// One request at a time would do; the law leaves no connection free for the next slot at once.
 fn model() -> Model {
@@ -96,4 +96,70 @@ fn the_count_is_that_of_the_rate() {
         let report = run_in(&world, on(2, open(rate, millis(length), 64)));
         assert_eq!(report.totals.ledger.scheduled, (rate * length).div_ceil(1_000));
     }
+}
+
+/// Gaps of all shards together, in seconds.
+#[expect(clippy::cast_precision_loss, reason = "small test numbers")]
+fn gaps(world: &World) -> Vec<f64> {
+    let exchanges = world.exchanges();
+    let gaps = exchanges.windows(2).map(|pair| pair[1].sent.since(pair[0].sent));
+    gaps.map(|gap| gap.get() as f64 / 1e9).collect()
+}
+
+/// The statistic of Anderson and Darling for an exponential distribution of unknown mean, in the
+/// form of Stephens (1974): above 1.321 in one of twenty samples of one.
+#[expect(clippy::cast_precision_loss, reason = "small test numbers")]
+fn anderson_darling(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let terms = values.iter().zip(values.iter().rev()).zip(0_u32..).map(|((low, high), i)| {
+        let below = -(-low / mean).exp_m1();
+        (2.0 * f64::from(i) + 1.0) * (below.ln() - high / mean)
+    });
+    let squared = -n - terms.sum::<f64>() / n;
+    squared * (1.0 + 0.6 / n)
+}
+
+/// Variance over mean of the numbers of arrivals in a thousand spans: 1 for Poisson arrivals, and
+/// next to nothing for constant ones.
+#[expect(clippy::cast_precision_loss, reason = "small test numbers")]
+fn dispersion(world: &World, length: Nanos) -> f64 {
+    const BINS: usize = 1_000;
+    let exchanges = world.exchanges();
+    let (first, mut counts) = (exchanges[0].sent, vec![0.0; BINS]);
+    for exchange in &exchanges {
+        let bin = exchange.sent.since(first).get() * BINS as u64 / length.get();
+        counts[usize::try_from(bin).unwrap().min(BINS - 1)] += 1.0;
+    }
+    let mean = counts.iter().sum::<f64>() / BINS as f64;
+    let squares = counts.iter().map(|count| (count - mean) * (count - mean));
+    squares.sum::<f64>() / (BINS - 1) as f64 / mean
+}
+
+/// T12: streams of several shards, each Poisson by itself, are so together.
+#[test]
+fn poisson_arrivals_over_all_shards_are_poisson() {
+    const SEEDS: u64 = 20;
+    let mut passed = 0;
+    for seed in 0..SEEDS {
+        let world = World::listed(&Model::default());
+        let shards = usize::try_from(1 + seed % 4).unwrap();
+        run_in(&world, on(shards, poisson(10_000, secs(1), 64, seed)));
+        passed += u64::from(anderson_darling(gaps(&world)) < 1.321);
+    }
+    assert!(passed >= SEEDS * 9 / 10, "{passed} of {SEEDS} pass");
+    let world = World::listed(&Model::default());
+    run_in(&world, on(3, poisson(10_000, secs(10), 64, 5)));
+    let spread = dispersion(&world, secs(10));
+    assert!((spread - 1.0).abs() < 0.09, "{spread}");
+}
+
+#[test]
+fn constant_arrivals_do_not_pass_for_poisson_ones() {
+    let world = World::listed(&Model::default());
+    run_in(&world, on(3, open(10_000, secs(10), 64)));
+    assert!(anderson_darling(gaps(&world)) > 1_000.0);
+    let spread = dispersion(&world, secs(10));
+    assert!(spread < 0.02, "{spread}");
 }

@@ -17,7 +17,7 @@ use crate::units::Instant;
 
 /// Runs `plan` to its end in `world`, which is made for this one run, and reports. Coordinator,
 /// shards and recorders are those of [`run`](super::run); nothing but the reactor, the clock and
-/// the threads is replaced. The plan's kind of reactor, its pacing and its CPUs have no meaning.
+/// the threads is replaced. The plan's kind of reactor and its CPUs have no meaning.
 ///
 /// # Errors
 /// [`RunError`] as of [`run`](super::run).

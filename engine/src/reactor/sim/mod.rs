@@ -1,7 +1,7 @@
 //! The reactor in virtual time: a network, a server and a clock, from a seed.
 //!
-//! The clock stands still but in `wait`, which moves it to the next event or to the deadline. What
-//! happens is decided by a [`Peer`] when it is asked, for each attempt to connect and for each
+//! The clock stands still but in `wait` and `spin`, which move it to the next event or to the
+//! deadline. What happens is decided by a [`Peer`] when it is asked, for each attempt to connect and for each
 //! request: a [`Model`], or in the shard's tests a script. The same peer and the same shards give
 //! the same run, in a fraction of the time that it stands for.
 //!
@@ -102,8 +102,8 @@ pub(crate) trait Peer {
     /// `line` was closed.
     fn left(&mut self, at: Instant, line: usize);
 
-    /// When somebody wakes up who had meant to sleep from `from` until `until`.
-    fn wake(&mut self, from: Instant, until: Instant) -> Instant;
+    /// When the client goes on that had meant to be there at `until`, and was asleep or not.
+    fn wake(&mut self, until: Instant, asleep: bool) -> Instant;
 }
 
 /// A request as it was received and answered.
@@ -332,6 +332,36 @@ impl Sim {
         fails
     }
 
+    /// The first event, or `until` if that comes before.
+    fn next(&self, until: Instant) -> Instant {
+        let first = self.events.peek().map_or(until, |event| event.at);
+        first.min(until).max(self.now.get())
+    }
+
+    /// Moves the time on to `next`, or later if the client is late, and takes the events up to then.
+    fn pass(&mut self, next: Instant, asleep: bool) -> io::Result<()> {
+        assert!(self.batch.is_empty(), "the last batch was not popped to its end");
+        let (now, mut next) = (self.now.get(), next);
+        if next > now {
+            next = self.scene.borrow_mut().peer.wake(next, asleep).max(next);
+        }
+        self.now.set(next);
+        while self.events.peek().is_some_and(|event| event.at <= next) {
+            self.batch.extend(self.events.pop());
+        }
+        let told = core::mem::take(&mut self.told);
+        let idle = next == now && self.batch.is_empty() && !told;
+        self.idle_turns = if idle { self.idle_turns + 1 } else { 0 };
+        self.waits += 1;
+        if self.idle_turns > IDLE_TURNS_MAX {
+            return Err(io::Error::other("the shard spins, with nothing to do"));
+        }
+        if self.waits > WAITS_MAX {
+            return Err(io::Error::other("the simulated run does not end"));
+        }
+        Ok(())
+    }
+
     /// What the same peer says at the same moment, it says in one segment.
     fn segment(&mut self, slot: Slot, mut bytes: Cow<'static, [u8]>) -> Completion {
         let generation = self.life(slot).generation;
@@ -363,9 +393,9 @@ impl Reactor for Sim {
         self.now.get()
     }
 
-    /// What a simulated shard does takes no time.
+    /// What a simulated shard does takes no time, unless it does nothing.
     fn cpu_time(&self) -> Nanos {
-        Nanos::ZERO
+        self.spun
     }
 
     fn publish(&mut self, bytes: Vec<u8>, confirm: Confirm) -> io::Result<Payload> {
@@ -434,28 +464,18 @@ impl Reactor for Sim {
     }
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
-        assert!(self.batch.is_empty(), "the last batch was not popped to its end");
-        let now = self.now.get();
-        let first = self.events.peek().map_or(until, |event| event.at);
-        let mut next = first.min(until).max(now);
-        if next > now {
-            next = self.scene.borrow_mut().peer.wake(now, next).max(next);
-        }
-        let told = core::mem::take(&mut self.told);
-        let idle = next == now && first > now && !told;
-        self.idle_turns = if idle { self.idle_turns + 1 } else { 0 };
-        self.waits += 1;
-        if self.idle_turns > IDLE_TURNS_MAX {
-            return Err(io::Error::other("the shard spins, with nothing to do"));
-        }
-        if self.waits > WAITS_MAX {
-            return Err(io::Error::other("the simulated run does not end"));
-        }
-        self.now.set(next);
-        while self.events.peek().is_some_and(|event| event.at <= next) {
-            self.batch.extend(self.events.pop());
-        }
-        Ok(())
+        let next = self.next(until);
+        self.pass(next, true)
+    }
+
+    fn spin(&mut self, until: Instant) -> io::Result<()> {
+        let next = self.next(until);
+        self.spun += next.since(self.now.get());
+        self.pass(next, false)
+    }
+
+    fn spun(&self) -> Nanos {
+        self.spun
     }
 
     /// As [`wait`](Reactor::wait), for nothing takes time here but waiting.

@@ -494,9 +494,10 @@ impl Peer for Target {
         self.leaves(at, line);
     }
 
-    fn wake(&mut self, _: Instant, until: Instant) -> Instant {
+    fn wake(&mut self, until: Instant, asleep: bool) -> Instant {
         let client = &self.model.client;
-        let woken = until + client.late.draw(&mut self.client);
+        let late = if asleep { client.late.draw(&mut self.client) } else { Nanos::ZERO };
+        let woken = until + late;
         let Some(first) = self.first else { return woken };
         let time = woken.since(first);
         let stalls = client.stalls.iter();
