@@ -193,8 +193,15 @@ mod tests {
     }
 
     fn sample(load: Load) -> Report {
-        let shard =
-            |cpu, requests| ShardReport { cpu, pinned: cpu != 2, requests, busy: 0.5, spun: 0.0 };
+        let shard = |cpu, requests| ShardReport {
+            cpu,
+            pinned: cpu != 2,
+            requests,
+            busy: 0.5,
+            busiest: 0.6,
+            spun: 0.0,
+            completions_lost: 0,
+        };
         Report {
             totals: totals(load.is_open()),
             chronicle: Chronicle::default(),

@@ -478,18 +478,6 @@ impl Reactor for Sim {
         self.spun
     }
 
-    /// As [`wait`](Reactor::wait), for nothing takes time here but waiting.
-    fn spin(&mut self, until: Instant) -> io::Result<()> {
-        let before = self.now.get();
-        self.wait(until)?;
-        self.spun += self.now.get().since(before);
-        Ok(())
-    }
-
-    fn spun(&self) -> Nanos {
-        self.spun
-    }
-
     fn pop(&mut self) -> Option<Completion> {
         assert!(self.lent.is_none(), "a lease was not released");
         loop {
