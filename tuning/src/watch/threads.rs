@@ -129,6 +129,12 @@ impl ThreadCounters {
         }
     }
 
+    /// Whether its times are counted. A kernel that does not count writes zeros, and they look like
+    /// those of a thread that has not run yet.
+    fn is_timed(&self) -> bool {
+        self.ran_nanos.is_some_and(|nanos| nanos > 0)
+    }
+
     /// Whether `later` may be the same thread: a number may be given again.
     fn may_become(&self, later: &Self) -> bool {
         let grew = |value: fn(&Self) -> Option<u64>| {
@@ -140,13 +146,11 @@ impl ThreadCounters {
     }
 }
 
-/// Parses time on a CPU, and time waiting for one. A kernel that does not count writes zeros; a
-/// thread that can be seen has run, or is about to.
+/// Parses time on a CPU, and time waiting for one. The third number, of turns, belongs to them.
 fn parse_times(text: &str) -> Option<(u64, u64)> {
-    let mut numbers = text.split_whitespace().map(str::parse);
-    let (ran, waited, turns) =
-        (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-    ((ran, waited, turns) != (0, 0, 0)).then_some((ran, waited))
+    let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+    let (ran, waited) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    numbers.next()?.ok().map(|_turns| (ran, waited))
 }
 
 /// A thread, from when it was first seen.
@@ -207,8 +211,8 @@ impl Census {
 
     /// Looks for the worst waits: in `window`, which began with `before` and has just ended.
     pub(super) fn weigh(&mut self, window: Window, before: &ThreadsCounters) {
-        let Self { living, .. } = self;
-        for (number, seen) in living.iter_mut().filter(|(_, seen)| seen.until == window.to) {
+        let present = |seen: &Seen| seen.until == window.to && seen.last.is_timed();
+        for (number, seen) in self.living.iter_mut().filter(|(_, seen)| present(seen)) {
             let earlier = match before.each.get(number) {
                 Some(thread) if thread.may_become(&seen.last) => thread.waited_nanos,
                 // It began within the window.
@@ -249,12 +253,14 @@ impl Seen {
     fn end(self) -> ThreadDisturbance {
         let (first, last) = (self.first, self.last);
         let seen = self.until.saturating_sub(self.since);
-        let waited = grown(first.waited_nanos, last.waited_nanos);
+        let timed = |nanos: Option<u64>| nanos.filter(|_| last.is_timed());
+        let ran = timed(grown(first.ran_nanos, last.ran_nanos));
+        let waited = timed(grown(first.waited_nanos, last.waited_nanos));
         ThreadDisturbance {
             // The name comes after the thread.
             name: last.name,
             seen,
-            ran: grown(first.ran_nanos, last.ran_nanos).map(Duration::from_nanos),
+            ran: ran.map(Duration::from_nanos),
             waited: waited.map(Duration::from_nanos),
             wait: waited.and_then(|nanos| share_of_span(nanos, seen)),
             wait_worst: self.wait_worst,
@@ -323,7 +329,12 @@ mod tests {
             switches_involuntary: Some(5),
             migrations: Some(3),
         };
-        let eight = ThreadCounters { name: "my thread".to_owned(), ..ThreadCounters::default() };
+        let eight = ThreadCounters {
+            name: "my thread".to_owned(),
+            ran_nanos: Some(0),
+            waited_nanos: Some(0),
+            ..ThreadCounters::default()
+        };
         let each = BTreeMap::from([(7, seven), (8, eight)]);
         assert_eq!(read, ThreadsCounters { each, complete: true });
     }
@@ -345,10 +356,58 @@ mod tests {
     }
 
     #[test]
-    fn times_that_are_not_counted_are_unknown() {
-        assert_eq!(parse_times("5 0 1"), Some((5, 0)));
-        for odd in ["", "0 0 0", "1", "1 2", "1 x 2", "-1 0 1"] {
+    fn odd_times_are_unknown() {
+        assert_eq!(parse_times("5 0 1\n"), Some((5, 0)));
+        for odd in ["", "1", "1 2", "1 2 x", "1 x 2", "-1 0 1"] {
             assert_eq!(parse_times(odd), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_thread_whose_times_stay_zero_is_not_timed() {
+        let idle = threads(&[(1, "pummel-0", 0)]);
+        let mut census = Census::begin(&idle);
+        census.note(window(0.0, 1.0), &idle, &idle);
+        census.weigh(window(0.0, 1.0), &idle);
+        let thread = census.end().shards.remove(0);
+        let times = (thread.ran, thread.waited, thread.wait, thread.wait_worst);
+        assert_eq!(times, (None, None, None, None));
+        assert_eq!(thread.switches_voluntary, Some(0));
+    }
+
+    #[test]
+    fn a_thread_that_had_not_run_at_the_first_sample_is_timed_from_zero() {
+        let (first, second) = (threads(&[(1, "a", 0)]), threads(&[(1, "a", 20)]));
+        let mut census = Census::begin(&first);
+        census.note(window(0.0, 1.0), &first, &second);
+        census.weigh(window(0.0, 1.0), &first);
+        let thread = census.end().others.remove(0);
+        assert_eq!((thread.ran, thread.wait), (Some(seconds(0.02)), Some(0.02)));
+        assert_eq!(thread.wait_worst.map(|peak| peak.from), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_second_before_which_a_thread_was_not_read_is_unknown() {
+        let (none, early, late) =
+            (threads(&[]), threads(&[(1, "a", 500)]), threads(&[(1, "a", 510)]));
+        let blind = ThreadsCounters::default();
+        let mut census = Census::begin(&none);
+        census.note(window(0.0, 1.0), &none, &early);
+        census.note(window(1.0, 2.0), &early, &blind);
+        census.note(window(2.0, 3.0), &blind, &late);
+        census.weigh(window(2.0, 3.0), &blind);
+        let thread = census.end().others.remove(0);
+        assert_eq!((thread.waited, thread.wait_worst), (Some(seconds(0.51)), None));
+    }
+
+    #[test]
+    fn one_sample_without_a_list_makes_the_census_incomplete() {
+        let (all, blind) = (threads(&[(1, "a", 1)]), ThreadsCounters::default());
+        for (second, third, expected) in [(&all, &all, true), (&blind, &all, false)] {
+            let mut census = Census::begin(&all);
+            census.note(window(0.0, 1.0), &all, second);
+            census.note(window(1.0, 2.0), second, third);
+            assert_eq!(census.end().complete, expected);
         }
     }
 
