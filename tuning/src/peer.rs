@@ -455,6 +455,24 @@ Local:
     }
 
     #[test]
+    fn a_socket_that_nobody_holds_any_more_is_none() {
+        let machine = machine();
+        let lines = [socket("0100007F:1F90", "0A", 700), socket("0100007F:1F90", "0A", 0)];
+        machine.set("/proc/net/tcp", format!("{TITLE}{}", lines.concat()));
+        let found = ask(&machine, "127.0.0.1:8080", "0-1").unwrap();
+        assert_eq!(found.overlap, Overlap::Apart);
+    }
+
+    #[test]
+    fn a_table_of_routes_that_is_cut_tells_only_what_it_has() {
+        let machine = machine();
+        machine.set("/proc/net/fib_trie", ROUTES.to_owned() + &" ".repeat(4 << 20));
+        let is_local = |ip: [u8; 4]| is_local(&machine.tree(), ip.into());
+        assert_eq!(is_local([192, 0, 2, 2]), Some(true));
+        assert_eq!(is_local([203, 0, 113, 9]), None);
+    }
+
+    #[test]
     fn a_process_that_cannot_be_seen_leaves_it_open() {
         let machine = machine();
         machine.remove("/proc/50/fd");
