@@ -5,6 +5,7 @@
 //! | `args` | what may be typed |
 //! | `config` | what it means: the only reader of files and DNS, and the last to know of a flag |
 //! | `command` | one file per command: what is done, in which order |
+//! | `machine` | from what was seen of the machine to what the verdict asks about |
 //! | `output` | a report as text and as JSON |
 //! | `progress` | an observer that shows a run while it lasts |
 //! | `serve` | the built-in target |
@@ -17,10 +18,10 @@ mod args;
 mod command;
 mod config;
 mod exit;
+mod machine;
 mod output;
 mod progress;
 mod serve;
-#[cfg_attr(not(test), expect(dead_code, reason = "the run does not start it yet"))]
 mod watch;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@
 //! | [`reactor`] | THE WORLD: the kernel, the clock, threads; the only `unsafe` code |
 //! | `shard` | ONE CORE: all that runs on it |
 //! | [`statistics`] | HOW SURE: what series of measurements say, pure functions |
+//! | [`verdict`] | WHETHER TO BELIEVE IT: the verdict on a report
 //! | [`coordinator`] | THE CONDUCTOR: barrier, ticks, stop, observers |
 
 pub mod coordinator;
@@ -22,9 +23,11 @@ pub mod report;
 mod shard;
 pub mod statistics;
 pub mod units;
+pub mod verdict;
 
 #[cfg(any(test, feature = "sim"))]
 pub use coordinator::simulate;
 pub use coordinator::{Control, Event, Observers, Tick, run};
 pub use error::RunError;
 pub use report::Report;
+pub use verdict::Verdict;

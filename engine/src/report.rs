@@ -118,6 +118,10 @@ impl Report {
         if clamped > 0 {
             defects.push(Defect::Clamped(clamped));
         }
+        let lost = self.shards.iter().map(|shard| shard.completions_lost).sum();
+        if lost > 0 {
+            defects.push(Defect::CompletionsLost(lost));
+        }
         let disordered = self.totals.oddities.disordered;
         if disordered > 0 {
             defects.push(Defect::Disordered(disordered));
@@ -159,6 +163,8 @@ pub enum Defect {
         /// Outcomes in the ledger.
         expected: u64,
     },
+    /// The kernel dropped so many completions.
+    CompletionsLost(u64),
     /// So many requests have a moment before the one that leads to it.
     Disordered(u64),
 }

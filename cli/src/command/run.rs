@@ -7,17 +7,20 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::{Control, Observers};
 use pummel_engine::plan::Plan;
-use pummel_engine::report::{Defect, Ending};
+use pummel_engine::report::Ending;
+use pummel_engine::verdict::{Status, Verdict};
 use pummel_engine::{RunError, reactor};
 use pummel_tuning::Host;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::RunArgs;
-use crate::config::{self, Announce, Config};
+use crate::config::{self, Announce, Config, Strictness};
 use crate::exit::{Code, Failure};
+use crate::machine;
 use crate::output::{self, Environment, stderr};
 use crate::progress::Progress;
+use crate::watch::Watcher;
 
 pub(super) fn run(args: &RunArgs) -> Result<Code, Failure> {
     let config = Config::understand(args).map_err(Failure::usage)?;
@@ -43,7 +46,8 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     }
     let control = Control::default();
     obey_signals(&control).map_err(Failure::impossible)?;
-    let environment = Environment { started_at: now(), host: host.clone() };
+    let started_at = now();
+    let watcher = Watcher::start();
     let mut observers = Observers::none();
     let progress = Progress::watch(&plan, config.display.progress, &mut observers, &control);
     let outcome = pummel_engine::run(plan, observers, &control);
@@ -55,15 +59,19 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
         }
         Err(error) => return Err(Failure::impossible(error)),
     };
-    let printed = output::report(&report, &environment, config.display.format);
+    let seen = watcher.and_then(Watcher::finish);
+    let verdict = Verdict::of(&report, &machine::of(&report, host, seen.as_ref()));
+    let environment = Environment { started_at, host: host.clone(), seen };
+    let printed = output::report(&report, &verdict, &environment, config.display.format);
     printed.context("cannot write the report").map_err(Failure::impossible)?;
-    Ok(code(report.ending, &report.defects()))
+    Ok(code(report.ending, verdict.status, config.strictness))
 }
 
 /// What the report means for the exit. Numbers that are worthless are so however the run ended.
-fn code(ending: Ending, defects: &[Defect]) -> Code {
-    if !defects.is_empty() {
-        return Code::Invalid;
+fn code(ending: Ending, status: Status, strictness: Strictness) -> Code {
+    match (status, strictness) {
+        (Status::Invalid, _) | (Status::Suspect, Strictness::Strict) => return Code::Invalid,
+        (Status::Suspect, Strictness::Lenient) | (Status::Pass, _) => {}
     }
     match ending {
         Ending::Completed => Code::Done,
@@ -121,17 +129,18 @@ mod tests {
     ];
 
     #[test]
-    fn without_a_defect_the_exit_says_how_the_run_ended() {
+    fn where_the_verdict_allows_it_the_exit_says_how_the_run_ended() {
         for (ending, expected) in ENDINGS {
-            assert_eq!(code(ending, &[]), expected);
+            assert_eq!(code(ending, Status::Pass, Strictness::Strict), expected);
+            assert_eq!(code(ending, Status::Suspect, Strictness::Lenient), expected);
         }
     }
 
     #[test]
-    fn a_defect_makes_the_run_invalid_however_it_ended() {
-        let defect = Defect::Ledger { scheduled: 2, accounted: 1 };
+    fn an_invalid_run_and_a_suspect_one_if_asked_for_are_so_however_they_ended() {
         for (ending, _) in ENDINGS {
-            assert_eq!(code(ending, &[defect]), Code::Invalid, "{ending:?}");
+            assert_eq!(code(ending, Status::Invalid, Strictness::Lenient), Code::Invalid);
+            assert_eq!(code(ending, Status::Suspect, Strictness::Strict), Code::Invalid);
         }
     }
 }

@@ -39,6 +39,15 @@ pub(crate) struct Config {
     pub(crate) reactor: Wish,
     pub(crate) seed: u64,
     pub(crate) display: Display,
+    pub(crate) strictness: Strictness,
+}
+
+/// Whether a suspect run is a failed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// Only an invalid one is.
+    Lenient,
+    Strict,
 }
 
 /// What is shown, and how.
@@ -97,6 +106,7 @@ impl Config {
             reactor: reactor(args.machine.reactor.as_deref())?,
             seed: args.machine.seed,
             display: display(&args.output),
+            strictness: if args.output.strict { Strictness::Strict } else { Strictness::Lenient },
         })
     }
 }

@@ -6,24 +6,30 @@ use std::io::{self, Write};
 use pummel_engine::record::{ErrorTable, Histogram, Quantile, Spans};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
+use pummel_engine::verdict::Verdict;
 
 use super::schema::{
     Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan, Rates, Shard,
-    Tool, VERSION, Verdict, Window,
+    Tool, VERSION, Window,
 };
-use super::{Environment, model, quantiles, schema, verdict};
+use super::{Environment, analysis, model, quantiles, schema};
 
 /// Writes the document and a line break, and nothing else.
 pub(crate) fn write(
     report: &Report,
+    verdict: &Verdict,
     environment: &Environment,
     to: &mut dyn Write,
 ) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *to, &document(report, environment))?;
+    serde_json::to_writer_pretty(&mut *to, &document(report, verdict, environment))?;
     writeln!(to)
 }
 
-fn document<'r>(report: &'r Report, environment: &'r Environment) -> Document<'r> {
+fn document<'r>(
+    report: &'r Report,
+    verdict: &Verdict,
+    environment: &'r Environment,
+) -> Document<'r> {
     let totals = &report.totals;
     Document {
         schema_version: VERSION,
@@ -62,7 +68,11 @@ fn document<'r>(report: &'r Report, environment: &'r Environment) -> Document<'r
             lateness_max_ns: report.coordinator.max.get(),
             ticks_lost: report.ticks_lost,
         },
-        verdict: judgement(report),
+        timeline: analysis::timeline(report),
+        slowest: analysis::slowest(report),
+        error_kinds: analysis::error_kinds(report),
+        machine: environment.seen.as_ref().map(analysis::machine),
+        verdict: analysis::verdict(verdict),
     }
 }
 
@@ -190,11 +200,8 @@ fn shards(report: &Report) -> Vec<Shard> {
         pinned: shard.pinned,
         requests: shard.requests,
         busy: shard.busy,
+        busiest_second: shard.busiest,
+        spun: shard.spun,
     };
     report.shards.iter().map(row).collect()
-}
-
-fn judgement(report: &Report) -> Verdict {
-    let verdict::Verdict { status, reasons } = verdict::Verdict::of(report);
-    Verdict { status, checked: verdict::CHECKED, reasons }
 }

@@ -1,10 +1,11 @@
 //! A report on paper: pure writers, which get the report, its surroundings and a place to write to.
 
+mod analysis;
 pub(crate) mod json;
+mod judgement;
 mod schema;
 pub(crate) mod stderr;
 pub(crate) mod text;
-mod verdict;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,7 +15,9 @@ use std::time::SystemTime;
 use pummel_engine::plan::Load;
 use pummel_engine::record::{Histogram, Quantile};
 use pummel_engine::report::Report;
+use pummel_engine::verdict::Verdict;
 use pummel_tuning::Host;
+use pummel_tuning::watch::Disturbance;
 
 /// What surrounds a run and is no part of its plan.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Environment {
     pub(crate) started_at: SystemTime,
     /// The machine.
     pub(crate) host: Host,
+    /// What happened to it during the run, if anybody watched.
+    pub(crate) seen: Option<Disturbance>,
 }
 
 /// The name of the loop in every report.
@@ -93,12 +98,13 @@ pub(crate) fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io
 /// Writes the report in the form that was asked for.
 pub(crate) fn report(
     report: &Report,
+    verdict: &Verdict,
     environment: &Environment,
     format: crate::config::Format,
 ) -> io::Result<()> {
     stdout(|to| match format {
-        crate::config::Format::Text => text::write(report, environment, to),
-        crate::config::Format::Json => json::write(report, environment, to),
+        crate::config::Format::Text => text::write(report, verdict, environment, to),
+        crate::config::Format::Json => json::write(report, verdict, environment, to),
     })
 }
 
@@ -113,9 +119,12 @@ mod tests {
         Timetable,
     };
     use pummel_engine::reactor::{Description, Errno, Kind};
-    use pummel_engine::record::{Cause, Chronicle, Connections, Ledger, Phase, Snapshot, Trouble};
+    use pummel_engine::record::{
+        Cause, Chronicle, Connections, Ledger, Moments, Phase, Recorder, Snapshot, Trouble, Window,
+    };
     use pummel_engine::report::{Ending, ShardReport};
-    use pummel_engine::units::{Nanos, Rate};
+    use pummel_engine::units::{Instant, Nanos, Rate};
+    use pummel_engine::verdict::Machine;
     use pummel_proto_http::Request;
 
     use super::*;
@@ -192,6 +201,30 @@ mod tests {
         totals
     }
 
+    /// So many requests, sent evenly over the two seconds of the window.
+    fn chronicle(sent: u64) -> Chronicle {
+        let mut recorder = Recorder::new(Box::default(), true);
+        let (from, to) = (Instant::from_origin(0), Instant::from_origin(2_000_000_000));
+        recorder.open_window(Window { from, to });
+        for k in 0..sent {
+            let at = Instant::from_origin(2_000_000_000 * k / sent);
+            let (picked, granted, written, first_byte, finished) = (at, at, at, at, at);
+            let (intended, light) = (at, true);
+            recorder.started(&Moments {
+                intended,
+                picked,
+                granted,
+                written,
+                light,
+                first_byte,
+                finished,
+            });
+        }
+        let mut chronicle = Chronicle::default();
+        chronicle.add(&recorder.into_envelope().timeline);
+        chronicle
+    }
+
     fn sample(load: Load) -> Report {
         let shard = |cpu, requests| ShardReport {
             cpu,
@@ -204,7 +237,7 @@ mod tests {
         };
         Report {
             totals: totals(load.is_open()),
-            chronicle: Chronicle::default(),
+            chronicle: chronicle(105),
             plan: Arc::new(plan(load)),
             reactor: Description { name: "io_uring", features: vec!["multishot"] },
             window: Nanos::from_secs(2),
@@ -223,7 +256,7 @@ mod tests {
     fn environment() -> Environment {
         let mut host = pummel_tuning::inspect();
         host.kernel.release = Some("6.12.0".to_owned());
-        Environment { started_at: SystemTime::UNIX_EPOCH, host }
+        Environment { started_at: SystemTime::UNIX_EPOCH, host, seen: None }
     }
 
     fn closed() -> Load {
@@ -231,7 +264,12 @@ mod tests {
     }
 
     fn open() -> Load {
-        let rate = Rate::new(50, Nanos::from_secs(1)).unwrap();
+        open_at(100)
+    }
+
+    /// So many slots in the two seconds of the window.
+    fn open_at(slots: u64) -> Load {
+        let rate = Rate::new(slots, Nanos::from_secs(2)).unwrap();
         Load::Open {
             timetable: Timetable::constant(rate),
             pipeline: NonZeroU8::new(4).unwrap(),
@@ -239,15 +277,19 @@ mod tests {
         }
     }
 
+    fn verdict(report: &Report) -> Verdict {
+        Verdict::of(report, &Machine::default())
+    }
+
     fn text(report: &Report) -> String {
         let mut bytes = Vec::new();
-        text::write(report, &environment(), &mut bytes).unwrap();
+        text::write(report, &verdict(report), &environment(), &mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
     fn json(report: &Report) -> serde_json::Value {
         let mut bytes = Vec::new();
-        json::write(report, &environment(), &mut bytes).unwrap();
+        json::write(report, &verdict(report), &environment(), &mut bytes).unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 
@@ -303,10 +345,13 @@ mod tests {
 
     /// A report on `ok` good requests, `errors` and `unfinished` ones.
     fn covering(ok: u64, errors: u64, unfinished: u64) -> Report {
-        let mut report = sample(open());
         let scheduled = ok + errors + unfinished;
+        let mut report = sample(open_at(scheduled));
         report.totals.ledger = Ledger { scheduled, ok, errors, unfinished, ..Ledger::default() };
         report.totals.latency.clear();
+        report.totals.parts.lag.clear();
+        report.totals.parts.connection_wait.clear();
+        report.chronicle = chronicle(scheduled);
         for _ in 0..ok {
             report.totals.latency.response(Nanos::from_micros(7), 200, true);
         }
@@ -351,7 +396,7 @@ mod tests {
         assert_eq!(verdict["reasons"][0]["limit"], 0.01);
         let text = text(&covering(40, 260, 0));
         let line = text.lines().find(|line| line.starts_with("Verdict")).unwrap();
-        assert!(line.contains("SUSPECT") && line.contains("260 of 300 requests"), "{line}");
+        assert!(line.contains("SUSPECT") && text.contains("260 of 300 requests"), "{text}");
         for (answered, errors, status) in [(990, 10, "pass"), (989, 11, "suspect")] {
             let document = json(&covering(answered, errors, 0));
             assert_eq!(document["verdict"]["status"], status, "{errors}");

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::verdict::{Reason, Status};
-
 pub(super) const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -34,6 +32,10 @@ pub(super) struct Document<'r> {
     pub(super) latency_ns: Latencies,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
+    pub(super) timeline: Timeline,
+    pub(super) slowest: Vec<Exemplar>,
+    pub(super) error_kinds: BTreeMap<String, ErrorKind>,
+    pub(super) machine: Option<Seen>,
     pub(super) verdict: Verdict,
 }
 
@@ -165,6 +167,8 @@ pub(super) struct Shard {
     pub(super) pinned: bool,
     pub(super) requests: u64,
     pub(super) busy: f64,
+    pub(super) busiest_second: f64,
+    pub(super) spun: f64,
 }
 
 #[derive(Serialize)]
@@ -178,8 +182,150 @@ pub(super) struct Coordinator {
 
 #[derive(Serialize)]
 pub(super) struct Verdict {
-    pub(super) status: Status,
-    /// What the status rests on; nothing else was judged.
-    pub(super) checked: &'static [&'static str],
+    /// `pass`, `suspect` or `invalid`.
+    pub(super) status: &'static str,
+    /// The same for each question.
+    pub(super) axes: BTreeMap<&'static str, &'static str>,
+    /// The worst first.
     pub(super) reasons: Vec<Reason>,
+    /// What else is worth knowing, by code.
+    pub(super) notes: BTreeMap<&'static str, String>,
+    pub(super) target: TargetFinding,
+    pub(super) trust: Vec<Trust>,
+    /// Scatter of the sends; 0 for a schedule that is kept, 1 for Poisson arrivals.
+    pub(super) arrivals: Option<Fidelity>,
+    /// When latencies became steady, as advice.
+    pub(super) steady_from_s: Option<f64>,
+    pub(super) worst_windows: Vec<WorstWindow>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Reason {
+    pub(super) axis: &'static str,
+    pub(super) status: &'static str,
+    /// Stable, for scripts.
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) value: Amount,
+    pub(super) limit: Amount,
+    pub(super) remedy: &'static str,
+}
+
+/// A count, or nanoseconds; or a share.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Amount {
+    Count(u64),
+    Share(f64),
+}
+
+/// What the run says about the target. Never a fault of the run.
+#[derive(Serialize)]
+pub(super) struct TargetFinding {
+    /// `steady`, `unstable` (it takes less than is offered), or null.
+    pub(super) stability: Option<&'static str>,
+    pub(super) backlog: Option<f64>,
+    pub(super) growth_per_s: Option<f64>,
+    /// What slots waited for: `connections`, `server`, or null.
+    pub(super) limited_by: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Trust {
+    pub(super) quantile: &'static str,
+    /// The 95 % interval; null of fewer than `needs` samples. Its end is null where nobody knows.
+    pub(super) interval_ns: Option<(u64, Option<u64>)>,
+    /// `order` of the samples, or `sections` of the run.
+    pub(super) basis: &'static str,
+    pub(super) needs: u64,
+    pub(super) independent_samples: Option<f64>,
+    /// The share of the value that the client itself made.
+    pub(super) client_share: Option<f64>,
+    /// Whether that is too much.
+    pub(super) starred: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Fidelity {
+    pub(super) dispersion: f64,
+    pub(super) expected_min: f64,
+    pub(super) expected_max: f64,
+    pub(super) steps: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct WorstWindow {
+    pub(super) length_s: f64,
+    pub(super) p50_ns: u64,
+    pub(super) p50_from_s: f64,
+    pub(super) p99_ns: u64,
+    pub(super) p99_from_s: f64,
+}
+
+/// The run in steps: latencies and outcomes by intended start, `sent` by the sending, `finished` by
+/// the last byte.
+#[derive(Serialize)]
+pub(super) struct Timeline {
+    pub(super) step_s: f64,
+    pub(super) steps: Vec<Step>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Step {
+    pub(super) arrived: u64,
+    pub(super) ok: u64,
+    pub(super) censored: u64,
+    pub(super) sent: u64,
+    pub(super) finished: u64,
+    pub(super) p50_ns: Option<u64>,
+    pub(super) p99_ns: Option<u64>,
+    pub(super) loop_lag_max_ns: u64,
+}
+
+/// A kind of error, or a slow request, with the moments of one that it happened to, in nanoseconds
+/// after its intended start.
+#[derive(Serialize)]
+pub(super) struct Exemplar {
+    /// After the beginning of the run's window.
+    pub(super) intended_s: f64,
+    pub(super) picked_ns: u64,
+    pub(super) granted_ns: u64,
+    pub(super) sent_ns: u64,
+    pub(super) first_byte_ns: u64,
+    pub(super) finished_ns: u64,
+    pub(super) connection: u32,
+    pub(super) status: Option<u16>,
+    pub(super) error: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ErrorKind {
+    pub(super) phase: &'static str,
+    pub(super) count: u64,
+    /// `peer`, `client` or `system`.
+    pub(super) ended_by: &'static str,
+    pub(super) errno: Option<i32>,
+    pub(super) exemplar: Option<Exemplar>,
+}
+
+/// What happened to the machine while the run lasted; null is unknown.
+#[derive(Serialize)]
+pub(super) struct Seen {
+    pub(super) steal_worst: Option<f64>,
+    pub(super) cpu_pressure_worst: Option<f64>,
+    pub(super) throttled: Option<u64>,
+    pub(super) tcp_retransmits: Option<u64>,
+    pub(super) tcp_segments_sent: Option<u64>,
+    pub(super) listen_overflows: Option<u64>,
+    pub(super) packets_dropped: Option<u64>,
+    pub(super) major_faults: Option<u64>,
+    pub(super) shards: Vec<SeenShard>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SeenShard {
+    pub(super) run_queue_wait: Option<f64>,
+    pub(super) run_queue_wait_worst: Option<f64>,
+    pub(super) switches_involuntary: Option<u64>,
+    pub(super) migrations: Option<u64>,
 }

@@ -6,12 +6,12 @@ use pummel_engine::plan::{Limit, Load};
 use pummel_engine::record::{Bounds, Histogram, Quantile, Spans, Trouble};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
+use pummel_engine::verdict::Verdict;
 
-use super::verdict::{Status, Verdict};
-use super::{Environment, counted, per_time, unpinned};
+use super::{Environment, counted, judgement, per_time, unpinned};
 
 /// Widest line.
-const COLUMNS: usize = 100;
+pub(super) const COLUMNS: usize = 100;
 
 /// Width of the words at the beginning of lines.
 const LABEL: usize = 15;
@@ -25,6 +25,7 @@ const P99_NEEDS: u64 = 100;
 /// Writes the report.
 pub(crate) fn write(
     report: &Report,
+    verdict: &Verdict,
     environment: &Environment,
     to: &mut dyn Write,
 ) -> io::Result<()> {
@@ -36,11 +37,11 @@ pub(crate) fn write(
     writeln!(to)?;
     wire(report, to)?;
     writeln!(to)?;
-    verdict(report, to)
+    judgement::write(report, verdict, to)
 }
 
 /// One line, cut where it would be too wide (a long URL is the only reason).
-fn line(to: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
+pub(super) fn line(to: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
     let whole = format!("{label:<LABEL$}{text}");
     let mut shown: String = whole.chars().take(COLUMNS).collect();
     if shown.len() < whole.len() {
@@ -280,20 +281,6 @@ fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let ticks = counted(late.count, "tick");
     let lost = counted(report.ticks_lost, "progress update");
     line(to, "Coordinator", &format!("ticks late by {span} ({ticks}); {lost} lost"))
-}
-
-fn verdict(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    let Verdict { status, reasons } = Verdict::of(report);
-    let reasons: Vec<String> = reasons.into_iter().map(|reason| reason.message).collect();
-    match status {
-        Status::Pass => line(to, "Verdict:", "ledger balances"),
-        Status::Suspect => line(to, "Verdict:", &format!("SUSPECT; {}", reasons.join("; "))),
-        Status::Invalid => {
-            let advice = "INVALID; these numbers are worthless, please report this as a defect";
-            line(to, "Verdict:", advice)?;
-            reasons.iter().try_for_each(|reason| line(to, "", reason))
-        }
-    }
 }
 
 /// An amount of bytes in the decimal unit that suits.

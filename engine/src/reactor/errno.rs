@@ -10,6 +10,8 @@ pub struct Errno(pub i32);
 impl Errno {
     /// No free local port (or no local address) is left.
     pub const ADDRESS_NOT_AVAILABLE: Self = Self::of(rustix::io::Errno::ADDRNOTAVAIL);
+    /// No more files may be open.
+    pub const TOO_MANY_FILES: Self = Self::of(rustix::io::Errno::MFILE);
     /// Nobody listens.
     pub const REFUSED: Self = Self::of(rustix::io::Errno::CONNREFUSED);
     /// The peer has reset the connection.

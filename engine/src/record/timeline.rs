@@ -166,6 +166,8 @@ impl Timeline {
 /// Most steps that are kept: at the finest, those of ten minutes.
 const ROWS_MAX: u64 = 6_000;
 
+const SECOND: Nanos = Nanos::from_secs(1);
+
 /// How many rows become one when there are too many.
 const COARSER: u64 = 10;
 
@@ -180,7 +182,7 @@ pub struct Step {
 }
 
 /// A whole run in steps of a tenth of a second, or longer ones if it lasted long: memory is bounded
-/// by [`ROWS_MAX`] steps of a few kilobytes.
+/// by six thousand steps of a few kilobytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chronicle {
     step: Nanos,
@@ -214,6 +216,16 @@ impl Chronicle {
             sum.tally.merge(&step.tally);
             sum.latency.merge(&step.latency);
         }
+    }
+
+    /// The same in steps of a second at least.
+    #[must_use]
+    pub fn per_second(&self) -> Self {
+        let mut coarse = self.clone();
+        while coarse.step < SECOND {
+            coarse.coarsen();
+        }
+        coarse
     }
 
     /// Length of a step.

@@ -1,0 +1,140 @@
+//! The verdict for a person: one line per question, the reasons, and what to do next.
+
+use std::io::{self, Write};
+
+use pummel_engine::record::Quantile;
+use pummel_engine::report::Report;
+use pummel_engine::statistics::trend::Stability;
+use pummel_engine::units::Nanos;
+use pummel_engine::verdict::{Axis, Limitation, Status, Trust, Verdict};
+
+use super::text::line;
+
+/// Width of the names of the axes.
+const NAME: usize = 16;
+
+/// Writes the verdict, the last thing in a report.
+pub(super) fn write(report: &Report, verdict: &Verdict, to: &mut dyn Write) -> io::Result<()> {
+    line(to, "Verdict:", &verdict.status.name().to_uppercase())?;
+    for axis in Axis::ALL {
+        let status = verdict.of_axis(axis).name().to_uppercase();
+        let facts = match axis {
+            Axis::Delivery => delivery(report, verdict),
+            Axis::Client => client(report),
+            Axis::Statistics => statistics(verdict),
+        };
+        row(to, axis.name(), &format!("{status:<8} {facts}"))?;
+        for reason in verdict.reasons.iter().filter(|reason| reason.axis == axis) {
+            let code = if reason.status == Status::Invalid { "invalid" } else { "suspect" };
+            wrapped(to, &format!("{code}: {}: {}", reason.code, reason.message))?;
+        }
+    }
+    if let Some(target) = target(verdict) {
+        row(to, "target", &target)?;
+    }
+    for note in &verdict.notes {
+        row(to, "note", &note.message)?;
+    }
+    match verdict.reasons.first() {
+        Some(reason) => row(to, "next step", reason.remedy),
+        None => Ok(()),
+    }
+}
+
+fn row(to: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
+    let mut name = format!("  {name:<NAME$}");
+    for part in lines(text, super::text::COLUMNS - name.chars().count()) {
+        writeln!(to, "{}", format!("{name}{part}").trim_end())?;
+        name = " ".repeat(name.chars().count());
+    }
+    Ok(())
+}
+
+fn wrapped(to: &mut dyn Write, text: &str) -> io::Result<()> {
+    row(to, "", text)
+}
+
+/// `text` in lines of at most `width` columns, cut between words.
+fn lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let Some(last) = lines.last_mut() else { continue };
+        if last.is_empty() {
+            last.push_str(word);
+        } else if last.chars().count() + 1 + word.chars().count() <= width {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+fn delivery(report: &Report, verdict: &Verdict) -> String {
+    let delivery = &verdict.delivery;
+    let sent = format!("{} of {} sent", delivery.sent, delivery.scheduled);
+    let lag = &report.totals.parts.loop_lag;
+    if lag.is_empty() {
+        return sent;
+    }
+    let (p99, max) = (lag.quantile(Quantile::P99), lag.max());
+    format!("{sent}, loop lag {p99} at p99, {max} at most")
+}
+
+fn client(report: &Report) -> String {
+    let busiest = report.shards.iter().map(|shard| shard.busiest.max(shard.busy));
+    let busiest = busiest.fold(0.0, f64::max) * 100.0;
+    let burst = report.totals.oddities.longest_burst;
+    let burst = if report.plan.load.is_open() && burst > 1 {
+        format!(", at most {burst} sends in a row")
+    } else {
+        String::new()
+    };
+    format!("busiest shard {busiest:.0} % of a second{burst}")
+}
+
+fn statistics(verdict: &Verdict) -> String {
+    let intervals: Vec<String> = verdict.trust.iter().filter_map(interval).collect();
+    let needs = verdict.trust.iter().find(|trust| trust.interval.is_none());
+    let needs = needs.map(|trust| format!("{} n/a (needs {})", dotted(trust.name), trust.needs));
+    let parts: Vec<String> = intervals.into_iter().chain(needs).collect();
+    parts.join("   ")
+}
+
+/// The 95 % interval of a quantile in percent of it: `p99 ±3.1 %`.
+fn interval(trust: &Trust) -> Option<String> {
+    if !["p50", "p99", "p99_9", "p99_99"].contains(&trust.name) {
+        return None;
+    }
+    let (low, high) = trust.interval?;
+    let value = trust.bounds.exact()?.as_secs_f64();
+    if high == Nanos::MAX || value <= 0.0 {
+        return None;
+    }
+    let half = high.saturating_sub(low).as_secs_f64() / 2.0 / value * 100.0;
+    Some(format!("{} ±{half:.1} %", dotted(trust.name)))
+}
+
+/// `p99.9` for `p99_9`.
+pub(super) fn dotted(name: &str) -> String {
+    name.replace('_', ".")
+}
+
+/// What the run says about the target: no fault of the run, whatever it is.
+fn target(verdict: &Verdict) -> Option<String> {
+    if let Stability::Unstable { growth_per_s, backlog } = verdict.course.stability
+        && verdict.blames_target()
+    {
+        return Some(format!(
+            "UNSTABLE: it takes less than is offered; {backlog:.0} requests waited at the end, \
+             {growth_per_s:.0} more each second"
+        ));
+    }
+    match verdict.delivery.limitation {
+        Some(Limitation::Server { light, median }) => Some(format!(
+            "saturated: it answers in {median}, where {light} was enough under light use"
+        )),
+        Some(Limitation::Connections { .. }) | None => None,
+    }
+}
