@@ -344,15 +344,13 @@ impl<H> Member<H> {
 
     fn report(&self) -> Option<ShardReport> {
         let finished = self.finished?;
-        let wall = finished.wall_time.as_secs_f64();
-        let share = |time: Nanos| if wall > 0.0 { time.as_secs_f64() / wall } else { 0.0 };
         Some(ShardReport {
             cpu: self.plan.cpu,
             pinned: finished.pinned,
             requests: self.requests,
-            busy: share(finished.effort.cpu.saturating_sub(finished.effort.spun)),
+            busy: finished.busy(),
             busiest: self.pulse.busiest(),
-            spun: share(finished.effort.spun),
+            spun: finished.spun_share(),
             completions_lost: finished.completions_lost,
         })
     }

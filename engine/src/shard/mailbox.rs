@@ -69,6 +69,23 @@ pub(crate) struct Finished {
     pub(crate) completions_lost: u64,
 }
 
+impl Finished {
+    /// The share of the wall time that its work took of the CPU; what was spun away is no work.
+    pub(crate) fn busy(&self) -> f64 {
+        self.share(self.effort.cpu.saturating_sub(self.effort.spun))
+    }
+
+    /// The share of the wall time that was spun away.
+    pub(crate) fn spun_share(&self) -> f64 {
+        self.share(self.effort.spun)
+    }
+
+    fn share(&self, time: Nanos) -> f64 {
+        let wall = self.wall_time.as_secs_f64();
+        if wall > 0.0 { time.as_secs_f64() / wall } else { 0.0 }
+    }
+}
+
 /// The shard's end.
 pub(crate) struct Mailbox {
     orders: Consumer<Order>,
@@ -120,5 +137,31 @@ impl Desk {
     /// Whether the shard's thread has ended, and all that it said has been read.
     pub(crate) fn abandoned(&self) -> bool {
         self.replies.is_abandoned() && self.replies.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_spun_away_is_no_work() {
+        let finished = |wall| Finished {
+            pinned: true,
+            window: Nanos::ZERO,
+            effort: Effort {
+                at: Instant::from_origin(0),
+                cpu: Nanos::from_secs(8),
+                spun: Nanos::from_secs(6),
+            },
+            wall_time: Nanos::from_secs(wall),
+            target_lost: false,
+            completions_lost: 0,
+        };
+        let of_eight = finished(8);
+        assert!((of_eight.busy() - 0.25).abs() < 1e-12);
+        assert!((of_eight.spun_share() - 0.75).abs() < 1e-12);
+        // A run that never started.
+        assert!(finished(0).busy().abs() < 1e-12);
     }
 }

@@ -81,8 +81,7 @@ impl Patience {
     ) -> io::Result<()> {
         match self.way(wake, now) {
             Way::Sleep(until) => {
-                let learns = self.pacing == Pacing::Hybrid && until > now;
-                self.asleep_until = learns.then_some(until);
+                self.fall_asleep(until, now);
                 reactor.wait(until)
             }
             Way::Spin(until) => reactor.spin(until),
@@ -105,6 +104,12 @@ impl Patience {
                 }
             }
         }
+    }
+
+    /// A sleep begins. What is over when it begins is a poll, and says nothing about sleeps.
+    fn fall_asleep(&mut self, until: Instant, now: Instant) {
+        let learns = self.pacing == Pacing::Hybrid && until > now;
+        self.asleep_until = learns.then_some(until);
     }
 
     /// The wait has ended at `at`, and something completed or nothing did: in that case it was the
@@ -279,6 +284,19 @@ mod tests {
         patience.woken(asked + micros(99), false);
         assert!(patience.margin.span() > Margin::FIRST);
         assert_eq!(patience.asleep_until, None, "a sleep teaches once");
+    }
+
+    #[test]
+    fn nothing_is_learnt_from_a_poll_nor_where_no_margin_is_kept() {
+        let taught = |pacing, until| {
+            let mut patience = patience(pacing);
+            patience.fall_asleep(until, NOW);
+            patience.woken(until + micros(99), false);
+            patience.margin.span() > Margin::FIRST
+        };
+        assert!(taught(Pacing::Hybrid, NOW + micros(1)));
+        assert!(!taught(Pacing::Hybrid, NOW));
+        assert!(!taught(Pacing::Sleep, NOW + micros(1)));
     }
 
     proptest! {

@@ -90,6 +90,19 @@ fn the_margin_follows_when_wake_ups_become_later_and_earlier_again() {
     assert!(last < micros(1_000 * 30), "{last} were spun in the last 200 ms");
 }
 
+/// Each answer comes after the alarm and before the sleeper is awake, who then spins for less than
+/// 20 µs. Had the margin learnt from that, it would have gone down until the answer, which comes
+/// 40 µs before the slot, is what ends the sleep.
+#[test]
+fn a_sleep_in_which_something_completed_teaches_nothing() {
+    let slots = 5_000;
+    let part = paced(Pacing::Hybrid, &open(5_000), requests(slots));
+    let ended = run_sleeper(part, prompt(micros(160)), None, |_| LATE);
+    let spun = ended.finished.effort.spun;
+    assert!(spun >= micros(19 * (slots - 1)), "{spun} for {slots} slots");
+    assert!(spun <= micros(20 * slots), "{spun} for {slots} slots");
+}
+
 #[test]
 fn all_the_time_between_completions_is_spun_and_nothing_else() {
     let ended = run_paced(Pacing::Spin, 1_000, |_| Nanos::ZERO);
