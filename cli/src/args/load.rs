@@ -16,7 +16,7 @@ pub(crate) struct LoadArgs {
     /// Requests per second, whatever the server does [default: flat out]
     #[arg(short = 'q', long, short_alias = 'R', value_name = "RATE", allow_hyphen_values = true)]
     pub(crate) rate: Option<String>,
-    /// Length of the measured window [default: 10s, unless -n is given]
+    /// Length of the window [default: the stages, or 10s without -n]
     #[arg(short = 't', long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) duration: Option<String>,
     /// Requests to measure, in total
@@ -48,8 +48,8 @@ pub(crate) struct LoadArgs {
     /// connections are opened) [default: queue]
     #[arg(long, value_name = "POLICY", verbatim_doc_comment)]
     pub(crate) on_full: Option<String>,
-    /// Connections that --on-full grow goes up to [default: ten times -c, or as
-    /// many as this machine allows]
+    /// Most connections of --on-full grow [default: ten times -c, or
+    /// as many as this machine allows]
     #[arg(long, value_name = "N", verbatim_doc_comment, allow_negative_numbers = true,
           value_parser = whole::<u32>(1))]
     pub(crate) max_connections: Option<u32>,

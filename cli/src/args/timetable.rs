@@ -8,8 +8,9 @@ use super::whole::whole;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Schedule")]
 pub(crate) struct TimetableArgs {
-    /// How starts scatter: constant, poisson or uniform-jitter [default: constant]
-    #[arg(long, value_name = "KIND")]
+    /// How starts scatter: constant, poisson or uniform-jitter [default:
+    /// constant]
+    #[arg(long, value_name = "KIND", verbatim_doc_comment)]
     pub(crate) arrivals: Option<String>,
     /// A stage at a rate, 30s:1000, or between two, 10s:0..5000; a pause is
     /// 5s:0; may be repeated, and replaces --rate
