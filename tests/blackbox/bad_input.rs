@@ -65,6 +65,68 @@ const FLAGS: &[(&[&str], &[&str])] = &[
     (&["--seed"], &["--seed"]),
 ];
 
+/// Flags about the schedule that make no sense, or no sense together.
+const SCHEDULES: &[(&[&str], &[&str])] = &[
+    (&["--stage", "10s"], &["--stage", "\"10s\" is no stage", "30s:1000"]),
+    (&["--stage", "0:5"], &["--stage", "\"0\" is no time at all"]),
+    (&["--stage", "-1s:5"], &["--stage", "\"-1s\""]),
+    (&["--stage", "1s:NaN"], &["--stage", "\"NaN\" is no rate"]),
+    (&["--stage", "1s:-1..5"], &["--stage", "\"-1\" is no rate"]),
+    (&["--stage", "1s:0..1001M"], &["--stage", "\"1001M\"", "give less"]),
+    (&["--stage", "1s:5", "--stage", "1s:0"], &["the last --stage ends at 0"]),
+    (&["--stage", "1s:5..0"], &["the last --stage ends at 0"]),
+    (&["--stage", "8000h:1", "--stage", "8000h:1"], &["longer than a year together"]),
+    (&["--stage", "9s:5", "-t", "8s"], &["--duration leaves 8.00 s", "9.00 s"]),
+    (&["--stage", "1s:5", "-q", "5"], &["--stage and --rate do not go together"]),
+    (&["--stage", "1s:1/m", "--warmup", "1s"], &["no request would start", "--stage"]),
+    (&["--ramp", "1s"], &["--ramp rises to --rate"]),
+    (&["--ramp", "0", "-q", "5"], &["--ramp", "\"0\""]),
+    (&["--ramp", "11s", "-q", "5"], &["--ramp lasts 11.0 s, longer than the window"]),
+    (&["--spike", "1s:9"], &["--spike rises above --rate"]),
+    (&["--spike", "1s", "-q", "5"], &["--spike", "\"1s\" is no stage"]),
+    (&["--spike", "1s:9", "-q", "5", "-n", "9"], &["--spike needs", "--duration"]),
+    (&["--spike", "11s:9", "-q", "5"], &["--spike lasts 11.0 s, and the window 10.0 s"]),
+    (&["--burst-rate", "5"], &["--burst-rate needs", "--burst-delay"]),
+    (&["--burst-rate", "-1"], &["--burst-rate", "\"-1\" is no whole number"]),
+    (&["--burst-rate", "0", "--burst-delay", "1s"], &["--burst-rate 0"]),
+    (&["--burst-delay", "0"], &["--burst-delay", "\"0\""]),
+    (&["--burst-delay", "1ns", "--burst-rate", "2"], &["more than 1000000000 per second"]),
+    (&["--burst-delay", "1s", "-q", "5"], &["bursts and --rate do not go together"]),
+    (&["--burst-delay", "1s", "--stage", "1s:5"], &["bursts and --stage do not go together"]),
+    (&["--burst-delay", "1s", "--arrivals", "poisson"], &["leave --arrivals out"]),
+    (&["--burst-delay", "1m", "--warmup", "1s"], &["no request would start", "--burst-delay"]),
+    (&["--arrivals", "poisson"], &["--arrivals needs a schedule", "--rate"]),
+    (&["--arrivals", "pareto", "-q", "5"], &["--arrivals \"pareto\"", "uniform-jitter"]),
+    (&["--arrivals", "poisson", "-q", "1/m"], &["no request is to be expected to start"]),
+    (&["--arrivals", "poisson", "-q", "1M", "-n", "70000000"], &["-n 70000000", "--duration"]),
+    (&["--latency-correction"], &["--latency-correction needs a schedule"]),
+    (&["--deadline", "1s"], &["--deadline needs a schedule"]),
+    (&["--deadline", "0", "-q", "5"], &["--deadline", "\"0\""]),
+    (&["--on-full", "drop"], &["--on-full needs a schedule"]),
+    (&["--on-full", "shed", "-q", "5"], &["--on-full \"shed\"", "queue, drop or grow"]),
+    (&["--on-full", "drop", "--on-full", "grow"], &["--on-full is given twice"]),
+    (&["--max-connections", "99", "-q", "5"], &["--max-connections", "--on-full grow"]),
+    (
+        &["--max-connections", "99", "--on-full", "drop", "-q", "5"],
+        &["--max-connections", "--on-full grow"],
+    ),
+    (
+        &["--max-connections", "63", "--on-full", "grow", "-q", "5"],
+        &["--max-connections 63 is less", "give 64 or more"],
+    ),
+    (
+        &["--max-connections", "4000000000", "--on-full", "grow", "-q", "5"],
+        &["--max-connections 4000000000", "open files"],
+    ),
+    (&["--spawn-rate", "5", "-q", "5"], &["--spawn-rate", "closed loop"]),
+    (&["--spawn-interval", "5", "-q", "5"], &["--spawn-interval", "closed loop"]),
+    (&["--spawn-rate", "0"], &["--spawn-rate 0"]),
+    (&["--spawn-interval", "5"], &["--spawn-interval needs", "--spawn-rate"]),
+    (&["--spawn-rate", "5", "--spawn-interval", "0"], &["--spawn-interval"]),
+    (&["--pacing", "spin"], &["--pacing", "closed loop"]),
+    (&["--pacing", "busy", "-q", "5"], &["--pacing \"busy\"", "sleep, hybrid or spin"]),
+];
+
 /// Targets that make no sense, and words that the refusal must hold.
 const TARGETS: &[(&str, &[&str])] = &[
     ("https://localhost/", &["https", "not supported yet", "http"]),
@@ -84,7 +146,7 @@ const TARGETS: &[(&str, &[&str])] = &[
 fn a_flag_that_makes_no_sense_is_refused_in_one_line_and_nothing_is_sent() {
     let server = Server::answering(OK).unwrap();
     let target = server.target();
-    for (flags, words) in FLAGS {
+    for (flags, words) in FLAGS.iter().chain(SCHEDULES) {
         let args = [target.as_str()].into_iter().chain(flags.iter().copied());
         check_refusal(&tests::run(&mut pummel(args)).unwrap(), 2, words);
     }
@@ -146,6 +208,13 @@ fn a_very_long_argument_is_shown_by_its_beginning() {
         &["localhost", "-D", &format!("/{long}")],
         &["localhost", "--cores", &long],
         &["localhost", "--reactor", &long],
+        &["localhost", "--stage", &long],
+        &["localhost", "--stage", &format!("{long}:5")],
+        &["localhost", "--stage", &format!("1s:{long}")],
+        &["localhost", "-q", "5", "--spike", &long],
+        &["localhost", "--arrivals", &long],
+        &["localhost", "-q", "5", "--on-full", &long],
+        &["localhost", "-q", "5", "--pacing", &long],
         &[&format!("localhost/{long} ")],
         &[&format!("localhost:{long}")],
         &[&format!("{long}://localhost")],

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::TimetableArgs;
 use super::whole::whole;
 
 /// The load and its end.
@@ -15,7 +16,7 @@ pub(crate) struct LoadArgs {
     /// Requests per second, whatever the server does [default: flat out]
     #[arg(short = 'q', long, short_alias = 'R', value_name = "RATE", allow_hyphen_values = true)]
     pub(crate) rate: Option<String>,
-    /// Length of the measured window [default: 10s, unless -n is given]
+    /// Length of the window [default: the stages, or 10s without -n]
     #[arg(short = 't', long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) duration: Option<String>,
     /// Requests to measure, in total
@@ -39,4 +40,26 @@ pub(crate) struct LoadArgs {
     /// Longest wait for a connection [default: 5s]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) connect_timeout: Option<String>,
+    /// Longest time from the intended start to the last byte; open loop
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) deadline: Option<String>,
+    /// What a request does that finds no free connection, in an open loop:
+    /// queue, drop (be counted as dropped), or grow (wait while more
+    /// connections are opened) [default: queue]
+    #[arg(long, value_name = "POLICY", verbatim_doc_comment)]
+    pub(crate) on_full: Option<String>,
+    /// Most connections of --on-full grow [default: ten times -c, or
+    /// as many as this machine allows]
+    #[arg(long, value_name = "N", verbatim_doc_comment, allow_negative_numbers = true,
+          value_parser = whole::<u32>(1))]
+    pub(crate) max_connections: Option<u32>,
+    /// Connections that join in together, in a closed loop [default: all]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1))]
+    pub(crate) spawn_rate: Option<u32>,
+    /// From one group that joins in to the next; here, a bare number is
+    /// milliseconds [default: 100ms]
+    #[arg(long, value_name = "TIME", verbatim_doc_comment, allow_hyphen_values = true)]
+    pub(crate) spawn_interval: Option<String>,
+    #[command(flatten)]
+    pub(crate) timetable: TimetableArgs,
 }

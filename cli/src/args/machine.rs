@@ -17,6 +17,10 @@ pub(crate) struct MachineArgs {
     /// How to meet the kernel: auto, uring or epoll [default: auto]
     #[arg(long, value_name = "KIND")]
     pub(crate) reactor: Option<String>,
+    /// How to wait for the next start, in an open loop: sleep, hybrid (spin for
+    /// the last moment) or spin [default: hybrid where a CPU can be spared]
+    #[arg(long, value_name = "WAY", verbatim_doc_comment)]
+    pub(crate) pacing: Option<String>,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
           value_parser = whole::<u64>(0))]

@@ -10,6 +10,7 @@ mod quoted;
 mod refusal;
 mod request;
 mod target;
+mod timetable;
 mod whole;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ pub(crate) use output::OutputArgs;
 pub(crate) use quoted::Quoted;
 pub(crate) use request::RequestArgs;
 pub(crate) use target::TargetArgs;
+pub(crate) use timetable::TimetableArgs;
 
 use whole::whole;
 
@@ -118,14 +120,16 @@ pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Word
     }
 }
 
+/// The command line `line`, whose words have no blanks.
+#[cfg(test)]
+pub(crate) fn words(line: &str) -> Words {
+    Words::try_parse_from(line.split(' ')).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
-
-    fn words(line: &str) -> Words {
-        Words::try_parse_from(line.split(' ')).unwrap()
-    }
 
     #[test]
     fn the_definition_of_the_command_line_is_sound() {

@@ -38,7 +38,8 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     let choice = reactor::choose(config.reactor);
     let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
     let (plan, note) = config::plan(config, host, choice.kind)?;
-    for remark in [choice.fallback, note].into_iter().flatten() {
+    let remark = config.remark.map(str::to_owned);
+    for remark in [choice.fallback, note, remark].into_iter().flatten() {
         stderr::line(&remark);
     }
     if config.display.plan == Announce::Yes {

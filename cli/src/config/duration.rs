@@ -6,8 +6,11 @@ use pummel_engine::units::Nanos;
 use super::number::Decimal;
 use crate::args::Quoted;
 
+const SECOND: u64 = 1_000_000_000;
+const MILLISECOND: u64 = 1_000_000;
+
 /// A longer time is a slip of the finger.
-const LONGEST: Nanos = Nanos::from_secs(366 * 24 * 3600);
+pub(super) const LONGEST: Nanos = Nanos::from_secs(366 * 24 * 3600);
 
 /// Longer units stand before those that begin like them.
 const UNITS: [(&str, u64); 7] = [
@@ -22,7 +25,17 @@ const UNITS: [(&str, u64); 7] = [
 
 /// Parses a duration that may be zero.
 pub(crate) fn parse(text: &str) -> Result<Nanos> {
-    let Some(nanos) = sum(text) else {
+    parse_in(text, SECOND)
+}
+
+/// The same where a bare number is a number of milliseconds.
+pub(super) fn parse_in_millis(text: &str) -> Result<Nanos> {
+    parse_in(text, MILLISECOND)
+}
+
+/// A duration in which a bare number is one of spans of `bare` nanoseconds.
+fn parse_in(text: &str, bare: u64) -> Result<Nanos> {
+    let Some(nanos) = sum(text, bare) else {
         bail!("{} is no duration; write for example 10, 1.5s, 250ms or 1m30s", Quoted(text));
     };
     match u64::try_from(nanos).map(Nanos::new) {
@@ -39,9 +52,9 @@ pub(super) fn parse_positive(text: &str) -> Result<Nanos> {
 }
 
 /// The sum of all parts, in nanoseconds; `None` if `text` is not made of such parts.
-fn sum(text: &str) -> Option<u128> {
-    if let Some((seconds, "")) = Decimal::split_off(text) {
-        return Some(nanos(seconds, 1_000_000_000));
+fn sum(text: &str, bare: u64) -> Option<u128> {
+    if let Some((number, "")) = Decimal::split_off(text) {
+        return Some(nanos(number, bare));
     }
     let (mut rest, mut total) = (text, 0);
     while !rest.is_empty() {
@@ -78,6 +91,14 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), Nanos::new(nanos), "{text}");
         }
+    }
+
+    #[test]
+    fn a_bare_number_may_be_milliseconds() {
+        for (text, millis) in [("100", 100), ("0.5s", 500), ("1.5", 1), ("2ms", 2)] {
+            assert_eq!(parse_in_millis(text).unwrap().get() / MILLISECOND, millis, "{text}");
+        }
+        assert!(parse_in_millis("100x").is_err());
     }
 
     #[test]

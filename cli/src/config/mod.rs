@@ -11,19 +11,26 @@ mod plan;
 mod rate;
 mod request;
 mod target;
+mod timetable;
 
 use core::num::NonZeroU32;
 
-use anyhow::{Context, Result, bail};
-use pummel_engine::plan::{ExpectedStatus, Load, Stop, Timeouts};
+use anyhow::{Context, Result, bail, ensure};
+use pummel_engine::plan::{ExpectedStatus, Load, Pacing, Stop, Timeouts};
 use pummel_engine::reactor::Wish;
 use pummel_proto_http::Request;
 use pummel_tuning::Wanted;
 
+pub(crate) use load::Most;
 pub(crate) use plan::plan;
 pub(crate) use target::TargetUrl;
 
+use self::load::Terms;
 use crate::args::{MachineArgs, OutputArgs, Quoted, RunArgs};
+
+/// What is said of `--latency-correction`.
+const CORRECTED: &str = "--latency-correction changes nothing: in an open loop, response times \
+                         are always measured from the intended start";
 
 /// A run as it was meant.
 #[derive(Clone, Debug)]
@@ -33,13 +40,18 @@ pub(crate) struct Config {
     pub(crate) expected: ExpectedStatus,
     pub(crate) load: Load,
     pub(crate) connections: NonZeroU32,
+    pub(crate) most: Most,
     pub(crate) stop: Stop,
     pub(crate) timeouts: Timeouts,
     pub(crate) placement: Wanted,
     pub(crate) reactor: Wish,
+    /// Unless this machine decides.
+    pub(crate) pacing: Option<Pacing>,
     pub(crate) seed: u64,
     pub(crate) display: Display,
     pub(crate) strictness: Strictness,
+    /// What the user should know about what was typed.
+    pub(crate) remark: Option<&'static str>,
 }
 
 /// Whether a suspect run is a failed one.
@@ -92,14 +104,16 @@ impl Config {
             bail!("no target; try `pummel http://localhost:8080/` or `pummel demo`");
         };
         let target = target::parse(typed)?;
-        let load = load::load(&args.load)?;
-        let timeouts = load::timeouts(&args.load)?;
+        let connections = load::connections(&args.load)?;
+        let Terms { load, stop, timeouts } = load::understand(&args.load, connections)?;
         Ok(Self {
             request: request::build(&args.request, &target)?,
             target,
             expected: request::expected(&args.request.status).context("--status")?,
-            connections: load::connections(&args.load)?,
-            stop: load::stop(&args.load, &load, timeouts)?,
+            connections,
+            most: load::most(&args.load, connections)?,
+            stop,
+            pacing: pacing(args.machine.pacing.as_deref(), &load)?,
             load,
             timeouts,
             placement: placement(&args.machine)?,
@@ -107,8 +121,27 @@ impl Config {
             seed: args.machine.seed,
             display: display(&args.output),
             strictness: if args.output.strict { Strictness::Strict } else { Strictness::Lenient },
+            remark: args.load.timetable.latency_correction.then_some(CORRECTED),
         })
     }
+}
+
+fn pacing(text: Option<&str>, load: &Load) -> Result<Option<Pacing>> {
+    let pacing = match text {
+        None => return Ok(None),
+        Some("sleep") => Pacing::Sleep,
+        Some("hybrid") => Pacing::Hybrid,
+        Some("spin") => Pacing::Spin,
+        Some(other) => {
+            bail!("--pacing {} is unknown; give sleep, hybrid or spin", Quoted(other))
+        }
+    };
+    ensure!(
+        load.is_open(),
+        "--pacing says how to wait for the schedule, and a closed loop has none; give --rate, or \
+         leave it out"
+    );
+    Ok(Some(pacing))
 }
 
 fn placement(args: &MachineArgs) -> Result<Wanted> {

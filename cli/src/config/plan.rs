@@ -1,11 +1,12 @@
 //! From what was meant to what this machine will do: CPUs, limits, addresses.
 
+use core::num::NonZeroU32;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result, anyhow};
-use pummel_engine::plan::{Addresses, Cores, Pacing, Plan, Target};
+use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target};
 use pummel_engine::reactor::Kind;
-use pummel_tuning::{CpuList, Host, place};
+use pummel_tuning::{CpuList, Host, Quota, place};
 
 use super::{Config, TargetUrl, capacity};
 use crate::args::Quoted;
@@ -25,8 +26,9 @@ pub(crate) fn plan(
 ) -> Result<(Plan, Option<String>), Failure> {
     let placement = place(host, &config.placement).map_err(Failure::usage)?;
     let (cpus, note) = used(placement.shards, config);
+    let pacing = pacing(config, host, cpus.len());
     let cores = Cores::new(cpus).context("no CPU to run on").map_err(Failure::impossible)?;
-    capacity::check(config.connections.get(), host).map_err(Failure::usage)?;
+    let most = capacity::most(config.connections, config.most, host).map_err(Failure::usage)?;
     let addresses = resolve(&config.target).map_err(Failure::impossible)?;
     let plan = Plan {
         target: Target {
@@ -35,16 +37,43 @@ pub(crate) fn plan(
             request: config.request.clone(),
             expected: config.expected.clone(),
         },
-        load: config.load.clone(),
+        load: load(config, most),
         connections: config.connections,
         stop: config.stop,
         timeouts: config.timeouts,
-        pacing: Pacing::default(),
+        pacing,
         cores,
         reactor,
         seed: config.seed,
     };
     Ok((plan, note))
+}
+
+/// The load as it was meant, which grows up to `most` connections, if it does.
+fn load(config: &Config, most: NonZeroU32) -> Load {
+    match config.load.clone() {
+        Load::Open { timetable, pipeline, on_full: OnFull::Grow { .. } } => {
+            Load::Open { timetable, pipeline, on_full: OnFull::Grow { most } }
+        }
+        load => load,
+    }
+}
+
+/// How many allowed CPUs are enough for some of them to spin.
+const SPARE: usize = 4;
+
+/// The pacing that was asked for, or the most precise that this machine can afford. Shards that
+/// spin must not take the time from the coordinator, or use up a quota and then be stopped.
+fn pacing(config: &Config, host: &Host, shards: usize) -> Pacing {
+    let allowed = host.cpus.allowed.len();
+    let quota = host.cpus.quota.map_or(usize::MAX, Quota::cpus_floor);
+    let spare = allowed >= SPARE || shards < allowed;
+    let default = if config.load.is_open() && spare && quota >= allowed {
+        Pacing::Hybrid
+    } else {
+        Pacing::Sleep
+    };
+    config.pacing.unwrap_or(default)
 }
 
 /// As many of `cpus` as there are connections, because a shard without one would have nothing to
@@ -121,5 +150,60 @@ mod tests {
     #[test]
     fn shards_that_nobody_asked_for_are_left_out_without_a_word() {
         check(1, None, &[4], None);
+    }
+
+    /// The pacing of a run on as many shards, where CPUs `allowed` and a quota of so many tenths
+    /// of a CPU are.
+    #[track_caller]
+    fn check_pacing(words: &str, (allowed, tenths): (&str, u64), shards: usize, expected: Pacing) {
+        let args = crate::args::words(words).run;
+        let config = Config::understand(&args).unwrap();
+        let mut host = pummel_tuning::inspect();
+        host.cpus.allowed = allowed.parse().unwrap();
+        host.cpus.quota = Quota::new(tenths, 10);
+        assert_eq!(pacing(&config, &host, shards), expected, "{words}, {allowed}, {tenths}");
+    }
+
+    #[test]
+    fn pacing_is_hybrid_where_a_cpu_can_be_spared() {
+        let open = "pummel h --rate 5";
+        check_pacing(open, ("0", 0), 1, Pacing::Sleep);
+        check_pacing(open, ("0-1", 0), 1, Pacing::Hybrid);
+        check_pacing(open, ("0-1", 0), 2, Pacing::Sleep);
+        check_pacing(open, ("0-2", 0), 3, Pacing::Sleep);
+        check_pacing(open, ("0-3", 0), 4, Pacing::Hybrid);
+        check_pacing(open, ("0-3", 40), 4, Pacing::Hybrid);
+        check_pacing(open, ("0-3", 39), 4, Pacing::Sleep);
+        check_pacing(open, ("0-1", 19), 1, Pacing::Sleep);
+    }
+
+    #[test]
+    fn pacing_is_as_was_said_and_sleep_in_a_closed_loop() {
+        check_pacing("pummel h --rate 5 --pacing sleep", ("0-7", 0), 1, Pacing::Sleep);
+        check_pacing("pummel h --rate 5 --pacing spin", ("0", 0), 1, Pacing::Spin);
+        check_pacing("pummel h --rate 5 --pacing hybrid", ("0", 1), 1, Pacing::Hybrid);
+        check_pacing("pummel h", ("0-7", 0), 1, Pacing::Sleep);
+        for (words, said) in [
+            ("pummel h --pacing sleep", "--pacing says how to wait for the schedule"),
+            ("pummel h --rate 5 --pacing busy", "--pacing \"busy\" is unknown"),
+        ] {
+            let error = Config::understand(&crate::args::words(words).run).unwrap_err();
+            assert!(error.to_string().starts_with(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_load_that_grows_grows_up_to_what_this_machine_allows() {
+        let most = NonZeroU32::new(99).unwrap();
+        let of = |words: &str| {
+            let config = Config::understand(&crate::args::words(words).run).unwrap();
+            match load(&config, most) {
+                Load::Open { on_full, .. } => Some(on_full),
+                Load::Closed { .. } => None,
+            }
+        };
+        assert_eq!(of("pummel h --rate 5 --on-full grow"), Some(OnFull::Grow { most }));
+        assert_eq!(of("pummel h --rate 5 --on-full drop"), Some(OnFull::Drop));
+        assert_eq!(of("pummel h"), None);
     }
 }

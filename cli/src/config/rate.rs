@@ -10,18 +10,24 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Parses a rate; never zero.
 pub(super) fn parse(text: &str) -> Result<Rate> {
-    let Some((count, period)) = fraction(text) else {
-        bail!("{} is no rate; write for example 5000, 5k, 1.5M, 300/m or 10/h", Quoted(text));
-    };
-    if count == 0 {
+    let Some(rate) = parse_or_nothing(text)? else {
         bail!(
             "{} would send nothing; give more than zero, or leave it out to go flat out",
             Quoted(text)
         );
-    }
-    let Some(rate) = Rate::new(count, Nanos::new(period)) else {
-        bail!("{} is more than {} per second; give less", Quoted(text), Rate::MAX_PER_SECOND);
     };
+    Ok(rate)
+}
+
+/// Parses a rate that may be zero, which is none.
+pub(super) fn parse_or_nothing(text: &str) -> Result<Option<Rate>> {
+    let Some((count, period)) = fraction(text) else {
+        bail!("{} is no rate; write for example 5000, 5k, 1.5M, 300/m or 10/h", Quoted(text));
+    };
+    let rate = Rate::new(count, Nanos::new(period));
+    if rate.is_none() && count > 0 {
+        bail!("{} is more than {} per second; give less", Quoted(text), Rate::MAX_PER_SECOND);
+    }
     Ok(rate)
 }
 
@@ -72,6 +78,14 @@ mod tests {
             let rate = parse(text).unwrap();
             assert_eq!((rate.count().get(), rate.period().get()), (count, period), "{text}");
         }
+    }
+
+    #[test]
+    fn nothing_may_be_a_rate() {
+        assert_eq!(parse_or_nothing("0").unwrap(), None);
+        assert_eq!(parse_or_nothing("0.0/m").unwrap(), None);
+        assert_eq!(parse_or_nothing("5").unwrap(), Some(parse("5").unwrap()));
+        assert!(parse_or_nothing("1001M").is_err());
     }
 
     #[test]

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use pummel_engine::plan::{self, Load, OnFull, Shape, Spawn, Timetable};
 use pummel_engine::record::{ErrorTable, Histogram, Quantile, Spans};
 use pummel_engine::report::{Ending, Report};
-use pummel_engine::units::Nanos;
+use pummel_engine::units::{Nanos, Rate};
 use pummel_engine::verdict::Verdict;
 
 use super::schema::{
-    Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan, Rates, Shard,
-    Tool, VERSION, Window,
+    Batches, Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan,
+    Rates, Shard, Stage, Tool, VERSION, Window,
 };
-use super::{Environment, analysis, model, quantiles, schema};
+use super::{Environment, analysis, load, quantiles, schema};
 
 /// Writes the document and a line break, and nothing else.
 pub(crate) fn write(
@@ -78,14 +79,31 @@ fn document<'r>(
 
 fn plan(report: &Report) -> Plan<'_> {
     let plan = &report.plan;
+    let timetable = plan.load.timetable();
+    let (on_full, spawn) = match plan.load {
+        Load::Closed { spawn, .. } => (None, spawn),
+        Load::Open { on_full, .. } => (Some(on_full), None),
+    };
     Plan {
         url: &plan.target.url,
         addresses: plan.target.addresses.all().iter().map(ToString::to_string).collect(),
         method: plan.target.request.method(),
         protocol: "http/1.1",
-        model: model(&plan.load),
-        rate_per_s: report.offered_per_second(),
+        model: load::model(&plan.load),
+        rate_per_s: timetable.and_then(Timetable::only_rate).map(Rate::per_second),
+        arrivals: timetable.map(|timetable| load::arrivals(timetable.arrivals)),
+        stages: timetable.and_then(load::stages).map(|all| all.iter().map(stage).collect()),
+        burst: timetable.and_then(burst),
         connections: plan.connections.get(),
+        on_full: on_full.map(load::on_full),
+        max_connections: match on_full {
+            Some(OnFull::Grow { most }) => Some(most.get()),
+            _ => None,
+        },
+        spawn: spawn.map(|Spawn { count, every }| Batches {
+            count: u64::from(count.get()),
+            every_s: every.as_secs_f64(),
+        }),
         pipeline: plan.load.pipeline().get(),
         shards: report.shards.len(),
         cores: report.shards.iter().map(|shard| shard.cpu).collect(),
@@ -95,7 +113,27 @@ fn plan(report: &Report) -> Plan<'_> {
         drain_s: plan.stop.drain.as_secs_f64(),
         timeout_s: plan.timeouts.request.as_secs_f64(),
         connect_timeout_s: plan.timeouts.connect.as_secs_f64(),
+        deadline_s: plan.timeouts.deadline.map(Nanos::as_secs_f64),
+        pacing: plan.load.is_open().then(|| load::pacing(plan.pacing)),
         seed: plan.seed,
+    }
+}
+
+fn stage(stage: &plan::Stage) -> Stage {
+    let per_second = |rate: Option<Rate>| rate.map_or(0.0, Rate::per_second);
+    Stage {
+        duration_s: stage.length.as_secs_f64(),
+        from_per_s: per_second(stage.from),
+        to_per_s: per_second(stage.to),
+    }
+}
+
+fn burst(timetable: &Timetable) -> Option<Batches> {
+    match timetable.shape {
+        Shape::Bursts { count, every } => {
+            Some(Batches { count: count.get(), every_s: every.as_secs_f64() })
+        }
+        Shape::Stages(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod analysis;
 pub(crate) mod json;
 mod judgement;
+mod load;
 mod schema;
 pub(crate) mod stderr;
 pub(crate) mod text;
@@ -12,7 +13,6 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::SystemTime;
 
-use pummel_engine::plan::Load;
 use pummel_engine::record::{Histogram, Quantile};
 use pummel_engine::report::Report;
 use pummel_engine::verdict::Verdict;
@@ -28,14 +28,6 @@ pub(crate) struct Environment {
     pub(crate) host: Host,
     /// What happened to it during the run, if anybody watched.
     pub(crate) seen: Option<Disturbance>,
-}
-
-/// The name of the loop in every report.
-const fn model(load: &Load) -> &'static str {
-    match load {
-        Load::Closed { .. } => "closed",
-        Load::Open { .. } => "open",
-    }
 }
 
 /// The quantiles of every report, in nanoseconds: 50, 75, 90, 95, 99, 99.9 and 99.99 %.
@@ -115,8 +107,8 @@ mod tests {
 
     use pummel_engine::coordinator::Lateness;
     use pummel_engine::plan::{
-        Addresses, Cores, ExpectedStatus, Limit, OnFull, Pacing, Plan, Stop, Target, Timeouts,
-        Timetable,
+        Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
+        Spawn, Stage, Stages, Stop, Target, Timeouts, Timetable,
     };
     use pummel_engine::reactor::{Description, Errno, Kind};
     use pummel_engine::record::{
@@ -129,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    fn plan(load: Load) -> Plan {
+    pub(super) fn plan(load: Load) -> Plan {
         Plan {
             target: Target {
                 url: "http://localhost:8080/a".to_owned(),
@@ -263,6 +255,10 @@ mod tests {
         Load::Closed { pipeline: NonZeroU8::MIN, spawn: None }
     }
 
+    fn rate(per_second: u64) -> Option<Rate> {
+        Rate::new(per_second, Nanos::from_secs(1))
+    }
+
     fn open() -> Load {
         open_at(100)
     }
@@ -291,6 +287,44 @@ mod tests {
         let mut bytes = Vec::new();
         json::write(report, &verdict(report), &environment(), &mut bytes).unwrap();
         serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn the_plan_in_json_says_how_requests_are_scheduled() {
+        let plan = |load| json(&sample(load))["plan"].clone();
+        let closed = plan(closed());
+        for key in
+            ["arrivals", "stages", "burst", "on_full", "max_connections", "spawn", "deadline_s"]
+        {
+            assert!(closed[key].is_null(), "{key}");
+        }
+        assert!(closed["pacing"].is_null() && closed["rate_per_s"].is_null());
+        let spawn = Some(Spawn { count: NonZeroU32::MIN, every: Nanos::from_millis(250) });
+        let joining = plan(Load::Closed { pipeline: NonZeroU8::MIN, spawn });
+        assert_eq!(joining["spawn"].to_string(), r#"{"count":1,"every_s":0.25}"#);
+        let constant = plan(open());
+        assert_eq!(
+            (&constant["rate_per_s"], &constant["on_full"]),
+            (&50.0.into(), &"queue".into())
+        );
+        assert_eq!(
+            (&constant["arrivals"], &constant["pacing"]),
+            (&"constant".into(), &"sleep".into())
+        );
+        assert!(constant["stages"].is_null() && constant["max_connections"].is_null());
+        let stage = Stage { length: Nanos::from_secs(3), from: None, to: rate(50) };
+        let shape = Shape::Stages(Stages::new(vec![stage]).unwrap());
+        let most = NonZeroU32::new(640).unwrap();
+        let staged = plan(Load::Open {
+            timetable: Timetable { shape, arrivals: Arrivals::Poisson },
+            pipeline: NonZeroU8::MIN,
+            on_full: OnFull::Grow { most },
+        });
+        let expected = r#"[{"duration_s":3.0,"from_per_s":0.0,"to_per_s":50.0}]"#;
+        assert_eq!(staged["stages"].to_string(), expected);
+        assert!(staged["rate_per_s"].is_null() && staged["burst"].is_null());
+        assert_eq!((&staged["arrivals"], &staged["on_full"]), (&"poisson".into(), &"grow".into()));
+        assert_eq!(staged["max_connections"], 640);
     }
 
     #[test]

@@ -52,8 +52,20 @@ pub(super) struct Plan<'r> {
     pub(super) method: &'r str,
     pub(super) protocol: &'static str,
     pub(super) model: &'static str,
+    /// Null of a rate that changes, and in a closed loop.
     pub(super) rate_per_s: Option<f64>,
+    /// `constant`, `poisson` or `uniform-jitter`; null in a closed loop, as are the next two.
+    pub(super) arrivals: Option<&'static str>,
+    /// Null of a rate that never changes.
+    pub(super) stages: Option<Vec<Stage>>,
+    pub(super) burst: Option<Batches>,
     pub(super) connections: u32,
+    /// `queue`, `drop` or `grow`; null in a closed loop.
+    pub(super) on_full: Option<&'static str>,
+    /// How far connections grow, if they do.
+    pub(super) max_connections: Option<u32>,
+    /// How connections join in, if not all at once.
+    pub(super) spawn: Option<Batches>,
     pub(super) pipeline: u8,
     pub(super) shards: usize,
     pub(super) cores: Vec<usize>,
@@ -63,7 +75,27 @@ pub(super) struct Plan<'r> {
     pub(super) drain_s: f64,
     pub(super) timeout_s: f64,
     pub(super) connect_timeout_s: f64,
+    /// Null where there is none.
+    pub(super) deadline_s: Option<f64>,
+    /// `sleep`, `hybrid` or `spin`; null in a closed loop.
+    pub(super) pacing: Option<&'static str>,
     pub(super) seed: u64,
+}
+
+/// A stage of the rate, the warm-up included. After the last one its last rate is held.
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "these are the names in the document")]
+pub(super) struct Stage {
+    pub(super) duration_s: f64,
+    pub(super) from_per_s: f64,
+    pub(super) to_per_s: f64,
+}
+
+/// So many together, again and again.
+#[derive(Serialize)]
+pub(super) struct Batches {
+    pub(super) count: u64,
+    pub(super) every_s: f64,
 }
 
 #[derive(Serialize)]

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use pummel_engine::plan::{Limit, Load};
+use pummel_engine::plan::Limit;
 use pummel_engine::record::{Bounds, Histogram, Quantile, Spans, Trouble};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 use pummel_engine::verdict::Verdict;
 
-use super::{Environment, counted, judgement, per_time, unpinned};
+use super::{Environment, counted, judgement, load, per_time, unpinned};
 
 /// Widest line.
 pub(super) const COLUMNS: usize = 100;
@@ -55,19 +55,7 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
     let plan = &report.plan;
     let method = plan.target.request.method();
     line(to, "Target", &format!("{method} {}  (HTTP/1.1)", plan.target.url))?;
-    let flow = match plan.load {
-        Load::Closed { .. } => "closed loop".to_owned(),
-        Load::Open { .. } => {
-            let rate = report.offered_per_second().unwrap_or_default();
-            format!("open loop at {}", per_time(rate))
-        }
-    };
-    let pipeline = match plan.load.pipeline().get() {
-        1 => String::new(),
-        depth => format!(", pipeline {depth}"),
-    };
-    let connections = counted(u64::from(plan.connections.get()), "connection");
-    line(to, "Load", &format!("{flow}, {connections}{pipeline}, seed {}", plan.seed))?;
+    joined(to, "Load", ", ", load::parts(plan).into_iter())?;
     let cpus = report.shards.iter().map(|shard| shard.cpu.to_string()).collect::<Vec<_>>();
     let shards = counted(report.shards.len() as u64, "shard");
     let cpu = if cpus.len() == 1 { "CPU" } else { "CPUs" };
@@ -147,14 +135,24 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
 
 /// A list of items over as many lines as it takes; `none` if there is no item.
 fn list(to: &mut dyn Write, label: &str, items: impl Iterator<Item = String>) -> io::Result<()> {
+    joined(to, label, APART, items)
+}
+
+/// The same with `apart` between the items.
+fn joined(
+    to: &mut dyn Write,
+    label: &str,
+    apart: &str,
+    items: impl Iterator<Item = String>,
+) -> io::Result<()> {
     let mut label = label;
     let mut row = String::new();
     for item in items {
-        if !row.is_empty() && LABEL + row.len() + APART.len() + item.len() > COLUMNS {
-            line(to, label, &row)?;
+        if !row.is_empty() && LABEL + row.len() + apart.len() + item.len() > COLUMNS {
+            line(to, label, &format!("{row}{apart}"))?;
             (label, row) = ("", String::new());
         }
-        row = if row.is_empty() { item } else { format!("{row}{APART}{item}") };
+        row = if row.is_empty() { item } else { format!("{row}{apart}{item}") };
     }
     line(to, label, if row.is_empty() { "none" } else { &row })
 }

@@ -54,6 +54,12 @@ impl Quota {
         usize::try_from(self.micros.get().div_ceil(self.period.get())).unwrap_or(usize::MAX)
     }
 
+    /// The number of CPUs that can be used without a pause.
+    #[must_use]
+    pub fn cpus_floor(self) -> usize {
+        usize::try_from(self.micros.get() / self.period.get()).unwrap_or(usize::MAX)
+    }
+
     /// The quota in CPUs, for display.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "display only")]

@@ -218,6 +218,8 @@ fn loads() -> impl Strategy<Value = Load> {
             let rate = Rate::new(rate, Nanos::from_secs(1)).unwrap();
             piped(rate, depth)
         }),
+        (1_u8..9, prop::sample::select(timetables()))
+            .prop_map(|(depth, timetable)| timed(timetable, depth)),
     ]
 }
 

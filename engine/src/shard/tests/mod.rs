@@ -21,8 +21,8 @@ use self::fake::{Act, Acts, Asked, Door, Fake, Log, Script};
 use super::mailbox::{Effort, Finished, Opened, Order, Reply, mailbox};
 use super::{Phase, Shard};
 use crate::plan::{
-    Addresses, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, ShardPlan, Stop, Target,
-    Timeouts, Timetable, split,
+    Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
+    ShardPlan, Stage, Stages, Stop, Target, Timeouts, Timetable, split,
 };
 use crate::reactor::{Kind, Reactor, Slot};
 use crate::record::{Chronicle, Snapshot, Tally};
@@ -99,11 +99,32 @@ fn open(per_second: u64) -> Load {
 }
 
 fn piped(rate: Rate, pipeline: u8) -> Load {
-    Load::Open {
-        timetable: Timetable::constant(rate),
-        pipeline: NonZeroU8::new(pipeline).unwrap(),
-        on_full: OnFull::Queue,
-    }
+    timed(Timetable::constant(rate), pipeline)
+}
+
+fn timed(timetable: Timetable, pipeline: u8) -> Load {
+    let pipeline = NonZeroU8::new(pipeline).unwrap();
+    Load::Open { timetable, pipeline, on_full: OnFull::Queue }
+}
+
+fn stage(length: Nanos, from: u64, to: u64) -> Stage {
+    let rate = |per_second| Rate::new(per_second, Nanos::from_secs(1));
+    Stage { length, from: rate(from), to: rate(to) }
+}
+
+/// A timetable of every sort: a ramp and a pause, bursts, and scattered arrivals of both.
+fn timetables() -> Vec<Timetable> {
+    let stages = vec![
+        stage(millis(100), 0, 2_000),
+        stage(millis(50), 0, 0),
+        stage(millis(100), 3_000, 500),
+        stage(millis(100), 1_000, 1_000),
+    ];
+    let stages = Shape::Stages(Stages::new(stages).unwrap());
+    let bursts = Shape::Bursts { count: nonzero(40), every: millis(30) };
+    let arrivals = [Arrivals::Constant, Arrivals::UniformJitter, Arrivals::Poisson];
+    let of = |shape: Shape| arrivals.map(|arrivals| Timetable { shape: shape.clone(), arrivals });
+    [of(stages), of(bursts)].concat()
 }
 
 fn address(last: u8) -> SocketAddr {
