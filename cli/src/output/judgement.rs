@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use pummel_engine::record::Quantile;
 use pummel_engine::report::Report;
 use pummel_engine::statistics::trend::Stability;
-use pummel_engine::units::Nanos;
-use pummel_engine::verdict::{Axis, Limitation, Status, Trust, Verdict};
+use pummel_engine::verdict::{Axis, Limitation, Status, Verdict};
 
 use super::text::line;
 
@@ -95,29 +94,18 @@ fn client(report: &Report) -> String {
 }
 
 fn statistics(verdict: &Verdict) -> String {
-    let intervals: Vec<String> = verdict.trust.iter().filter_map(interval).collect();
+    let steady = match verdict.course.steady_from() {
+        Some(from) => format!("steady from {:.1} s", from.as_secs_f64()),
+        None => "no steady state found".to_owned(),
+    };
     let needs = verdict.trust.iter().find(|trust| trust.interval.is_none());
     let needs = needs.map(|trust| format!("{} n/a (needs {})", dotted(trust.name), trust.needs));
-    let parts: Vec<String> = intervals.into_iter().chain(needs).collect();
-    parts.join("   ")
-}
-
-/// The 95 % interval of a quantile in percent of it: `p99 ±3.1 %`.
-fn interval(trust: &Trust) -> Option<String> {
-    if !["p50", "p99", "p99_9", "p99_99"].contains(&trust.name) {
-        return None;
-    }
-    let (low, high) = trust.interval?;
-    let value = trust.bounds.exact()?.as_secs_f64();
-    if high == Nanos::MAX || value <= 0.0 {
-        return None;
-    }
-    let half = high.saturating_sub(low).as_secs_f64() / 2.0 / value * 100.0;
-    Some(format!("{} ±{half:.1} %", dotted(trust.name)))
+    let parts: Vec<String> = core::iter::once(steady).chain(needs).collect();
+    parts.join(", ")
 }
 
 /// `p99.9` for `p99_9`.
-pub(super) fn dotted(name: &str) -> String {
+fn dotted(name: &str) -> String {
     name.replace('_', ".")
 }
 

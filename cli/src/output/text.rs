@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use pummel_engine::plan::Limit;
-use pummel_engine::record::{Bounds, Histogram, Quantile, Spans, Trouble};
+use pummel_engine::record::Trouble;
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 use pummel_engine::verdict::Verdict;
 
-use super::{Environment, counted, judgement, load, per_time, unpinned};
+use super::{Environment, counted, judgement, load, per_time, table, unpinned};
 
 /// Widest line.
 pub(super) const COLUMNS: usize = 100;
@@ -19,7 +19,7 @@ const LABEL: usize = 15;
 /// Between the items of a list.
 const APART: &str = "   ";
 
-/// Fewest values of which a p99 is more than their maximum.
+/// Fewest ticks of which a p99 is more than their maximum.
 const P99_NEEDS: u64 = 100;
 
 /// Writes the report.
@@ -33,7 +33,7 @@ pub(crate) fn write(
     writeln!(to)?;
     requests(report, to)?;
     writeln!(to)?;
-    latencies(report, to)?;
+    table::latencies(report, verdict, to)?;
     writeln!(to)?;
     wire(report, to)?;
     writeln!(to)?;
@@ -155,107 +155,6 @@ fn joined(
         row = if row.is_empty() { item } else { format!("{row}{apart}{item}") };
     }
     line(to, label, if row.is_empty() { "none" } else { &row })
-}
-
-/// The latency table: one row per distribution, one column per statistic.
-fn latencies(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    let totals = &report.totals;
-    let names = ["min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
-    let open = report.plan.load.is_open();
-    let title = if open {
-        "Latency: response time, from the intended start"
-    } else {
-        "Latency: service time, closed loop (not response time under load)"
-    };
-    writeln!(to, "{title}")?;
-    remarks(report, to)?;
-    row(to, "", &names.map(str::to_owned))?;
-    let parts = &totals.parts;
-    if open {
-        row(to, "response", &bounded(&totals.latency.all()))?;
-        if totals.ledger.ok < totals.ledger.scheduled {
-            row(to, "ok only", &statistics(&totals.latency.ok()))?;
-        }
-        row(to, "lag", &statistics(&parts.lag))?;
-        row(to, "by the client", &statistics(&parts.loop_lag))?;
-        row(to, "by the pool", &statistics(&parts.connection_wait))?;
-    }
-    row(to, "service", &bounded(&report.services()))?;
-    if !open && totals.ledger.ok < totals.ledger.scheduled {
-        row(to, "ok only", &statistics(&totals.latency.ok()))?;
-    }
-    row(to, "first byte", &statistics(&parts.ttfb))?;
-    row(to, "connect", &statistics(&parts.connect))
-}
-
-/// What the table holds that is not what it seems, said before anybody reads it.
-fn remarks(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    let ledger = report.totals.ledger;
-    let endless = ledger.timeouts + ledger.dropped + ledger.unfinished;
-    if endless > 0 {
-        let what = if endless == 1 { "one request" } else { "requests" };
-        let all = ledger.scheduled;
-        writeln!(
-            to,
-            "  {endless} of {all}: {what} without an end; ≥ and – are bounds of the truth"
-        )?;
-    }
-    if ledger.errors > 0 {
-        let errors = counted(ledger.errors, "error");
-        writeln!(to, "  {errors}: their latency is the time to the failure")?;
-    }
-    Ok(())
-}
-
-fn row(to: &mut dyn Write, name: &str, cells: &[String; 8]) -> io::Result<()> {
-    let name = format!("  {name}");
-    line(to, &name, &cells.each_ref().map(|cell| format!("{cell:>9}")).join(" "))
-}
-
-/// The quantiles of the table, with how many values each needs: 1 / (1 − q), or it would be the
-/// maximum under a finer name.
-const COLUMNS_SHOWN: [(&str, u64); 5] =
-    [("p50", 2), ("p90", 10), ("p99", P99_NEEDS), ("p99_9", 1_000), ("p99_99", 10_000)];
-
-/// The cells of one row: minimum, mean, quantiles, maximum; `n/a` where there are too few values.
-fn statistics(of: &Histogram) -> [String; 8] {
-    bounded(&Spans { known: of.clone(), censored: Histogram::new() })
-}
-
-/// The same of values that are in part bounds. Minimum and mean are those of what is known.
-fn bounded(of: &Spans) -> [String; 8] {
-    let mut cells = [const { String::new() }; 8];
-    let known = &of.known;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a mean of spans lies between the shortest and the longest"
-    )]
-    let mean = Nanos::new(known.mean() as u64);
-    let some = |span: Nanos| if known.is_empty() { NONE.to_owned() } else { span.to_string() };
-    let quantiles = COLUMNS_SHOWN.into_iter().map(|(name, needs)| {
-        let quantile = Quantile::REPORTED.iter().find(|(reported, _)| *reported == name);
-        match quantile.filter(|_| of.count() >= needs) {
-            Some(&(_, quantile)) => shown(of.quantile(quantile)),
-            None => NONE.to_owned(),
-        }
-    });
-    let max = if of.count() == 0 { NONE.to_owned() } else { shown(of.max()) };
-    let values = [some(known.min()), some(mean)].into_iter().chain(quantiles).chain([max]);
-    cells.iter_mut().zip(values).for_each(|(cell, value)| *cell = value);
-    cells
-}
-
-/// What stands in the place of a number that there is not.
-const NONE: &str = "n/a";
-
-/// A value, or between what it lies.
-fn shown(bounds: Bounds) -> String {
-    match (bounds.exact(), bounds.hi) {
-        (Some(value), _) => value.to_string(),
-        (None, None) => format!("≥{}", bounds.lo),
-        (None, Some(hi)) => format!("{}–{hi}", bounds.lo),
-    }
 }
 
 fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {

@@ -1,0 +1,202 @@
+//! The latencies for a person: a row per distribution, and where in the run they were.
+
+use std::io::{self, Write};
+
+use pummel_engine::record::{Bounds, Histogram, Quantile, Spans, buckets::Sparse};
+use pummel_engine::report::Report;
+use pummel_engine::statistics::order;
+use pummel_engine::units::{Nanos, Rate};
+use pummel_engine::verdict::{Trust, Verdict, WorstWindow};
+
+use super::text::line;
+use super::{counted, load, per_time};
+
+/// The quantiles of the table, by their names in JSON.
+const SHOWN: [&str; 5] = ["p50", "p90", "p99", "p99_9", "p99_99"];
+
+/// What stands in the place of a number that there is not.
+const NONE: &str = "n/a";
+
+/// A row: minimum, mean, quantiles, maximum.
+type Cells = [String; 8];
+
+/// The latency table: one row per distribution, one column per statistic.
+pub(super) fn latencies(report: &Report, verdict: &Verdict, to: &mut dyn Write) -> io::Result<()> {
+    let totals = &report.totals;
+    let names = ["min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let open = report.plan.load.is_open();
+    let title = if open {
+        "Latency: response time, from the intended start"
+    } else {
+        "Latency: service time, closed loop (not response time under load)"
+    };
+    writeln!(to, "{title}")?;
+    remarks(report, to)?;
+    row(to, "", &names.map(str::to_owned))?;
+    let parts = &totals.parts;
+    if open {
+        row(to, "response", &starred(bounded(&totals.latency.all()), verdict))?;
+        row(to, "95 % interval", &intervals(verdict))?;
+        if totals.ledger.ok < totals.ledger.scheduled {
+            row(to, "ok only", &statistics(&totals.latency.ok()))?;
+        }
+        row(to, "lag", &statistics(&parts.lag))?;
+        row(to, "by the client", &statistics(&parts.loop_lag))?;
+        row(to, "by the pool", &statistics(&parts.connection_wait))?;
+    }
+    row(to, "service", &bounded(&report.services()))?;
+    if !open {
+        row(to, "95 % interval", &intervals(verdict))?;
+        if totals.ledger.ok < totals.ledger.scheduled {
+            row(to, "ok only", &statistics(&totals.latency.ok()))?;
+        }
+    }
+    row(to, "first byte", &statistics(&parts.ttfb))?;
+    row(to, "connect", &statistics(&parts.connect))?;
+    if verdict.trust.iter().any(|trust| trust.starred) {
+        writeln!(to, "  * the client itself made more than 5 % of it: see the row by the client")?;
+    }
+    stages(report, verdict, to)?;
+    worst(&verdict.course.worst, to)
+}
+
+/// What the table holds that is not what it seems, said before anybody reads it.
+fn remarks(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let ledger = report.totals.ledger;
+    let endless = ledger.timeouts + ledger.dropped + ledger.unfinished;
+    if endless > 0 {
+        let what = if endless == 1 { "one request" } else { "requests" };
+        let all = ledger.scheduled;
+        writeln!(
+            to,
+            "  {endless} of {all}: {what} without an end; ≥ and – are bounds of the truth"
+        )?;
+    }
+    if ledger.errors > 0 {
+        let errors = counted(ledger.errors, "error");
+        writeln!(to, "  {errors}: their latency is the time to the failure")?;
+    }
+    Ok(())
+}
+
+fn row(to: &mut dyn Write, name: &str, cells: &Cells) -> io::Result<()> {
+    let name = format!("  {name}");
+    line(to, &name, &cells.each_ref().map(|cell| format!("{cell:>9}")).join(" "))
+}
+
+/// The cells of one row; `n/a` where there are too few values for a 95 % interval.
+fn statistics(of: &Histogram) -> Cells {
+    bounded(&Spans { known: of.clone(), censored: Histogram::new() })
+}
+
+/// The same of values that are in part bounds. Minimum and mean are those of what is known.
+fn bounded(of: &Spans) -> Cells {
+    let known = &of.known;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a mean of spans lies between the shortest and the longest"
+    )]
+    let mean = Nanos::new(known.mean() as u64);
+    let some = |span: Nanos| if known.is_empty() { NONE.to_owned() } else { span.to_string() };
+    let [p50, p90, p99, p99_9, p99_99] = SHOWN.map(|name| {
+        let quantile = Quantile::REPORTED.iter().find(|(reported, _)| *reported == name);
+        let quantile = quantile.map(|&(_, quantile)| quantile);
+        let enough = |quantile: &Quantile| of.count() >= order::samples_needed(quantile.share());
+        quantile.filter(enough).map_or(NONE.to_owned(), |q| shown(of.quantile(q)))
+    });
+    let max = if of.count() == 0 { NONE.to_owned() } else { shown(of.max()) };
+    [some(known.min()), some(mean), p50, p90, p99, p99_9, p99_99, max]
+}
+
+/// A value, or between what it lies.
+fn shown(bounds: Bounds) -> String {
+    match (bounds.exact(), bounds.hi) {
+        (Some(value), _) => value.to_string(),
+        (None, None) => format!("≥{}", bounds.lo),
+        (None, Some(hi)) => format!("{}–{hi}", bounds.lo),
+    }
+}
+
+/// The 95 % intervals below the values, as percent of them.
+fn intervals(verdict: &Verdict) -> Cells {
+    let [p50, p90, p99, p99_9, p99_99] = SHOWN.map(|name| {
+        let trust = verdict.trust.iter().find(|trust| trust.name == name);
+        trust.and_then(half).map_or(String::new(), |half| format!("±{half:.1} %"))
+    });
+    let none = String::new;
+    [none(), none(), p50, p90, p99, p99_9, p99_99, none()]
+}
+
+/// Half the width of the interval in percent of the value, if both are known.
+fn half(trust: &Trust) -> Option<f64> {
+    let (low, high) = trust.interval?;
+    let value = trust.bounds.exact()?.as_secs_f64();
+    let known = high != Nanos::MAX && value > 0.0;
+    known.then(|| high.saturating_sub(low).as_secs_f64() / 2.0 / value * 100.0)
+}
+
+/// With a star behind each quantile of which the client made too much.
+fn starred(mut cells: Cells, verdict: &Verdict) -> Cells {
+    for (cell, name) in cells.iter_mut().skip(2).zip(SHOWN) {
+        if cell != NONE && verdict.trust.iter().any(|trust| trust.starred && trust.name == name) {
+            cell.push('*');
+        }
+    }
+    cells
+}
+
+/// One line per stage, where there is more than one: what was offered in it, and how that went.
+fn stages(report: &Report, verdict: &Verdict, to: &mut dyn Write) -> io::Result<()> {
+    let stages = report.plan.load.timetable().and_then(load::stages).unwrap_or_default();
+    if stages.len() < 2 {
+        return Ok(());
+    }
+    let (step, mut begin) = (verdict.course.step, Nanos::ZERO);
+    let warmup = report.plan.stop.warmup;
+    for (number, stage) in (1..).zip(stages) {
+        let end = begin + stage.length;
+        let within = |index: u64| {
+            let from = warmup + step.saturating_mul(index);
+            begin <= from && from < end
+        };
+        let rows = (0..).zip(&verdict.course.steps).filter(|&(index, _)| within(index));
+        let (mut latency, mut arrived, mut ok) = (Sparse::default(), 0, 0);
+        for (_, row) in rows {
+            latency.merge(&row.latency);
+            arrived += row.tally.arrived;
+            ok += row.tally.ok;
+        }
+        let at = |quantile: Quantile| {
+            let value = latency.at_rank(quantile.rank(latency.total()));
+            value.map_or(NONE.to_owned(), |value| value.to_string())
+        };
+        let rates = [stage.from, stage.to].map(|rate| per_time(rate.map_or(0.0, Rate::per_second)));
+        let [from, last] = rates;
+        let rate = if from == last { from } else { format!("{from} to {last}") };
+        let (p50, p99) = (at(Quantile::P50), at(Quantile::P99));
+        let label = format!("  stage {number}");
+        line(to, &label, &format!("{rate}: {arrived} scheduled, {ok} ok, p50 {p50}, p99 {p99}"))?;
+        begin = end;
+    }
+    Ok(())
+}
+
+/// The worst windows, which a whole run hides.
+fn worst(windows: &[WorstWindow], to: &mut dyn Write) -> io::Result<()> {
+    for WorstWindow { length, p50, p99 } in windows {
+        let label = format!("  worst {}", seconds(*length));
+        let (at50, at99) = (seconds(p50.0), seconds(p99.0));
+        line(to, &label, &format!("p50 {} from {at50}   p99 {} from {at99}", p50.1, p99.1))?;
+    }
+    Ok(())
+}
+
+/// A place in a run, to a tenth of a second where there are any.
+fn seconds(span: Nanos) -> String {
+    let tenths = span.get() / 100_000_000;
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole} s"),
+        (whole, tenth) => format!("{whole}.{tenth} s"),
+    }
+}
