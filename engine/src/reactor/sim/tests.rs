@@ -379,7 +379,8 @@ proptest! {
         let every = (!once).then(|| micros(1_000));
         let freeze = Freeze { first: micros(700), length: micros(200), every };
         let model = Model { freeze: Some(freeze), ..constant(micros(time)) };
-        let frozen = if once { (700..900).contains(&time) } else { (700..900).contains(&(time % 1_000)) };
+        let within = if once { time } else { time % 1_000 };
+        let frozen = (700..900).contains(&within);
         let end = if once { 900 } else { time / 1_000 * 1_000 + 900 };
         prop_assert_eq!(answers(&model, &[1]), [if frozen { end } else { time }]);
     }

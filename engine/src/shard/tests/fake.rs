@@ -1,8 +1,8 @@
-//! The simulated reactor with a script in the place of a model, and a log of all that the shard did.
+//! The simulated reactor with a script in the place of a model, and a log of what the shard did.
 //!
 //! What the server does is in the hands of two closures, which say for each attempt to connect and
-//! for each request what will happen and when; a wait that nothing ends may be made to end late. The
-//! same script and the same shard give the same run.
+//! for each request what will happen and when; a wait that nothing ends may be made to end late.
+//! The same script and the same shard give the same run.
 
 use std::cell::RefCell;
 use std::io;
