@@ -1,7 +1,11 @@
 //! A server, or a client, that can do only so much: what it cannot do waits, and the wait is
 //! measured.
 
+use pummel_engine::Report;
+use pummel_engine::plan::Timetable;
 use pummel_engine::reactor::sim::{Entrance, Freeze, Law, Model, Service, World};
+use pummel_engine::record::Quantile;
+use pummel_engine::statistics::trend::{self, Stability};
 use pummel_engine::units::Nanos;
 
 use crate::plan::{
@@ -27,6 +31,35 @@ fn a_freeze_is_worked_off_with_the_capacity_that_is_left() {
     check("the longest", response(&report).max().as_secs_f64(), 0.1005, 0.0005);
 }
 
+/// Whether the server kept up, by the requests that were due and not answered at the end of each
+/// step of the window.
+#[expect(clippy::cast_precision_loss, reason = "small test numbers")]
+fn stability(report: &Report) -> Stability {
+    let chronicle = &report.chronicle;
+    let steps = report.window.get() / chronicle.step().get();
+    let mut backlog = 0_i64;
+    let outstanding: Vec<f64> = chronicle
+        .steps()
+        .iter()
+        .take(usize::try_from(steps).unwrap())
+        .map(|step| {
+            backlog += step.tally.arrived.cast_signed() - step.tally.ended.cast_signed();
+            backlog as f64
+        })
+        .collect();
+    let offered = report.plan.load.timetable().and_then(Timetable::only_rate).unwrap();
+    let median = response(report).quantile(Quantile::P50);
+    trend::stability(&outstanding, chronicle.step(), offered, median)
+}
+
+#[test]
+fn a_server_that_catches_up_is_steady() {
+    let freeze = Freeze { first: millis(300), length: millis(100), every: Some(secs(1)) };
+    let model = Model { freeze: Some(freeze), ..queue(micros(500)) };
+    let report = run(open(1_000, secs(60), 300), &model);
+    assert_eq!(stability(&report), Stability::Steady);
+}
+
 /// T7: of λ > μ the slot of time t waits `t (λ/μ − 1)`, whoever holds the queue.
 #[test]
 fn overload_makes_every_slot_wait_longer_than_the_one_before() {
@@ -40,6 +73,12 @@ fn overload_makes_every_slot_wait_longer_than_the_one_before() {
         check_quantiles(&times, &[0.1, 0.5, 0.9, 0.99], 0.001, truth);
         check("the longest", times.max().as_secs_f64(), 6.001, 0.001);
         check("the mean", mean(&times), 3.001, 0.001);
+        // The backlog grows by a fifth of a thousand per second, up to 6,000.
+        let Stability::Unstable { growth_per_s, backlog } = stability(&report) else {
+            panic!("a server that falls behind is called steady")
+        };
+        check("the growth", growth_per_s, 200.0, 5.0);
+        check("the backlog", backlog, 6_000.0, 10.0);
         let exchanges = world.exchanges();
         let (first, last) = (exchanges.first().unwrap().sent, exchanges.last().unwrap());
         check("the end of the drain", last.answered.unwrap().since(first).as_secs_f64(), 36.0, 0.0);

@@ -9,8 +9,8 @@ use pummel_engine::units::Nanos;
 
 use crate::plan::{at, mean, millis, poisson, response, run_in, secs};
 
-/// A quantile, its true value in milliseconds, and the relative standard deviation of it in a run of
-/// 60 s.
+/// A quantile, its true value in milliseconds, and the relative standard deviation of it in a run
+/// of 60 s.
 type Truth = (f64, f64, f64);
 
 /// Runs of so many minutes, one for each of a few seeds, have the quantiles of `truth` and the mean

@@ -1,9 +1,9 @@
 //! The reactor in virtual time: a network, a server and a clock, from a seed.
 //!
 //! The clock stands still but in `wait` and `spin`, which move it to the next event or to the
-//! deadline. What happens is decided by a [`Peer`] when it is asked, for each attempt to connect and for each
-//! request: a [`Model`], or in the shard's tests a script. The same peer and the same shards give
-//! the same run, in a fraction of the time that it stands for.
+//! deadline. What happens is decided by a [`Peer`] when it is asked, for each attempt to connect
+//! and for each request: a [`Model`], or in the shard's tests a script. The same peer and the same
+//! shards give the same run, in a fraction of the time that it stands for.
 //!
 //! Each shard has a [`Sim`] of its own, with its own clock; all of them ask the one peer of their
 //! [`World`]. Whoever turns the shards takes the one whose clock is earliest each time, so that the
@@ -13,6 +13,8 @@
 
 mod model;
 mod random;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -90,6 +92,17 @@ pub(crate) struct Asked {
     pub(crate) line: usize,
 }
 
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitEnd {
+    /// Something happened.
+    Event,
+    /// Nothing did, until the deadline.
+    Alarm,
+    /// Either, and the client was not asleep.
+    Awake,
+}
+
 /// Whoever is at the other end of all connections, and the way there.
 pub(crate) trait Peer {
     /// Somebody connects `line` to `to`.
@@ -102,8 +115,8 @@ pub(crate) trait Peer {
     /// `line` was closed.
     fn left(&mut self, at: Instant, line: usize);
 
-    /// When the client goes on that had meant to be there at `until`, and was asleep or not.
-    fn wake(&mut self, until: Instant, asleep: bool) -> Instant;
+    /// When the client goes on whose wait has ended at `until`.
+    fn wake(&mut self, until: Instant, end: WaitEnd) -> Instant;
 }
 
 /// A request as it was received and answered.
@@ -338,12 +351,12 @@ impl Sim {
         first.min(until).max(self.now.get())
     }
 
-    /// Moves the time on to `next`, or later if the client is late, and takes the events up to then.
-    fn pass(&mut self, next: Instant, asleep: bool) -> io::Result<()> {
+    /// Moves the time on to `next`, or later if the client is late, and takes the events up to it.
+    fn pass(&mut self, next: Instant, end: WaitEnd) -> io::Result<()> {
         assert!(self.batch.is_empty(), "the last batch was not popped to its end");
         let (now, mut next) = (self.now.get(), next);
         if next > now {
-            next = self.scene.borrow_mut().peer.wake(next, asleep).max(next);
+            next = self.scene.borrow_mut().peer.wake(next, end).max(next);
         }
         self.now.set(next);
         while self.events.peek().is_some_and(|event| event.at <= next) {
@@ -465,13 +478,13 @@ impl Reactor for Sim {
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
         let next = self.next(until);
-        self.pass(next, true)
+        self.pass(next, if next < until { WaitEnd::Event } else { WaitEnd::Alarm })
     }
 
     fn spin(&mut self, until: Instant) -> io::Result<()> {
         let next = self.next(until);
         self.spun += next.since(self.now.get());
-        self.pass(next, false)
+        self.pass(next, WaitEnd::Awake)
     }
 
     fn spun(&self) -> Nanos {

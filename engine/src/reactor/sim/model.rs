@@ -16,7 +16,7 @@ use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
 use super::random::Random;
-use super::{Act, Acts, Asked, Door, Errno, Peer};
+use super::{Act, Acts, Asked, Door, Errno, Peer, WaitEnd};
 use crate::units::{Instant, Nanos};
 
 /// An answer, whole.
@@ -494,9 +494,12 @@ impl Peer for Target {
         self.leaves(at, line);
     }
 
-    fn wake(&mut self, until: Instant, asleep: bool) -> Instant {
+    fn wake(&mut self, until: Instant, end: WaitEnd) -> Instant {
         let client = &self.model.client;
-        let late = if asleep { client.late.draw(&mut self.client) } else { Nanos::ZERO };
+        let late = match end {
+            WaitEnd::Event | WaitEnd::Alarm => client.late.draw(&mut self.client),
+            WaitEnd::Awake => Nanos::ZERO,
+        };
         let woken = until + late;
         let Some(first) = self.first else { return woken };
         let time = woken.since(first);

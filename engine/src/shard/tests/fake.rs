@@ -1,43 +1,21 @@
-//! A network and a server in memory and in virtual time, behind the [`Reactor`] trait.
+//! The simulated reactor with a script in the place of a model, and a log of what the shard did.
 //!
-//! The clock stands still but in `wait` and `spin`, which move it to the next event or to the
-//! deadline; a wait that nothing ends may be made to end late. What the server does is a script:
-//! two closures which say, for each attempt to connect and for each request, what will happen and
-//! when. The same script and the same shard give the same run.
-//!
-//! A reactor may rely on its owner to keep the contract; this one checks that it does.
+//! What the server does is in the hands of two closures, which say for each attempt to connect and
+//! for each request what will happen and when; a wait that nothing ends may be made to end late.
+//! The same script and the same shard give the same run.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use crate::reactor::{
-    Close, Completion, Confirm, During, Errno, Lease, Payload, Reactor, Sending, Slot,
-};
+use crate::reactor::sim::{self, Peer, Sim, WaitEnd, World};
+use crate::reactor::{Close, Completion, Confirm, Errno, Lease, Payload, Reactor, Sending, Slot};
 use crate::units::{Instant, Nanos};
 
-/// Waits in which neither the time moves nor anything happens; more of them in a row are a busy
-/// loop.
-const IDLE_TURNS_MAX: u32 = 16;
-
-/// How long the socket holds on to a confirmed send of `len` bytes: so long that the answer to a
-/// large request may come before its last byte has left.
-fn sending(len: usize) -> Nanos {
-    Nanos::from_micros(1 + len as u64 / 4096)
-}
-
-/// What becomes of an attempt to connect.
-pub(super) enum Door {
-    Opens(Nanos),
-    /// Opens, and at once ends what it opened.
-    Slams(Nanos),
-    Refuses(Nanos),
-    Ignores,
-}
+pub(super) use crate::reactor::sim::Door;
 
 /// A request as the server sees it.
 #[derive(Clone, Copy)]
@@ -84,302 +62,141 @@ pub(super) struct Log {
     pub(super) burst: u32,
 }
 
-enum Happening {
-    Connected,
-    Refused,
-    Sent,
-    Act(Act),
+/// How much too late a sleep ends that nothing ends before.
+type Oversleep = Rc<RefCell<Box<dyn FnMut(Instant) -> Nanos>>>;
+
+/// A script as the world of a shard.
+struct Scripted {
+    script: Script,
+    oversleep: Oversleep,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Free,
-    Connecting,
-    Established,
-}
+impl Peer for Scripted {
+    fn knock(&mut self, at: Instant, _: usize, to: SocketAddr) -> Door {
+        (self.script.door)(at, to)
+    }
 
-#[derive(Clone, Copy, Default)]
-struct Life {
-    generation: u32,
-    state: State,
-    sending: bool,
-    /// A send has failed, so that no other may follow.
-    broken: bool,
-    asked: u64,
-}
+    fn answer(&mut self, asked: &sim::Asked, acts: &mut sim::Acts) -> Option<Nanos> {
+        let &sim::Asked { at, number, nth, line } = asked;
+        let slot = Slot(u32::try_from(line).unwrap());
+        let said = (self.script.answer)(&Asked { at, number, nth, slot });
+        acts.extend(said.into_iter().map(|(after, act)| {
+            let act = match act {
+                Act::Say(bytes) => sim::Act::Say(bytes.into()),
+                Act::End => sim::Act::End,
+                Act::Reset => sim::Act::Reset,
+                Act::FailSend(errno) => sim::Act::FailSend(Errno(errno)),
+            };
+            (after, act)
+        }));
+        None
+    }
 
-/// The bytes of the one lease that may be out.
-struct Lent {
-    buffer: u16,
-    bytes: Vec<u8>,
-}
+    fn left(&mut self, _: Instant, _: usize) {}
 
-type Due = (Slot, u32, Happening);
+    fn wake(&mut self, until: Instant, end: WaitEnd) -> Instant {
+        match end {
+            WaitEnd::Alarm => until + (self.oversleep.borrow_mut())(until),
+            WaitEnd::Event | WaitEnd::Awake => until,
+        }
+    }
+}
 
 pub(super) struct Fake {
-    now: Instant,
-    script: Script,
+    sim: Sim,
+    oversleep: Oversleep,
     log: Rc<RefCell<Log>>,
-    lives: Vec<Life>,
     /// The request; all that is published is this, so many times.
     request: Vec<u8>,
-    payloads: Vec<(usize, Confirm)>,
-    /// What will happen, by moment and then by the order in which it was decided.
-    events: BTreeMap<(Instant, u64), Due>,
-    decided: u64,
-    batch: VecDeque<Due>,
-    lent: Option<Lent>,
-    leases: u16,
-    asked: u64,
-    /// Whether anything was asked of the reactor since the last wait.
-    told: bool,
     /// Sends since the last look at the clock.
     burst: u32,
-    idle_turns: u32,
-    /// How much too late a sleep ends that nothing ends before.
-    oversleep: Box<dyn FnMut(Instant) -> Nanos>,
-    spun: Nanos,
 }
 
 impl Fake {
-    pub(super) fn new(
-        start: Instant,
-        slots: u32,
-        request: Vec<u8>,
-        script: Script,
-    ) -> (Self, Rc<RefCell<Log>>) {
+    pub(super) fn new(slots: u32, request: Vec<u8>, script: Script) -> (Self, Rc<RefCell<Log>>) {
         let log = Rc::new(RefCell::new(Log::default()));
-        let fake = Self {
-            now: start,
-            script,
-            log: Rc::clone(&log),
-            lives: vec![Life::default(); slots as usize],
-            request,
-            payloads: Vec::new(),
-            events: BTreeMap::new(),
-            decided: 0,
-            batch: VecDeque::new(),
-            lent: None,
-            leases: 0,
-            asked: 0,
-            told: false,
-            burst: 0,
-            idle_turns: 0,
-            oversleep: Box::new(|_| Nanos::ZERO),
-            spun: Nanos::ZERO,
-        };
-        (fake, log)
+        let never: Box<dyn FnMut(Instant) -> Nanos> = Box::new(|_| Nanos::ZERO);
+        let oversleep = Rc::new(RefCell::new(never));
+        let peer = Scripted { script, oversleep: Rc::clone(&oversleep) };
+        let sim = World::of(Box::new(peer)).reactor(slots, request.len());
+        (Self { sim, oversleep, log: Rc::clone(&log), request, burst: 0 }, log)
     }
 
     /// From now on, a sleep that nothing ends before ends so much too late.
     pub(super) fn oversleep(&mut self, late: impl FnMut(Instant) -> Nanos + 'static) {
-        self.oversleep = Box::new(late);
-    }
-
-    /// Moves the time on to `next`, and takes the events up to then.
-    fn pass(&mut self, next: Instant) {
-        assert!(self.batch.is_empty(), "the last batch was not popped to its end");
-        let first = self.events.keys().next().map(|(at, _)| *at);
-        let told = core::mem::take(&mut self.told);
-        let idle = next == self.now && first.is_none_or(|first| first > self.now) && !told;
-        self.idle_turns = if idle { self.idle_turns + 1 } else { 0 };
-        assert!(self.idle_turns <= IDLE_TURNS_MAX, "the shard spins at {next:?}");
-        self.now = next;
-        while let Some(entry) = self.events.first_entry()
-            && entry.key().0 <= next
-        {
-            self.batch.push_back(entry.remove());
-        }
-    }
-
-    /// The first event, if it comes before `until`.
-    fn event_before(&self, until: Instant) -> Option<Instant> {
-        self.events.keys().next().map(|(at, _)| *at).filter(|&at| at < until)
-    }
-
-    fn plan(&mut self, slot: Slot, after: Nanos, happening: Happening) {
-        let due = (slot, self.lives[slot.index()].generation, happening);
-        self.events.insert((self.now + after, self.decided), due);
-        self.decided += 1;
-    }
-
-    /// What the same peer says at the same moment, it says in one segment.
-    fn segment(&mut self, slot: Slot, mut bytes: Vec<u8>) -> Completion {
-        while let Some((next, _, Happening::Act(Act::Say(more)))) = self.batch.front()
-            && *next == slot
-        {
-            bytes.extend_from_slice(more);
-            self.batch.pop_front();
-        }
-        self.leases = self.leases.wrapping_add(1);
-        let (buffer, len) = (self.leases, u32::try_from(bytes.len()).unwrap());
-        self.lent = Some(Lent { buffer, bytes });
-        Completion::Received(slot, Lease { buffer, len })
-    }
-
-    /// The bytes behind `lease`, which is the one that is out.
-    fn lent(&self, lease: &Lease) -> &[u8] {
-        let lent = self.lent.as_ref().expect("the lease was released");
-        assert_eq!((lease.buffer, lease.len as usize), (lent.buffer, lent.bytes.len()));
-        &lent.bytes
-    }
-
-    /// A request arrives; returns whether its send fails.
-    fn ask(&mut self, slot: Slot) -> bool {
-        let nth = self.lives[slot.index()].asked;
-        let asked = Asked { at: self.now, number: self.asked, nth, slot };
-        self.lives[slot.index()].asked += 1;
-        self.asked += 1;
-        let acts = (self.script.answer)(&asked);
-        let fails = acts.iter().any(|(_, act)| matches!(act, Act::FailSend(_)));
-        for (after, act) in acts {
-            self.plan(slot, after, Happening::Act(act));
-        }
-        fails
+        *self.oversleep.borrow_mut() = Box::new(late);
     }
 }
 
 impl Reactor for Fake {
     fn clock(&mut self) -> Instant {
         self.burst = 0;
-        self.now
+        self.sim.clock()
     }
 
     fn now(&self) -> Instant {
-        self.now
+        self.sim.now()
+    }
+
+    fn cpu_time(&self) -> Nanos {
+        self.sim.cpu_time()
     }
 
     fn publish(&mut self, bytes: Vec<u8>, confirm: Confirm) -> io::Result<Payload> {
-        let repeats = bytes.chunks(self.request.len());
-        assert!(repeats.clone().all(|repeat| repeat == self.request), "not the request");
-        self.payloads.push((repeats.len(), confirm));
+        let mut repeats = bytes.chunks(self.request.len());
+        assert!(repeats.all(|repeat| repeat == self.request), "not the request");
         self.log.borrow_mut().published.push((bytes.len(), confirm));
-        Ok(Payload(u16::try_from(self.payloads.len() - 1).unwrap()))
+        self.sim.publish(bytes, confirm)
     }
 
     fn connect(&mut self, slot: Slot, to: SocketAddr) {
-        let life = &mut self.lives[slot.index()];
-        assert!(life.state == State::Free, "{slot:?} is not free");
-        *life = Life { generation: life.generation, state: State::Connecting, ..Life::default() };
-        self.told = true;
-        self.log.borrow_mut().dialled.push((self.now, slot, to));
-        match (self.script.door)(self.now, to) {
-            Door::Opens(after) => self.plan(slot, after, Happening::Connected),
-            Door::Slams(after) => {
-                self.plan(slot, after, Happening::Connected);
-                self.plan(slot, after, Happening::Act(Act::End));
-            }
-            Door::Refuses(after) => self.plan(slot, after, Happening::Refused),
-            Door::Ignores => {}
-        }
+        self.log.borrow_mut().dialled.push((self.now(), slot, to));
+        self.sim.connect(slot, to);
     }
 
-    fn listen(&mut self, _: OwnedFd) -> io::Result<()> {
-        unreachable!("a shard does not listen");
+    fn listen(&mut self, listener: OwnedFd) -> io::Result<()> {
+        self.sim.listen(listener)
     }
 
-    fn adopt(&mut self, _: Slot, _: OwnedFd) {
-        unreachable!("a shard does not listen");
+    fn adopt(&mut self, slot: Slot, accepted: OwnedFd) {
+        self.sim.adopt(slot, accepted);
     }
 
     fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
-        let life = self.lives[slot.index()];
-        assert!(life.state == State::Established, "{slot:?} is not established");
-        assert!(!life.sending, "a send is pending on {slot:?}");
-        assert!(!life.broken, "a send on {slot:?} has failed");
-        let (repeats, confirm) = self.payloads[usize::from(payload.0)];
-        let (len, whole) = (range.len(), self.request.len());
-        assert!(range.start.is_multiple_of(whole), "part of a request");
-        assert!(len.is_multiple_of(whole) && len > 0, "part of a request, or nothing");
-        assert!(range.end <= repeats * whole, "more than was published");
-        self.told = true;
         self.burst += 1;
         let mut log = self.log.borrow_mut();
         log.burst = log.burst.max(self.burst);
-        log.sent.push((self.now, slot, len / whole));
+        log.sent.push((self.now(), slot, range.len() / self.request.len()));
         drop(log);
-        let fails = (0..len / whole).any(|_| self.ask(slot));
-        if confirm == Confirm::Failure {
-            return Sending::Free;
-        }
-        self.lives[slot.index()].sending = true;
-        if !fails {
-            self.plan(slot, sending(len), Happening::Sent);
-        }
-        Sending::Pending
+        self.sim.send(slot, payload, range)
     }
 
     fn close(&mut self, slot: Slot, how: Close) {
-        let life = &mut self.lives[slot.index()];
-        assert!(life.state != State::Free, "{slot:?} is closed twice");
-        *life = Life { generation: life.generation + 1, ..Life::default() };
-        self.told = true;
-        self.log.borrow_mut().closed.push((self.now, slot, how));
+        self.log.borrow_mut().closed.push((self.now(), slot, how));
+        self.sim.close(slot, how);
     }
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
-        let next = match self.event_before(until) {
-            Some(event) => event.max(self.now),
-            // What is past is a poll, and no sleep.
-            None if until <= self.now => self.now,
-            None => until + (self.oversleep)(until),
-        };
-        self.pass(next);
-        Ok(())
+        self.sim.wait(until)
     }
 
     fn spin(&mut self, until: Instant) -> io::Result<()> {
-        let next = self.event_before(until).unwrap_or(until).max(self.now);
-        self.spun += next.since(self.now);
-        self.pass(next);
-        Ok(())
+        self.sim.spin(until)
     }
 
     fn spun(&self) -> Nanos {
-        self.spun
+        self.sim.spun()
     }
 
     fn pop(&mut self) -> Option<Completion> {
-        assert!(self.lent.is_none(), "a lease was not released");
-        loop {
-            let (slot, generation, happening) = self.batch.pop_front()?;
-            let life = &mut self.lives[slot.index()];
-            if life.generation != generation {
-                continue;
-            }
-            return Some(match happening {
-                Happening::Connected => {
-                    life.state = State::Established;
-                    Completion::Connected(slot)
-                }
-                Happening::Refused => Completion::Failed(slot, During::Connect, Errno::REFUSED),
-                Happening::Sent => {
-                    life.sending = false;
-                    Completion::Sent(slot)
-                }
-                Happening::Act(Act::Say(bytes)) => self.segment(slot, bytes),
-                Happening::Act(Act::End) => Completion::Ended(slot),
-                Happening::Act(Act::Reset) => {
-                    Completion::Failed(slot, During::Receive, Errno(CONNECTION_RESET))
-                }
-                Happening::Act(Act::FailSend(errno)) => {
-                    life.broken = true;
-                    Completion::Failed(slot, During::Send, Errno(errno))
-                }
-            });
-        }
+        self.sim.pop()
     }
 
     fn bytes(&self, lease: &Lease) -> &[u8] {
-        self.lent(lease)
+        self.sim.bytes(lease)
     }
 
     fn release(&mut self, lease: Lease) {
-        self.lent(&lease);
-        self.lent = None;
+        self.sim.release(lease);
     }
 }
-
-/// ECONNRESET.
-const CONNECTION_RESET: i32 = 104;

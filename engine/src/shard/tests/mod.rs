@@ -29,7 +29,7 @@ use crate::record::{Chronicle, Snapshot, Tally};
 use crate::units::{Instant, Nanos, Rate};
 
 /// When the virtual clock starts.
-const ORIGIN: Instant = Instant::from_origin(1_000_000_000);
+const ORIGIN: Instant = crate::reactor::sim::ORIGIN;
 
 /// The start barrier, unless opening the connections takes longer; then it comes so much later.
 const BARRIER: Instant = Instant::from_origin(1_100_000_000);
@@ -209,7 +209,7 @@ fn run_sleeper(
 ) -> Ended {
     let (mut desk, mailbox) = mailbox();
     let request = part.plan.target.request.render_h1();
-    let (fake, log) = Fake::new(ORIGIN, part.room.get(), request, script);
+    let (fake, log) = Fake::new(part.room.get(), request, script);
     let mut shard = Shard::new(part, fake, mailbox).unwrap();
     shard.reactor.oversleep(late);
     let (mut numbers, mut spare) = (Snapshot::default(), Some(Box::<Snapshot>::default()));
