@@ -58,12 +58,15 @@ fn scheduler(machine: &Machine, findings: &mut Findings) {
         let mean = wait.unwrap_or_default();
         findings.reasons.push(suspect(
             "run_queue",
-            format!(
-                "shard {} waited for its CPU: {} of the run, up to {} in one second",
-                shard.unwrap_or_default(),
-                percent(mean),
-                of_a_second(worst.unwrap_or_default())
-            ),
+            match worst {
+                Some(worst) => format!(
+                    "shard {} waited for its CPU: {} of the run, up to {} in one second",
+                    shard.unwrap_or_default(),
+                    percent(mean),
+                    of_a_second(worst)
+                ),
+                None => format!("shards waited for their CPU for {} of the run", percent(mean)),
+            },
             Amount::Share(worst.unwrap_or(mean)),
             Amount::Share(if worst.is_some() { WAIT_WORST } else { WAIT }),
             "keep other programs off the shards' CPUs, or choose others (--cores)",

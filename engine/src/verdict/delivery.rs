@@ -1,7 +1,7 @@
 //! Was the load delivered as planned, and if not: who was in the way?
 
 use super::course::Course;
-use super::limits::{DELIVERED, DELIVERED_MIN, POOL_WAIT, SATURATED};
+use super::limits::{DELIVERED, DELIVERED_MIN, POOL_WAIT, SATURATED, STALL};
 use super::{Amount, Axis, Findings, Reason, Status, share};
 use crate::record::{Phase, Quantile};
 use crate::report::{Defect, Report};
@@ -16,6 +16,8 @@ pub struct Delivery {
     pub sent: u64,
     /// Sent within the window, as a share of the scheduled; 1 in a closed loop.
     pub in_time: f64,
+    /// Whether the client's own lateness explains what was not sent in time.
+    pub late_by_client: bool,
     /// What slots waited for, if most of them had to.
     pub limitation: Option<Limitation>,
 }
@@ -48,10 +50,13 @@ impl Delivery {
         let open = report.plan.load.is_open();
         let sent = if open { report.totals.parts.lag.count() } else { ledger.scheduled };
         let in_time = if open { share(course.sent_in_window, ledger.scheduled) } else { 1.0 };
+        let late = report.totals.parts.loop_lag.buckets().filter(|&(lag, _)| lag > STALL);
+        let late = late.map(|(_, count)| count).sum::<u64>();
         Self {
             scheduled: ledger.scheduled,
             sent,
             in_time: in_time.min(1.0),
+            late_by_client: share(late, ledger.scheduled) >= 1.0 - in_time,
             limitation: limitation(report),
         }
     }
@@ -150,10 +155,10 @@ fn describe(defect: &Defect) -> (&'static str, String, u64, u64) {
 /// Slots that waited for a connection, or were not sent, and nothing on the client's side explains
 /// it. That a server is slow is no fault of the run.
 pub(super) fn shortfall(delivery: &Delivery, findings: &mut Findings) {
-    if findings.blames_client() {
-        return;
-    }
+    let blamed = findings.blames_client();
     match delivery.limitation {
+        // A client that comes late leaves connections idle that were free, and knows nothing of it.
+        Some(Limitation::Connections { .. }) if blamed => {}
         Some(Limitation::Connections { wait, longest }) => findings.reasons.push(Reason {
             axis: Axis::Delivery,
             status: Status::Suspect,
@@ -166,24 +171,24 @@ pub(super) fn shortfall(delivery: &Delivery, findings: &mut Findings) {
             limit: Amount::Count(WAIT_MIN.get()),
             remedy: "give more connections (-c), or --on-full grow",
         }),
-        None if delivery.in_time < DELIVERED => findings.reasons.push(Reason {
-            axis: Axis::Delivery,
-            status: if delivery.in_time < DELIVERED_MIN {
-                Status::Invalid
-            } else {
-                Status::Suspect
-            },
-            code: "undelivered",
-            message: format!(
-                "only {} of {} slots were sent within the window",
-                super::percent(delivery.in_time),
-                delivery.scheduled
-            ),
-            value: Amount::Share(delivery.in_time),
-            limit: Amount::Share(DELIVERED),
-            remedy: "look at the troubles of connections, or lower --rate",
-        }),
+        None if delivery.in_time < DELIVERED && !delivery.late_by_client => {
+            findings.reasons.push(undelivered(delivery));
+        }
         // That a server is slow is no fault of the run.
         Some(Limitation::Server { .. }) | None => {}
+    }
+}
+
+fn undelivered(delivery: &Delivery) -> Reason {
+    let sent = super::percent(delivery.in_time);
+    let invalid = delivery.in_time < DELIVERED_MIN;
+    Reason {
+        axis: Axis::Delivery,
+        status: if invalid { Status::Invalid } else { Status::Suspect },
+        code: "undelivered",
+        message: format!("only {sent} of {} slots were sent within the window", delivery.scheduled),
+        value: Amount::Share(delivery.in_time),
+        limit: Amount::Share(DELIVERED),
+        remedy: "look at the troubles of connections, or lower --rate",
     }
 }
