@@ -132,7 +132,8 @@ fn stability(report: &Report, steps: &[Step]) -> Stability {
     }
     let scheduled = report.totals.ledger.scheduled;
     let all = report.totals.latency.all();
-    let median = all.quantile(Quantile::P50).exact().unwrap_or(Nanos::MAX);
+    // What was never answered may leave it open between two bounds; the upper one is the cautious.
+    let median = all.quantile(Quantile::P50).hi.unwrap_or(Nanos::MAX);
     match Rate::new(scheduled, report.window) {
         Some(rate) => trend::stability(&outstanding, step, rate, median),
         None => Stability::Unknown,
@@ -212,6 +213,8 @@ pub(super) fn statistics(
         && !(least..=most).contains(&dispersion)
         && findings.reasons.is_empty()
         && super::delivery::kept_up(report)
+        // A server that stood still holds up slots by its connections, and scatters them.
+        && report.totals.parts.connection_wait.max() <= LOOP_LAG_P99
     {
         findings.reasons.push(Reason {
             axis: Axis::Statistics,

@@ -1,7 +1,7 @@
 //! The reactor in virtual time: a network, a server and a clock, from a seed.
 //!
 //! The clock stands still but in `wait` and `spin`, which move it to the next event or to the
-//! deadline. What happens is decided by a [`Peer`] when it is asked, for each attempt to connect
+//! deadline. What happens is decided by a `Peer` when it is asked, for each attempt to connect
 //! and for each request: a [`Model`], or in the shard's tests a script. The same peer and the same
 //! shards give the same run, in a fraction of the time that it stands for.
 //!
