@@ -19,6 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("error", &["record"]),
     // What the timetable holds in the window is the offered rate.
     ("report", &["coordinator", "pace", "plan", "reactor", "record", "units"]),
+    // It judges what the report holds, and decides nothing about the run.
+    ("verdict", &["pace", "plan", "reactor", "record", "report", "statistics", "units"]),
     ("coordinator", &["error", "plan", "reactor", "record", "report", "shard", "units"]),
 ];
 
