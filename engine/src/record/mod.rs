@@ -158,8 +158,10 @@ impl Recorder {
         envelope.parts.ttfb.record(moments.first_byte.since(moments.written));
         envelope.latency.response(moments.response(), status, good);
         self.ended(moments, Some(good));
-        let fate = Fate::Response(status);
-        self.envelope.slowest.offer(&Exemplar { moments: *moments, fate, connection });
+        if self.envelope.slowest.takes(moments.response()) {
+            let fate = Fate::Response(status);
+            self.envelope.slowest.offer(&Exemplar { moments: *moments, fate, connection });
+        }
     }
 
     /// A request ended without a valid response. It enters the latencies with the time to its

@@ -105,17 +105,23 @@ impl Default for Slowest {
 }
 
 impl Slowest {
-    /// Keeps `exemplar` if it is one of the slowest. A comparison for most requests.
+    /// Whether a request that took `span` would be kept. False for most: it is all that they cost.
+    #[must_use]
+    pub fn takes(&self, span: Nanos) -> bool {
+        span > self.floor || self.kept.len() < SLOWEST_MAX
+    }
+
+    /// Keeps `exemplar` if it is one of the slowest.
     pub fn offer(&mut self, exemplar: &Exemplar) {
+        if !self.takes(exemplar.moments.response()) {
+            return;
+        }
         if self.kept.len() < SLOWEST_MAX {
             self.kept.push(*exemplar);
-        } else if exemplar.moments.response() > self.floor {
-            if let Some(quickest) = self.kept.iter_mut().min_by_key(|kept| kept.moments.response())
-            {
-                *quickest = *exemplar;
-            }
-        } else {
-            return;
+        } else if let Some(quickest) =
+            self.kept.iter_mut().min_by_key(|kept| kept.moments.response())
+        {
+            *quickest = *exemplar;
         }
         if self.kept.len() == SLOWEST_MAX {
             let spans = self.kept.iter().map(|kept| kept.moments.response());
