@@ -109,6 +109,7 @@ pub(super) struct Environment<'r> {
     /// CPUs' worth of time that the control groups grant.
     pub(super) cpu_quota: Option<f64>,
     pub(super) cpu_model: Option<&'r str>,
+    pub(super) cpu_governor: Option<&'r str>,
     pub(super) clocksource: Option<&'r str>,
     pub(super) open_files_limit: Option<u64>,
 }

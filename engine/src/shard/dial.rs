@@ -90,14 +90,19 @@ impl Dialler {
         over.then(|| Opened { open: traffic.open(), failed: self.failed, failure: self.failure })
     }
 
-    /// The connections that join in later are opened from `barrier` on, group after group.
-    pub(super) fn begin(&mut self, plan: &ShardPlan, barrier: Instant) {
-        let Load::Closed { spawn: Some(spawn), .. } = plan.plan.load else { return };
+    /// The connections that join in later are opened from `barrier` on, group after group; returns
+    /// when the first of them is.
+    pub(super) fn begin(&mut self, plan: &ShardPlan, barrier: Instant) -> Option<Instant> {
+        let Load::Closed { spawn: Some(spawn), .. } = plan.plan.load else { return None };
+        let mut first = None;
         for slot in self.begun..self.room {
             let group = plan.share.connection(slot) / u64::from(spawn.count.get());
-            self.waiting.push(Reverse((barrier + spawn.every.saturating_mul(group), Slot(slot))));
+            let at = barrier + spawn.every.saturating_mul(group);
+            first.get_or_insert(at);
+            self.waiting.push(Reverse((at, Slot(slot))));
         }
         self.begun = self.room;
+        first
     }
 
     /// Opens one connection more than there were so far, if there is room for it; says whether.

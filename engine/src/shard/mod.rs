@@ -244,10 +244,11 @@ impl<R: Reactor> Shard<R> {
     fn begin(&mut self, barrier: Instant, now: Instant) {
         let window = self.supply.begin(barrier, self.plan.plan.stop);
         self.traffic.recorder.open_window(window);
-        self.dialler.begin(&self.plan, barrier);
+        let joining = self.dialler.begin(&self.plan, barrier);
         self.barrier = barrier;
         self.patience.begin(&self.reactor);
-        self.last_open = now;
+        // Nobody is lost who is yet to come.
+        self.last_open = joining.map_or(now, |joining| joining.max(now));
         self.phase = Phase::Running;
     }
 

@@ -89,6 +89,18 @@ fn a_stopped_shard_answers_for_all_that_came_due_meanwhile() {
 }
 
 #[test]
+fn a_shard_whose_first_connection_is_yet_to_join_has_not_lost_its_target() {
+    let spawn = Some(Spawn { count: NonZeroU32::MIN, every: Nanos::from_secs(15) });
+    let load = Load::Closed { pipeline: NonZeroU8::MIN, spawn };
+    let mut plan = plan(&load, 2, requests(10));
+    plan.cores = Cores::new(vec![0, 1]).unwrap();
+    // The second shard has connection 1 alone, which joins 15 s after the barrier.
+    let part = split(&Arc::new(plan)).remove(1);
+    let ended = run_shard(part, prompt(millis(1)), None);
+    assert_eq!((ended.numbers.ledger.ok, ended.finished.target_lost), (5, false));
+}
+
+#[test]
 fn connections_join_in_groups() {
     let spawn = Some(Spawn { count: NonZeroU32::new(3).unwrap(), every: millis(50) });
     let load = Load::Closed { pipeline: NonZeroU8::MIN, spawn };

@@ -224,7 +224,7 @@ fn run_sleeper(
                 Reply::Opened(how) => {
                     opened = Some(how);
                     barrier = BARRIER.max(now + LEAD);
-                    desk.order(if how.open > 0 {
+                    desk.order(if how.open > 0 || how.failed == 0 {
                         Order::Start(barrier)
                     } else {
                         Order::Stop(Nanos::ZERO)
