@@ -13,3 +13,4 @@ mod plan;
 mod queueing;
 mod repeat;
 mod schedule;
+mod verdict;

@@ -7,7 +7,7 @@ use super::limits::{
     STALL, STALLED_STEPS, STEAL, SWITCHES, WAIT, WAIT_WORST,
 };
 use super::machine::of_a_second;
-use super::{Amount, Axis, Findings, Machine, Reason, Status, percent};
+use super::{Amount, Axis, Findings, Machine, Reason, Status, percent, share};
 use crate::reactor::Errno;
 use crate::record::{Cause, Quantile};
 use crate::report::Report;
@@ -213,6 +213,12 @@ fn reaping(report: &Report, findings: &mut Findings) {
     }
 }
 
+/// Fewest slots that have a p99.9: of less, it is the longest, which may be chance.
+const TAIL_MIN: u64 = 1_000;
+
+/// A loop lag that nobody has to know of.
+const LOOP_LAG_MIN: Nanos = Nanos::from_micros(100);
+
 /// Slots that were late for no other reason.
 pub(super) fn lateness(report: &Report, course: &Course, findings: &mut Findings) {
     let lag = &report.totals.parts.loop_lag;
@@ -223,8 +229,10 @@ pub(super) fn lateness(report: &Report, course: &Course, findings: &mut Findings
     let tail = Quantile::new(0.999).map(|quantile| {
         (lag.quantile(quantile), report.totals.latency.all().quantile(quantile).lo)
     });
-    let in_tail = tail.filter(|(lag, all)| {
-        lag.as_secs_f64() > LOOP_LAG_SHARE * all.as_secs_f64() && *lag > Nanos::from_micros(100)
+    let in_tail = tail.filter(|(late, all)| {
+        late.as_secs_f64() > LOOP_LAG_SHARE * all.as_secs_f64()
+            && *late > LOOP_LAG_MIN
+            && lag.count() >= TAIL_MIN
     });
     let stalled = longest > STALL;
     if !stalled && p99 <= LOOP_LAG_P99 && in_tail.is_none() {
@@ -235,7 +243,9 @@ pub(super) fn lateness(report: &Report, course: &Course, findings: &mut Findings
         findings.note("loop_lag", message);
         return;
     }
-    if stalled && course.late_steps <= STALLED_STEPS {
+    // One is a stall in the shortest of runs.
+    let most = (share(course.steps.len() as u64, 1) * STALLED_STEPS).max(1.0);
+    if stalled && share(course.stalls as u64, 1) <= most {
         findings.reasons.push(suspect(
             "client_stall",
             format!(

@@ -9,8 +9,8 @@ pub(super) const LOOP_LAG_P99: Nanos = Nanos::from_millis(1);
 pub(super) const LOOP_LAG_SHARE: f64 = 0.10;
 /// A single loop lag that is a stall of the client.
 pub(super) const STALL: Nanos = Nanos::from_millis(10);
-/// Share of the steps of a run with a lag above [`LOOP_LAG_P99`]: up to it these are single stalls,
-/// above it the shard is late all the time.
+/// Share of the steps of a run in which the shard begins to be late by more than [`LOOP_LAG_P99`]:
+/// up to it these are single stalls, above it the shard is late all the time.
 pub(super) const STALLED_STEPS: f64 = 0.10;
 /// Share of a percentile that the client itself made, above which it carries a star.
 pub(super) const CLIENT_SHARE: f64 = 0.05;
@@ -38,7 +38,12 @@ pub(super) const REAP_AGE: f64 = 0.05;
 pub(super) const UNANSWERED: f64 = 0.01;
 /// A median wait for a connection above this share of the median service time is no accident.
 pub(super) const POOL_WAIT: f64 = 0.10;
-/// Service times that are so many times what they are under light use say that the server is full.
-pub(super) const SATURATED: f64 = 2.0;
-/// How far the sends of a constant schedule may scatter: variance of counts over their mean.
+/// A mean service time that is so many times that of light use says that the server is full.
+pub(super) const SATURATED: f64 = 1.5;
+/// Standard deviations by which it must be longer: few requests may be sent under light use.
+pub(super) const SATURATED_SIGMA: f64 = 1.645;
+/// Share of the pool that the rate must use at the pace of light use, for most of the slots to wait
+/// because the pool is too small.
+pub(super) const POOL_USED: f64 = 0.5;
+/// How far the starts of a constant schedule may scatter: variance of counts over their mean.
 pub(super) const DISPERSION: f64 = 0.02;

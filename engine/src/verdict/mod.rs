@@ -144,9 +144,12 @@ impl Verdict {
         let mut findings = Findings::default();
         delivery::defects(report, &mut findings);
         client::disturbances(report, machine, &mut findings);
-        let delivery = Delivery::of(report, &course);
+        let mut delivery = Delivery::of(report, &course);
         client::work(report, &delivery, &mut findings);
         client::lateness(report, &course, &mut findings);
+        if !findings.blames_client() {
+            delivery.explain(report, &course);
+        }
         delivery::shortfall(&delivery, &mut findings);
         course::statistics(report, &course, &trust, &mut findings);
         let Findings { mut reasons, notes } = findings;
