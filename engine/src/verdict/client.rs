@@ -196,7 +196,7 @@ fn reaping(report: &Report, findings: &mut Findings) {
     let age = report.totals.parts.reap_age.quantile(Quantile::P99);
     let median = report.totals.latency.all().quantile(Quantile::P50).lo;
     let share = age.as_secs_f64() / median.as_secs_f64().max(1e-9);
-    if share <= REAP_AGE || report.totals.latency.count() == 0 {
+    if share <= REAP_AGE || age <= LOOP_LAG_MIN || report.totals.latency.count() == 0 {
         return;
     }
     let message = format!("responses may have waited {age} for their turn (p99)");
