@@ -13,9 +13,7 @@ use pummel_engine::units::{Nanos, Rate};
 use pummel_engine::verdict::{Axis, Basis, Limitation, Machine, Status, Verdict};
 use pummel_engine::{Control, Observers, Report, simulate};
 
-use crate::plan::{
-    check, closed, micros, millis, on, open, poisson, run, secs,
-};
+use crate::plan::{check, closed, micros, millis, on, open, poisson, run, secs};
 
 /// The verdict, of a machine of which nothing is known.
 fn judge(report: &Report) -> Verdict {
@@ -252,8 +250,7 @@ fn a_freeze_is_no_fault_of_the_run() {
 #[test]
 fn a_freeze_at_the_end_is_no_overload() {
     for (first, length) in [(9_900, 200), (9_000, 1_000), (9_500, 10_000)] {
-        let freeze =
-            Some(Freeze { first: millis(first), length: millis(length), every: None });
+        let freeze = Some(Freeze { first: millis(first), length: millis(length), every: None });
         for connections in [1, 20, 2_000] {
             let what = format!("{length} ms from {first} ms on, {connections} connections");
             let verdict =
@@ -419,8 +416,14 @@ fn a_server_that_dies_makes_the_run_worthless() {
     model.entrance = Entrance { most: None, ..Entrance::default() };
     let before = verdict(open(1_000, secs(10), 10), &model);
     expect("resets only", &before, &[]);
-    let world = World::new(&Model { entrance: Entrance { faults: knocks, ..model.entrance.clone() }, ..model });
-    assert!(simulate(open(1_000, secs(10), 10), &world, Observers::none(), &Control::default()).is_err());
+    let world = World::new(&Model {
+        entrance: Entrance { faults: knocks, ..model.entrance.clone() },
+        ..model
+    });
+    assert!(
+        simulate(open(1_000, secs(10), 10), &world, Observers::none(), &Control::default())
+            .is_err()
+    );
 }
 
 /// A server that says nothing any more, and does not hang up.
@@ -528,7 +531,9 @@ fn intervals_hold_the_truth_of_a_known_queue() {
         let model = Model { seed, ..queue(Law::Exponential(millis(1))) };
         let verdict = verdict(poisson(700, secs(60), 400, seed), &model);
         of += 1;
-        for (held, (name, share)) in held.iter_mut().zip([("p50", 0.5_f64), ("p90", 0.9), ("p99", 0.99)]) {
+        for (held, (name, share)) in
+            held.iter_mut().zip([("p50", 0.5_f64), ("p90", 0.9), ("p99", 0.99)])
+        {
             let truth = -(1.0 - share).ln() / 300.0;
             let trust = verdict.trust.iter().find(|trust| trust.name == name).unwrap();
             let (low, high) = trust.interval.unwrap();

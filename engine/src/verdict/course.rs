@@ -297,7 +297,7 @@ pub(super) fn statistics(
     }
     let correlated = trust.iter().find(|trust| trust.autocorrelated);
     if let Some(Trust { name, independent: Some(count), .. }) = correlated {
-        let (count, all) = (count.round(), report.totals.latency.count());
+        let (count, all) = (count.round().max(1.0), report.totals.latency.count());
         let of = percent(count / share(all, 1));
         let message = format!(
             "requests resemble their neighbours: at {name} they count as {count:.0} ({of})"

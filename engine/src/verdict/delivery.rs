@@ -1,9 +1,7 @@
 //! Was the load delivered as planned, and if not: who was in the way?
 
 use super::course::Course;
-use super::limits::{
-    DELIVERED, DELIVERED_MIN, POOL_USED, POOL_WAIT, SATURATED, SATURATED_SIGMA,
-};
+use super::limits::{DELIVERED, DELIVERED_MIN, POOL_USED, POOL_WAIT, SATURATED, SATURATED_SIGMA};
 use super::{Amount, Axis, Findings, Reason, Status, share};
 use crate::plan::{Load, OnFull, Plan};
 use crate::record::{Histogram, Phase, Quantile};
@@ -212,10 +210,18 @@ fn describe(defect: &Defect) -> (&'static str, String, u64, u64) {
     }
 }
 
+/// Whether the client itself kept back so much of the schedule that the run is another one.
+fn held_back(report: &Report, delivery: &Delivery, findings: &Findings) -> bool {
+    let parts = &report.totals.parts;
+    let told = findings.reasons.iter().any(|reason| reason.status == Status::Invalid);
+    let itself = parts.loop_lag.mean() >= parts.connection_wait.mean();
+    delivery.in_time < DELIVERED_MIN && itself && !told
+}
+
 /// Slots that waited for a connection, or were not sent, and nothing on the client's side explains
 /// it. That a server is slow is no fault of the run.
-pub(super) fn shortfall(delivery: &Delivery, findings: &mut Findings) {
-    if findings.blames_client() {
+pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Findings) {
+    if findings.blames_client() && !held_back(report, delivery, findings) {
         return;
     }
     match delivery.limitation {
@@ -251,7 +257,11 @@ pub(super) fn shortfall(delivery: &Delivery, findings: &mut Findings) {
             ),
             value: Amount::Share(delivery.in_time),
             limit: Amount::Share(DELIVERED),
-            remedy: "look at the troubles of connections, or lower --rate",
+            remedy: if findings.blames_client() {
+                "see to the client first"
+            } else {
+                "look at the troubles of connections, or lower --rate"
+            },
         }),
         // That a server is slow is no fault of the run.
         Some(Limitation::Server { .. } | Limitation::Stops { .. }) | None => {}

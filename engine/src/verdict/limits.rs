@@ -7,6 +7,10 @@ use crate::units::Nanos;
 pub(super) const LOOP_LAG_P99: Nanos = Nanos::from_millis(1);
 /// Loop lag at p99.9, as a share of the response time there.
 pub(super) const LOOP_LAG_SHARE: f64 = 0.10;
+/// Below it a loop lag at p99.9, and a wait of completions for their turn, is too short to matter.
+pub(super) const LOOP_LAG_MIN: Nanos = Nanos::from_micros(100);
+/// Fewest slots of which a p99.9 is looked at: of less it is the longest, which may be chance.
+pub(super) const TAIL_MIN: u64 = 1_000;
 /// A single loop lag that is a stall of the client.
 pub(super) const STALL: Nanos = Nanos::from_millis(10);
 /// Share of the steps of a run in which the shard begins to be late by more than [`LOOP_LAG_P99`]:
@@ -24,6 +28,9 @@ pub(super) const DELIVERED_MIN: f64 = 0.95;
 pub(super) const WAIT: f64 = 0.01;
 /// The same within one second: 10 ms.
 pub(super) const WAIT_WORST: f64 = 0.010;
+/// The wait of a busy shard for its CPU, over the time that it was busy: up to it the shard itself
+/// asks for too much, above it others do.
+pub(super) const WAIT_OWN: f64 = 0.25;
 /// Times per second that a shard may lose its CPU.
 pub(super) const SWITCHES: f64 = 1_000.0;
 /// CPU time taken by the hypervisor, as a share of a second.

@@ -272,6 +272,10 @@ fn of_cause_and_symptom_only_the_cause_is_named() {
     let stalled = |machine: &Machine| codes(&Verdict::of(&stalled, machine));
     assert_eq!(stalled(&Machine::default()), ["client_stall"]);
     assert_eq!(stalled(&thread(0.02, 0.2)), ["run_queue"]);
+    assert_eq!(stalled(&thread(0.02, 0.11)), ["run_queue"]);
+    // Half of a stall, or less, is not all of it.
+    assert_eq!(stalled(&thread(0.02, 0.09)), ["run_queue", "client_stall"]);
+    assert_eq!(stalled(&Machine { listen_overflows: Some(1), ..Machine::default() }).len(), 2);
     assert_eq!(stalled(&Machine { steal: Some(0.2), ..Machine::default() }), ["steal"]);
     assert_eq!(stalled(&Machine { throttled: Some(3), ..Machine::default() }), ["throttled"]);
     // The waits of a shard tell more than those of whoever there is.
@@ -304,7 +308,8 @@ fn a_shard_is_busy_above_four_fifths_of_a_second() {
 
 /// The last so many slots are sent after the window.
 fn behind(slots: u64) -> Report {
-    run(|k| Slot { late: if k >= SLOTS - slots { Nanos::from_secs(11) } else { WELL.late }, ..WELL })
+    let waited = |k| if k >= SLOTS - slots { Nanos::from_secs(11) } else { Nanos::ZERO };
+    run(|k| Slot { waited: waited(k), ..WELL })
 }
 
 #[test]
@@ -321,6 +326,37 @@ fn a_busy_client_that_falls_behind_is_overloaded_and_at_some_point_worthless() {
         let verdict = judge(&report);
         assert_eq!((codes(&verdict), verdict.status), (vec![code], status), "{slots}");
         assert_eq!(verdict.delivery.limitation, None);
+    }
+}
+
+/// Whose CPU is wanted by others is not overloaded; who wants all of it waits for little.
+#[test]
+fn a_busy_shard_that_waits_a_little_is_overloaded_and_one_that_waits_for_long_is_not() {
+    for (busy, waited, slots, expected, status) in [
+        (0.9, 0.2, 600, ["overloaded"], Status::Invalid),
+        (0.9, 0.2, 0, ["busy"], Status::Suspect),
+        (0.5, 0.5, 600, ["run_queue"], Status::Invalid),
+        (0.5, 0.5, 300, ["run_queue"], Status::Suspect),
+        (0.1, 0.5, 0, ["run_queue"], Status::Suspect),
+    ] {
+        let mut report = behind(slots);
+        report.shards[0].busy = busy;
+        let verdict = Verdict::of(&report, &thread(waited, waited));
+        assert_eq!(codes(&verdict), expected, "busy {busy}, waited {waited}");
+        assert_eq!(verdict.status, status, "busy {busy}, waited {waited}");
+    }
+}
+
+/// A client that stood still to the end has not delivered what was planned.
+#[test]
+fn a_stall_that_keeps_back_much_of_the_schedule_makes_the_run_worthless() {
+    for (from, expected, status) in [
+        (9_500, ["client_stall"].as_slice(), Status::Suspect),
+        (9_400, &["undelivered", "client_stall"], Status::Invalid),
+    ] {
+        let late = |k: u64| if k >= from { 10_001 - k } else { 0 };
+        let verdict = judge(&run(|k| Slot { late: GAP.saturating_mul(late(k)), ..WELL }));
+        assert_eq!((codes(&verdict), verdict.status), (expected.to_vec(), status), "{from}");
     }
 }
 
@@ -344,9 +380,7 @@ fn what_was_not_sent_is_missing_whoever_is_to_blame() {
 
 #[test]
 fn loop_lag_counts_from_a_millisecond_on() {
-    for (late, expected) in
-        [(micros(990), [].as_slice()), (micros(1_020), &["loop_lag"])]
-    {
+    for (late, expected) in [(micros(990), [].as_slice()), (micros(1_020), &["loop_lag"])] {
         // A response of a second, so that the lag is no part of its tail.
         let report = run(|_| Slot { late, took: Nanos::from_secs(1), ..WELL });
         assert_eq!(reasons(&report), expected, "{late}");
@@ -418,8 +452,7 @@ fn too_few_connections_are_told_from_a_slow_server_by_light_use() {
     // The first of the slots found few connections in use, and all of them waited.
     let report = |light: u64, light_takes: u64, takes: u64| {
         run(move |k| {
-            let (light, took) =
-                if k < light { (true, light_takes) } else { (false, takes) };
+            let (light, took) = if k < light { (true, light_takes) } else { (false, takes) };
             Slot { waited: millis(50), took: micros(took), light, ..WELL }
         })
     };
