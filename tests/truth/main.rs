@@ -5,6 +5,7 @@
 //! histogram's 0.1 %. Whatever is random comes from a seed, and a failing test prints it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod blame;
 mod capacity;
 mod client;
 mod faults;

@@ -70,7 +70,7 @@ fn target(of: &verdict::Verdict) -> TargetFinding {
     };
     let limited_by = of.delivery.limitation.map(|limitation| match limitation {
         Limitation::Connections { .. } => "connections",
-        Limitation::Server { .. } => "server",
+        Limitation::Server { .. } | Limitation::Stops { .. } => "server",
     });
     TargetFinding { stability, backlog, growth_per_s, limited_by }
 }

@@ -120,8 +120,11 @@ fn target(verdict: &Verdict) -> Option<String> {
         ));
     }
     match verdict.delivery.limitation {
-        Some(Limitation::Server { light, median }) => Some(format!(
-            "saturated: it answers in {median}, where {light} was enough under light use"
+        Some(Limitation::Server { light, mean }) => Some(format!(
+            "saturated: it answers in {mean} on average, and under light use in {light}"
+        )),
+        Some(Limitation::Stops { longest }) => Some(format!(
+            "slots waited because it stood still now and then; it took up to {longest} to answer"
         )),
         Some(Limitation::Connections { .. }) | None => None,
     }

@@ -146,6 +146,10 @@ impl Recorder {
             row.tally.finished += 1;
             row.tally.good += u64::from(good);
         }
+        // How quick the server is under light use may be known from the warm-up only.
+        if self.open_loop && moments.light && moments.intended < self.window.to {
+            envelope.parts.service_light.record(moments.service());
+        }
         if !self.window.contains(moments.intended) {
             return;
         }
@@ -277,9 +281,6 @@ impl Recorder {
                 None => parts.service_censored.get_or_insert_default(),
             };
             service.record(moments.service());
-            if moments.light {
-                parts.service_light.record(moments.service());
-            }
             if good.is_some() {
                 parts.unhindered.record(response.saturating_sub(moments.loop_lag()));
             }

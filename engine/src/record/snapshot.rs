@@ -41,8 +41,9 @@ pub struct Parts {
     pub service: Histogram,
     /// How long was waited for the ends that did not come, from the sending on. Made when needed.
     pub service_censored: Option<Box<Histogram>>,
-    /// Service times of requests that found at most a quarter of the connections in use when they
-    /// were sent: how quick the server is when little is asked of it. Empty in a closed loop.
+    /// Service times of responses to requests that found at most a quarter of the connections in
+    /// use when they were sent, from the warm-up on: how quick the server is when little is asked
+    /// of it. Empty in a closed loop.
     pub service_light: Histogram,
     /// Response time less loop lag: as it would have been with a client that is never late. Empty
     /// in a closed loop.

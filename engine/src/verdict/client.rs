@@ -3,15 +3,18 @@
 use super::course::Course;
 use super::delivery::Delivery;
 use super::limits::{
-    BUSY, DELIVERED, DELIVERED_MIN, LOOP_LAG_P99, LOOP_LAG_SHARE, PRESSURE, REAP_AGE, RETRANSMITS,
-    STALL, STALLED_STEPS, STEAL, SWITCHES, WAIT, WAIT_WORST,
+    BUSY, DELIVERED, DELIVERED_MIN, LOOP_LAG_MIN, LOOP_LAG_P99, LOOP_LAG_SHARE, PRESSURE, REAP_AGE,
+    RETRANSMITS, STALL, STALLED_STEPS, STEAL, SWITCHES, TAIL_MIN, WAIT, WAIT_OWN, WAIT_WORST,
 };
 use super::machine::of_a_second;
-use super::{Amount, Axis, Findings, Machine, Reason, Status, percent};
+use super::{Amount, Axis, Findings, Machine, Reason, Status, percent, share};
 use crate::reactor::Errno;
 use crate::record::{Cause, Quantile};
 use crate::report::Report;
 use crate::units::Nanos;
+
+/// The code of a shard that waited for its CPU.
+const RUN_QUEUE: &str = "run_queue";
 
 /// A finding on the client that makes the run suspect.
 fn suspect(
@@ -57,7 +60,7 @@ fn scheduler(machine: &Machine, findings: &mut Findings) {
     if long.is_some() || worst.is_some() {
         let mean = wait.unwrap_or_default();
         findings.reasons.push(suspect(
-            "run_queue",
+            RUN_QUEUE,
             match worst {
                 Some(worst) => format!(
                     "shard {} waited for its CPU: {} of the run, up to {} in one second",
@@ -161,16 +164,40 @@ fn surroundings(report: &Report, machine: &Machine, findings: &mut Findings) {
 }
 
 /// What the client had to do itself.
-pub(super) fn work(report: &Report, delivery: &Delivery, findings: &mut Findings) {
-    let busy = report.shards.iter().map(|shard| (shard.cpu, shard.busiest.max(shard.busy)));
-    let Some((cpu, busy)) = busy.max_by(|one, other| one.1.total_cmp(&other.1)) else { return };
+pub(super) fn work(
+    report: &Report,
+    machine: &Machine,
+    delivery: &Delivery,
+    findings: &mut Findings,
+) {
+    let shards = report.shards.iter().enumerate().map(|(index, shard)| {
+        let thread = machine.shards.get(index).copied().unwrap_or_default();
+        let waits = [thread.waited, thread.waited_worst].into_iter().flatten();
+        (shard.cpu, shard.busiest.max(shard.busy), waits.fold(0.0, f64::max))
+    });
+    let Some((cpu, busy, waited)) =
+        shards.max_by(|one, other| (one.1 + one.2).total_cmp(&(other.1 + other.2)))
+    else {
+        return;
+    };
+    let behind = report.plan.load.is_open() && delivery.in_time < DELIVERED;
+    let worthless = behind && delivery.in_time < DELIVERED_MIN;
+    let disturbed = findings.reasons.iter_mut().find(|reason| reason.code == RUN_QUEUE);
+    if waited > WAIT_OWN * busy
+        && let Some(disturbed) = disturbed
+    {
+        // It wanted the CPU as an overloaded client does, and others had it.
+        if worthless && busy + waited > BUSY {
+            disturbed.status = Status::Invalid;
+        }
+        return;
+    }
     if busy <= BUSY {
         reaping(report, findings);
         return;
     }
-    let behind = report.plan.load.is_open() && delivery.in_time < DELIVERED;
-    let status =
-        if behind && delivery.in_time < DELIVERED_MIN { Status::Invalid } else { Status::Suspect };
+    // Who wants all of a CPU has to wait now and then: for kernel threads, for the coordinator.
+    findings.reasons.retain(|reason| reason.code != RUN_QUEUE);
     let (code, message) = if behind {
         let sent = percent(delivery.in_time);
         (
@@ -182,7 +209,7 @@ pub(super) fn work(report: &Report, delivery: &Delivery, findings: &mut Findings
     };
     findings.reasons.push(Reason {
         axis: Axis::Client,
-        status,
+        status: if worthless { Status::Invalid } else { Status::Suspect },
         code,
         message: format!(
             "the shard on CPU {cpu} was busy for {} of a second: {message}",
@@ -199,7 +226,7 @@ fn reaping(report: &Report, findings: &mut Findings) {
     let age = report.totals.parts.reap_age.quantile(Quantile::P99);
     let median = report.totals.latency.all().quantile(Quantile::P50).lo;
     let share = age.as_secs_f64() / median.as_secs_f64().max(1e-9);
-    if share <= REAP_AGE || report.totals.latency.count() == 0 {
+    if share <= REAP_AGE || age <= LOOP_LAG_MIN || report.totals.latency.count() == 0 {
         return;
     }
     let message = format!("responses may have waited {age} for their turn (p99)");
@@ -216,8 +243,32 @@ fn reaping(report: &Report, findings: &mut Findings) {
     }
 }
 
+/// How long a stall may be to be explained by what has kept shards from their CPUs; `None` if
+/// nothing has.
+fn explained(report: &Report, machine: &Machine, findings: &Findings) -> Option<Nanos> {
+    let span = |code: &str| match code {
+        RUN_QUEUE => {
+            let (worst, mean) =
+                (machine.worst_wait().map_or(0.0, |(_, worst)| worst), machine.wait());
+            // It may have lasted on into the next second.
+            let longer = if worst > 0.5 { mean.unwrap_or_default() } else { 0.0 };
+            let whole = of_a_second(longer * report.window.as_secs_f64());
+            Some(of_a_second(worst.max(mean.unwrap_or_default())).saturating_mul(2).max(whole))
+        }
+        "steal" => Some(of_a_second(machine.steal.unwrap_or_default()).saturating_mul(2)),
+        "throttled" | "switches" | "pressure" | "busy" | "overloaded" => Some(Nanos::MAX),
+        _ => None,
+    };
+    findings.reasons.iter().filter_map(|reason| span(reason.code)).max()
+}
+
 /// Slots that were late for no other reason.
-pub(super) fn lateness(report: &Report, course: &Course, findings: &mut Findings) {
+pub(super) fn lateness(
+    report: &Report,
+    machine: &Machine,
+    course: &Course,
+    findings: &mut Findings,
+) {
     let lag = &report.totals.parts.loop_lag;
     if lag.is_empty() {
         return;
@@ -226,19 +277,24 @@ pub(super) fn lateness(report: &Report, course: &Course, findings: &mut Findings
     let tail = Quantile::new(0.999).map(|quantile| {
         (lag.quantile(quantile), report.totals.latency.all().quantile(quantile).lo)
     });
-    let in_tail = tail.filter(|(lag, all)| {
-        lag.as_secs_f64() > LOOP_LAG_SHARE * all.as_secs_f64() && *lag > Nanos::from_micros(100)
+    let in_tail = tail.filter(|(late, all)| {
+        late.as_secs_f64() > LOOP_LAG_SHARE * all.as_secs_f64()
+            && *late > LOOP_LAG_MIN
+            && lag.count() >= TAIL_MIN
     });
     let stalled = longest > STALL;
     if !stalled && p99 <= LOOP_LAG_P99 && in_tail.is_none() {
         return;
     }
     let message = format!("the schedule was kept late: loop lag {p99} at p99, {longest} at most");
-    if findings.blames_client() {
+    // One is a stall in the shortest of runs.
+    let most = (share(course.steps.len() as u64, 1) * STALLED_STEPS).max(1.0);
+    let stalled = stalled && share(course.stalls as u64, 1) <= most;
+    if explained(report, machine, findings).is_some_and(|span| !stalled || longest <= span) {
         findings.note("loop_lag", message);
         return;
     }
-    if stalled && course.late_steps <= STALLED_STEPS {
+    if stalled {
         findings.reasons.push(suspect(
             "client_stall",
             format!(

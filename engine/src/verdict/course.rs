@@ -21,15 +21,19 @@ pub struct Course {
     pub step: Nanos,
     /// Requests sent within the window.
     pub sent_in_window: u64,
-    /// Share of the steps in which a slot was late by more than the limit of loop lag.
-    pub late_steps: f64,
+    /// Steps in which the shard began to be late by more than the limit of loop lag; those that
+    /// the same stall reaches are one.
+    pub stalls: usize,
+    /// The highest rate that a step was to have, per second; 0 in a closed loop.
+    pub peak_rate: f64,
     /// When the run became steady, as advice; in steps.
     pub steady: Truncation,
     /// Whether the target kept up; open loop only.
     pub stability: Stability,
     /// The worst windows of 1, 10 and 60 s, as far as the run was longer.
     pub worst: Vec<WorstWindow>,
-    /// Whether requests were sent as the timetable would have it; open loop only.
+    /// Whether requests were intended as the timetable would have it; open loop only, and only if
+    /// none was given up before it was sent.
     pub fidelity: Option<Fidelity>,
 }
 
@@ -44,20 +48,27 @@ pub struct WorstWindow {
     pub p99: (Nanos, Nanos),
 }
 
-/// How the counts of requests sent in each step scatter around those that the timetable holds: the
-/// mean of (sent − planned)² / planned, 0 for a schedule that is kept and 1 for Poisson arrivals.
+/// How the counts of intended starts in each step scatter around those that the timetable holds: the
+/// sum of (found − planned)² over that of planned, 0 for an even schedule and 1 for Poisson arrivals.
+///
+/// That slots were sent late is no scatter: how late, and for whose sake, loop lag and the wait for
+/// a connection say for each of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fidelity {
     /// As it was.
     pub dispersion: f64,
     /// As it should be at least, and at most.
     pub expected: (f64, f64),
-    /// Steps that were looked at.
+    /// Spans of one or more steps that were looked at.
     pub steps: usize,
 }
 
-/// Fewest steps whose scatter says anything.
+/// Fewest spans whose scatter says anything, and fewest slots that each must be planned to have.
 const STEPS_MIN: usize = 20;
+const PLANNED_MIN: f64 = 10.0;
+
+/// Share of the backlog at the end that the line through all of the run must have grown by.
+const GROWN: f64 = 1.0 / 3.0;
 
 /// Poisson arrivals scatter further than this, in standard deviations, in one run of two thousand.
 const POISSON_SIGMA: f64 = 3.5;
@@ -75,13 +86,12 @@ impl Course {
         let sent = steps.iter().take(whole.saturating_add(usize::from(partial)));
         let sent_in_window = sent.map(|step| step.tally.sent).sum();
         steps.resize(whole.min(steps.len()), Step::default());
-        let late = |step: &&Step| step.tally.loop_lag_max > LOOP_LAG_P99;
-        let late_steps = share(steps.iter().filter(late).count() as u64, steps.len().max(1) as u64);
         let medians = medians(&steps);
         Self {
             step,
             sent_in_window,
-            late_steps,
+            stalls: stalls(&steps, step),
+            peak_rate: planned(report, &steps).map(|(rate, _)| rate).fold(0.0, f64::max),
             steady: mser::truncation(&medians),
             stability: stability(report, &steps),
             worst: worst(&steps, step),
@@ -112,18 +122,47 @@ fn medians(steps: &[Step]) -> Vec<f64> {
     steps.iter().map(median).collect()
 }
 
+/// How often the shard was held up. Who stands still for long is late in several steps: the first
+/// slot of them waits for all of it, and tells how far it reaches.
+fn stalls(steps: &[Step], step: Nanos) -> usize {
+    let (mut count, mut until) = (0, Nanos::ZERO);
+    for (index, row) in (0..).zip(steps) {
+        let (from, lag) = (step.saturating_mul(index), row.tally.loop_lag_max);
+        if lag <= LOOP_LAG_P99 {
+            continue;
+        }
+        if from + lag > until {
+            count += 1;
+            // The slot may be the last of its step.
+            until = from + lag + step;
+        }
+    }
+    count
+}
+
+/// The rate that the timetable has in each step, per second, beside the step; nothing in a closed
+/// loop.
+fn planned<'a>(
+    report: &'a Report,
+    steps: &'a [Step],
+) -> impl Iterator<Item = (f64, &'a Step)> + use<'a> {
+    let (step, warmup) = (report.chronicle.step(), report.plan.stop.warmup);
+    let timetable = report.plan.load.timetable();
+    (0..).zip(steps).filter_map(move |(index, row)| {
+        let from = warmup + step.saturating_mul(index);
+        Some((offered(timetable?, from, from + step), row))
+    })
+}
+
 /// Whether what is outstanding grows faster than the rate does.
 fn stability(report: &Report, steps: &[Step]) -> Stability {
-    let Some(timetable) = report.plan.load.timetable() else { return Stability::Unknown };
-    let (step, warmup) = (report.chronicle.step(), report.plan.stop.warmup);
+    let Some(whole) = report.offered_per_second() else { return Stability::Unknown };
+    let step = report.chronicle.step();
     let (mut arrived, mut ended, mut last) = (0, 0, 0.0);
     let mut outstanding = Vec::with_capacity(steps.len());
-    let whole = offered(timetable, warmup, warmup + report.window);
-    for (index, row) in (0..).zip(steps) {
+    for (rate, row) in planned(report, steps) {
         arrived += row.tally.arrived;
         ended += row.tally.ended;
-        let from = warmup + step.saturating_mul(index);
-        let rate = offered(timetable, from, from + step);
         // At twice the rate twice as much is outstanding, and nobody has fallen behind.
         if rate > 0.0 {
             last = share(arrived.max(ended) - ended, 1) * whole / rate;
@@ -134,9 +173,15 @@ fn stability(report: &Report, steps: &[Step]) -> Stability {
     let all = report.totals.latency.all();
     // What was never answered may leave it open between two bounds; the upper one is the cautious.
     let median = all.quantile(Quantile::P50).hi.unwrap_or(Nanos::MAX);
-    match Rate::new(scheduled, report.window) {
-        Some(rate) => trend::stability(&outstanding, step, rate, median),
-        None => Stability::Unknown,
+    let Some(rate) = Rate::new(scheduled, report.window) else { return Stability::Unknown };
+    match trend::stability(&outstanding, step, rate, median) {
+        // What came up at the very end has not grown, and nobody knows whether it stays.
+        Stability::Unstable { growth_per_s, backlog }
+            if growth_per_s * report.window.as_secs_f64() < GROWN * backlog =>
+        {
+            Stability::Steady
+        }
+        stability => stability,
     }
 }
 
@@ -159,31 +204,52 @@ fn worst(steps: &[Step], step: Nanos) -> Vec<WorstWindow> {
 
 fn fidelity(report: &Report, steps: &[Step]) -> Option<Fidelity> {
     let timetable = report.plan.load.timetable()?;
-    let (step, warmup) = (report.chronicle.step(), report.plan.stop.warmup);
-    let (mut sum, mut planned_sum, mut count) = (0.0, 0.0, 0_usize);
-    for (index, row) in (0..).zip(steps) {
-        let from = warmup + step.saturating_mul(index);
-        let planned = offered(timetable, from, from + step) * step.as_secs_f64();
-        if planned > 0.0 {
-            let off = share(row.tally.sent, 1) - planned;
-            sum += off * off / planned;
-            planned_sum += planned;
+    // Slots that were not sent are told by the dozen, not each at its start.
+    let ledger = &report.totals.ledger;
+    if ledger.scheduled - ledger.dropped.min(ledger.scheduled) > report.totals.parts.lag.count() {
+        return None;
+    }
+    // Of a number of requests each shard has its part, and streams of their own end one by one.
+    let own = timetable.arrivals == Arrivals::Poisson && report.shards.len() > 1;
+    if own && report.plan.stop.limit.requests().is_some() {
+        return None;
+    }
+    let length = report.chronicle.step().as_secs_f64();
+    let (mut squares, mut wholes, mut chance, mut count) = (0.0, 0.0, 0.0, 0_usize);
+    let (mut expected, mut found) = (0.0, 0);
+    for (rate, row) in planned(report, steps) {
+        expected += rate * length;
+        found += row.tally.arrived;
+        if expected >= PLANNED_MIN {
+            let off = share(found, 1) - expected;
+            squares += off * off;
+            wholes += expected;
+            chance += expected * (2.0 * expected + 1.0);
             count += 1;
+            (expected, found) = (0.0, 0);
         }
     }
     if count < STEPS_MIN {
         return None;
     }
-    let steps = share(count as u64, 1);
     let expected = match timetable.arrivals {
         Arrivals::Poisson => {
-            let off = POISSON_SIGMA * (2.0 / steps).sqrt();
-            (1.0 - off, 1.0 + off)
+            let freedom = 2.0 * wholes * wholes / chance;
+            (scatter(freedom, -POISSON_SIGMA), scatter(freedom, POISSON_SIGMA))
         }
         // A slot more or less at each edge of a step is no scatter.
-        Arrivals::Constant | Arrivals::UniformJitter => (0.0, DISPERSION + steps / planned_sum),
+        Arrivals::Constant | Arrivals::UniformJitter => {
+            (0.0, DISPERSION + share(count as u64, 1) / wholes)
+        }
     };
-    Some(Fidelity { dispersion: sum / steps, expected, steps: count })
+    Some(Fidelity { dispersion: squares / wholes, expected, steps: count })
+}
+
+/// The quantile of chi-square over its degrees of freedom that lies `sigma` standard deviations of
+/// a normal distribution from the middle (Wilson and Hilferty 1931).
+fn scatter(freedom: f64, sigma: f64) -> f64 {
+    let spread = 2.0 / (9.0 * freedom);
+    (1.0 - spread + sigma * spread.sqrt()).max(0.0).powi(3)
 }
 
 /// What the statistics do not bear.
@@ -211,22 +277,18 @@ pub(super) fn statistics(
     }
     if let Some(Fidelity { dispersion, expected: (least, most), .. }) = course.fidelity
         && !(least..=most).contains(&dispersion)
-        && findings.reasons.is_empty()
-        && super::delivery::kept_up(report)
-        // A server that stood still holds up slots by its connections, and scatters them.
-        && report.totals.parts.connection_wait.max() <= LOOP_LAG_P99
     {
         findings.reasons.push(Reason {
             axis: Axis::Statistics,
             status: Status::Suspect,
             code: "arrivals",
             message: format!(
-                "requests were not sent as the timetable says: their counts scatter by \
+                "intended starts are not as the timetable says: their counts scatter by \
                  {dispersion:.3}, and should by {least:.3} to {most:.3}"
             ),
             value: Amount::Share(dispersion),
             limit: Amount::Share(if dispersion > most { most } else { least }),
-            remedy: "try --pacing hybrid or spin",
+            remedy: "please report this as a defect",
         });
     }
     if course.steady == Truncation::NoSteadyState {
@@ -236,7 +298,7 @@ pub(super) fn statistics(
     }
     let correlated = trust.iter().find(|trust| trust.autocorrelated);
     if let Some(Trust { name, independent: Some(count), .. }) = correlated {
-        let (count, all) = (count.round(), report.totals.latency.count());
+        let (count, all) = (count.round().max(1.0), report.totals.latency.count());
         let of = percent(count / share(all, 1));
         let message = format!(
             "requests resemble their neighbours: at {name} they count as {count:.0} ({of})"

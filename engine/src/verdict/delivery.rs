@@ -1,9 +1,10 @@
 //! Was the load delivered as planned, and if not: who was in the way?
 
 use super::course::Course;
-use super::limits::{DELIVERED, DELIVERED_MIN, POOL_WAIT, SATURATED, STALL};
+use super::limits::{DELIVERED, DELIVERED_MIN, POOL_USED, POOL_WAIT, SATURATED, SATURATED_SIGMA};
 use super::{Amount, Axis, Findings, Reason, Status, share};
-use crate::record::{Phase, Quantile};
+use crate::plan::{Load, OnFull, Plan};
+use crate::record::{Histogram, Phase, Quantile};
 use crate::report::{Defect, Report};
 use crate::units::Nanos;
 
@@ -16,8 +17,6 @@ pub struct Delivery {
     pub sent: u64,
     /// Sent within the window, as a share of the scheduled; 1 in a closed loop.
     pub in_time: f64,
-    /// Whether the client's own lateness explains what was not sent in time.
-    pub late_by_client: bool,
     /// What slots waited for, if most of them had to.
     pub limitation: Option<Limitation>,
 }
@@ -31,13 +30,21 @@ pub enum Limitation {
         wait: Nanos,
         /// Longest one.
         longest: Nanos,
+        /// Whether enough requests were sent under light use to know that the server was not
+        /// slower than then.
+        known: bool,
     },
     /// The server: it answers more slowly the more it is asked.
     Server {
-        /// Median service time when at most a quarter of the connections were in use.
+        /// Mean service time when at most a quarter of the connections were in use.
         light: Nanos,
-        /// Median service time over all.
-        median: Nanos,
+        /// Mean service time over all.
+        mean: Nanos,
+    },
+    /// The server: as quick as it mostly is, it would have kept up, but it stood still meanwhile.
+    Stops {
+        /// Longest service time, or longest wait for what did not end.
+        longest: Nanos,
     },
 }
 
@@ -49,54 +56,105 @@ impl Delivery {
         let ledger = &report.totals.ledger;
         let open = report.plan.load.is_open();
         let sent = if open { report.totals.parts.lag.count() } else { ledger.scheduled };
-        let in_time = if open { share(course.sent_in_window, ledger.scheduled) } else { 1.0 };
-        let late = report.totals.parts.loop_lag.buckets().filter(|&(lag, _)| lag > STALL);
-        let late = late.map(|(_, count)| count).sum::<u64>();
-        Self {
-            scheduled: ledger.scheduled,
-            sent,
-            in_time: in_time.min(1.0),
-            late_by_client: share(late, ledger.scheduled) >= 1.0 - in_time,
-            limitation: limitation(report),
-        }
+        let judged = open && ledger.scheduled > 0;
+        let in_time = if judged { share(course.sent_in_window, ledger.scheduled) } else { 1.0 };
+        Self { scheduled: ledger.scheduled, sent, in_time: in_time.min(1.0), limitation: None }
+    }
+
+    /// Finds out what slots waited for, if they did. Only where the client was well: a client that
+    /// is late makes servers look slow and connections few.
+    pub(super) fn explain(&mut self, report: &Report, course: &Course) {
+        self.limitation = limitation(report, course, self.in_time);
     }
 }
 
-fn limitation(report: &Report) -> Option<Limitation> {
+fn limitation(report: &Report, course: &Course, in_time: f64) -> Option<Limitation> {
     let parts = &report.totals.parts;
-    let services = parts.services();
-    if parts.connection_wait.is_empty() || services.count() == 0 {
+    let mut services = parts.services().known;
+    if let Some(censored) = &parts.service_censored {
+        services.merge(censored);
+    }
+    if parts.connection_wait.is_empty() || services.is_empty() || unreachable(report) {
         return None;
     }
-    // Slots that were dropped or gave up waiting found none either; unless none could be opened.
-    let ledger = &report.totals.ledger;
-    let kinds = report.totals.errors.kinds();
-    let count = |phase: Phase| {
-        let kinds = kinds.iter().filter(|kind| kind.trouble.phase == phase);
-        kinds.map(|kind| kind.count).sum::<u64>()
-    };
-    let starved = if count(Phase::Connect) == 0 { ledger.dropped + count(Phase::Queue) } else { 0 };
     let wait = parts.connection_wait.quantile(Quantile::P50);
-    let median = services.quantile(Quantile::P50).lo;
-    let waits = wait > WAIT_MIN && as_f64(wait) > POOL_WAIT * as_f64(median);
-    if !waits && share(starved, ledger.scheduled) <= 1.0 - DELIVERED {
+    let median = services.quantile(Quantile::P50);
+    let waits = wait > WAIT_MIN && wait.as_secs_f64() > POOL_WAIT * median.as_secs_f64();
+    if !waits && starved(report) <= 1.0 - DELIVERED && in_time >= DELIVERED {
         return None;
     }
-    let light = parts.service_light.quantile(Quantile::P50);
-    let slower = as_f64(median) >= SATURATED * as_f64(light);
-    if !parts.service_light.is_empty() && slower {
-        return Some(Limitation::Server { light, median });
+    let (light, all) = (Pace::of(&parts.service_light), Pace::of(&services));
+    // How far a mean of so few may lie beside the truth by chance.
+    let chance = SATURATED_SIGMA * all.deviation / light.count.max(1.0).sqrt();
+    let few = light.count < 1.0 || chance > (SATURATED - 1.0) * all.mean;
+    let slower = all.mean >= SATURATED * light.mean && all.mean - light.mean >= chance;
+    if slower && light.count >= 1.0 {
+        return Some(Limitation::Server { light: nanos(light.mean), mean: nanos(all.mean) });
     }
-    Some(Limitation::Connections { wait, longest: parts.connection_wait.max() })
+    let used = usage(report, course, light.mean + chance);
+    if !few && used < if waits { POOL_USED } else { 1.0 } {
+        return Some(Limitation::Stops { longest: services.max() });
+    }
+    Some(Limitation::Connections { wait, longest: parts.connection_wait.max(), known: !few })
 }
 
-/// Whether slots were not held up for want of a connection.
-pub(super) fn kept_up(report: &Report) -> bool {
-    limitation(report).is_none()
+/// How quick a server mostly is, in nanoseconds: of those times of service that are not among the
+/// longest hundredth. One stop of the server would outweigh thousands of them.
+struct Pace {
+    count: f64,
+    mean: f64,
+    deviation: f64,
 }
 
-fn as_f64(span: Nanos) -> f64 {
-    span.as_secs_f64()
+impl Pace {
+    fn of(services: &Histogram) -> Self {
+        let mut left = Quantile::P99.rank(services.count()).min(services.count());
+        let (mut sum, mut squares, all) = (0.0, 0.0, share(left, 1));
+        for (span, count) in services.buckets() {
+            let (span, count) = (share(span.get(), 1), count.min(left));
+            left -= count;
+            sum += span * share(count, 1);
+            squares += span * span * share(count, 1);
+        }
+        let mean = if all > 0.0 { sum / all } else { 0.0 };
+        let variance = if all > 0.0 { squares / all - mean * mean } else { 0.0 };
+        Self { count: all, mean, deviation: variance.max(0.0).sqrt() }
+    }
+}
+
+/// Troubles of a phase.
+fn troubles(report: &Report, phase: Phase) -> u64 {
+    let kinds = report.totals.errors.kinds();
+    kinds.iter().filter(|kind| kind.trouble.phase == phase).map(|kind| kind.count).sum()
+}
+
+/// Whether connections could not be had, so that how many there were to be says nothing.
+fn unreachable(report: &Report) -> bool {
+    troubles(report, Phase::Connect) >= u64::from(report.plan.connections.get())
+}
+
+/// The share of the slots that found no connection before they were given up.
+fn starved(report: &Report) -> f64 {
+    let ledger = &report.totals.ledger;
+    share(ledger.dropped + troubles(report, Phase::Queue), ledger.scheduled)
+}
+
+/// How much of the pool the highest rate would use if each request took `service`, in nanoseconds,
+/// and brought its part of the reconnects.
+fn usage(report: &Report, course: &Course, service: f64) -> f64 {
+    let Plan { connections, load, .. } = &*report.plan;
+    let most = match load {
+        Load::Open { on_full: OnFull::Grow { most }, .. } => most,
+        Load::Open { .. } | Load::Closed { .. } => connections,
+    };
+    let places = u64::from(most.get()) * u64::from(report.plan.depth().get());
+    let again = share(report.totals.connections.reconnects, report.totals.ledger.scheduled);
+    let taken = service + again * report.totals.parts.connect.mean();
+    course.peak_rate * taken / 1e9 / share(places, 1)
+}
+
+fn nanos(mean: f64) -> Nanos {
+    super::machine::of_a_second(mean / 1e9)
 }
 
 /// What must not be, whatever else happened.
@@ -152,43 +210,60 @@ fn describe(defect: &Defect) -> (&'static str, String, u64, u64) {
     }
 }
 
+/// Whether the client itself kept back so much of the schedule that the run is another one.
+fn held_back(report: &Report, delivery: &Delivery, findings: &Findings) -> bool {
+    let parts = &report.totals.parts;
+    let told = findings.reasons.iter().any(|reason| reason.status == Status::Invalid);
+    let itself = parts.loop_lag.mean() >= parts.connection_wait.mean();
+    delivery.in_time < DELIVERED_MIN && itself && !told
+}
+
 /// Slots that waited for a connection, or were not sent, and nothing on the client's side explains
 /// it. That a server is slow is no fault of the run.
-pub(super) fn shortfall(delivery: &Delivery, findings: &mut Findings) {
-    let blamed = findings.blames_client();
+pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Findings) {
+    if findings.blames_client() && !held_back(report, delivery, findings) {
+        return;
+    }
     match delivery.limitation {
-        // A client that comes late leaves connections idle that were free, and knows nothing of it.
-        Some(Limitation::Connections { .. }) if blamed => {}
-        Some(Limitation::Connections { wait, longest }) => findings.reasons.push(Reason {
+        Some(Limitation::Connections { wait, longest, known }) => findings.reasons.push(Reason {
             axis: Axis::Delivery,
             status: Status::Suspect,
             code: "connection_limited",
             message: format!(
                 "the connections were too few for the rate: slots waited {wait} for a free one \
-                 at p50, {longest} at most, and the server was not slower for it"
+                 at p50, {longest} at most, and {}",
+                if known {
+                    "the server was not slower for it"
+                } else {
+                    "too few were sent under light use to tell whether the server was slower for it"
+                }
             ),
             value: Amount::Count(wait.get()),
             limit: Amount::Count(WAIT_MIN.get()),
             remedy: "give more connections (-c), or --on-full grow",
         }),
-        None if delivery.in_time < DELIVERED && !delivery.late_by_client => {
-            findings.reasons.push(undelivered(delivery));
-        }
+        None if delivery.in_time < DELIVERED => findings.reasons.push(Reason {
+            axis: Axis::Delivery,
+            status: if delivery.in_time < DELIVERED_MIN {
+                Status::Invalid
+            } else {
+                Status::Suspect
+            },
+            code: "undelivered",
+            message: format!(
+                "only {} of {} slots were sent within the window",
+                super::percent(delivery.in_time),
+                delivery.scheduled
+            ),
+            value: Amount::Share(delivery.in_time),
+            limit: Amount::Share(DELIVERED),
+            remedy: if findings.blames_client() {
+                "see to the client first"
+            } else {
+                "look at the troubles of connections, or lower --rate"
+            },
+        }),
         // That a server is slow is no fault of the run.
-        Some(Limitation::Server { .. }) | None => {}
-    }
-}
-
-fn undelivered(delivery: &Delivery) -> Reason {
-    let sent = super::percent(delivery.in_time);
-    let invalid = delivery.in_time < DELIVERED_MIN;
-    Reason {
-        axis: Axis::Delivery,
-        status: if invalid { Status::Invalid } else { Status::Suspect },
-        code: "undelivered",
-        message: format!("only {sent} of {} slots were sent within the window", delivery.scheduled),
-        value: Amount::Share(delivery.in_time),
-        limit: Amount::Share(DELIVERED),
-        remedy: "look at the troubles of connections, or lower --rate",
+        Some(Limitation::Server { .. } | Limitation::Stops { .. }) | None => {}
     }
 }

@@ -7,10 +7,14 @@ use crate::units::Nanos;
 pub(super) const LOOP_LAG_P99: Nanos = Nanos::from_millis(1);
 /// Loop lag at p99.9, as a share of the response time there.
 pub(super) const LOOP_LAG_SHARE: f64 = 0.10;
+/// Below it a loop lag at p99.9, and a wait of completions for their turn, is too short to matter.
+pub(super) const LOOP_LAG_MIN: Nanos = Nanos::from_micros(100);
+/// Fewest slots of which a p99.9 is looked at: of less it is the longest, which may be chance.
+pub(super) const TAIL_MIN: u64 = 1_000;
 /// A single loop lag that is a stall of the client.
 pub(super) const STALL: Nanos = Nanos::from_millis(10);
-/// Share of the steps of a run with a lag above [`LOOP_LAG_P99`]: up to it these are single stalls,
-/// above it the shard is late all the time.
+/// Share of the steps of a run in which the shard begins to be late by more than [`LOOP_LAG_P99`]:
+/// up to it these are single stalls, above it the shard is late all the time.
 pub(super) const STALLED_STEPS: f64 = 0.10;
 /// Share of a percentile that the client itself made, above which it carries a star.
 pub(super) const CLIENT_SHARE: f64 = 0.05;
@@ -24,6 +28,9 @@ pub(super) const DELIVERED_MIN: f64 = 0.95;
 pub(super) const WAIT: f64 = 0.01;
 /// The same within one second: 10 ms.
 pub(super) const WAIT_WORST: f64 = 0.010;
+/// The wait of a busy shard for its CPU, over the time that it was busy: up to it the shard itself
+/// asks for too much, above it others do.
+pub(super) const WAIT_OWN: f64 = 0.25;
 /// Times per second that a shard may lose its CPU.
 pub(super) const SWITCHES: f64 = 1_000.0;
 /// CPU time taken by the hypervisor, as a share of a second.
@@ -38,7 +45,12 @@ pub(super) const REAP_AGE: f64 = 0.05;
 pub(super) const UNANSWERED: f64 = 0.01;
 /// A median wait for a connection above this share of the median service time is no accident.
 pub(super) const POOL_WAIT: f64 = 0.10;
-/// Service times that are so many times what they are under light use say that the server is full.
-pub(super) const SATURATED: f64 = 2.0;
-/// How far the sends of a constant schedule may scatter: variance of counts over their mean.
+/// A mean service time that is so many times that of light use says that the server is full.
+pub(super) const SATURATED: f64 = 1.5;
+/// Standard deviations by which it must be longer: few requests may be sent under light use.
+pub(super) const SATURATED_SIGMA: f64 = 1.645;
+/// Share of the pool that the rate must use at the pace of light use, for most of the slots to wait
+/// because the pool is too small.
+pub(super) const POOL_USED: f64 = 0.5;
+/// How far the starts of a constant schedule may scatter: variance of counts over their mean.
 pub(super) const DISPERSION: f64 = 0.02;

@@ -144,10 +144,13 @@ impl Verdict {
         let mut findings = Findings::default();
         delivery::defects(report, &mut findings);
         client::disturbances(report, machine, &mut findings);
-        let delivery = Delivery::of(report, &course);
-        client::work(report, &delivery, &mut findings);
-        client::lateness(report, &course, &mut findings);
-        delivery::shortfall(&delivery, &mut findings);
+        let mut delivery = Delivery::of(report, &course);
+        client::work(report, machine, &delivery, &mut findings);
+        client::lateness(report, machine, &course, &mut findings);
+        if !findings.blames_client() {
+            delivery.explain(report, &course);
+        }
+        delivery::shortfall(report, &delivery, &mut findings);
         course::statistics(report, &course, &trust, &mut findings);
         let Findings { mut reasons, notes } = findings;
         reasons.sort_by_key(|reason| core::cmp::Reverse(reason.status));
