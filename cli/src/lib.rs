@@ -7,6 +7,7 @@
 //! | `command` | one file per command: what is done, in which order |
 //! | `output` | a report as text and as JSON |
 //! | `progress` | an observer that shows a run while it lasts |
+//! | `selftest` | whether measurements are true on this machine |
 //! | `serve` | the built-in target |
 //! | `watch` | a thread that watches the machine while a run lasts |
 //!
@@ -19,8 +20,8 @@ mod config;
 mod exit;
 mod output;
 mod progress;
+mod selftest;
 mod serve;
-#[cfg_attr(not(test), expect(dead_code, reason = "the run does not start it yet"))]
 mod watch;
 
 use std::process::ExitCode;

@@ -75,7 +75,7 @@ fn code(ending: Ending, defects: &[Defect]) -> Code {
 
 /// The first Ctrl-C or SIGTERM stops the run, which is still reported; the next one ends it at
 /// once.
-fn obey_signals(control: &Control) -> io::Result<()> {
+pub(super) fn obey_signals(control: &Control) -> io::Result<()> {
     let stop = control.stop_flag();
     // The order matters: the flag must not be set yet when the first signal looks at it.
     for signal in [SIGINT, SIGTERM] {

@@ -101,7 +101,7 @@ impl Config {
     }
 }
 
-fn placement(args: &MachineArgs) -> Result<Wanted> {
+pub(crate) fn placement(args: &MachineArgs) -> Result<Wanted> {
     let shards = match args.shards.map(NonZeroU32::new) {
         Some(None) => bail!("--shards 0 leaves nobody to send; give at least 1"),
         shards => shards.flatten(),
