@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args` | what may be typed |
 //! | `config` | what it means: the only reader of files and DNS, and the last to know of a flag |
+//! | `calibrate` | what this machine can do at best |
 //! | `command` | one file per command: what is done, in which order |
 //! | `output` | a report as text and as JSON |
 //! | `progress` | an observer that shows a run while it lasts |
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod calibrate;
 mod command;
 mod config;
 mod exit;

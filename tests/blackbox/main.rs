@@ -6,6 +6,7 @@ mod fallback;
 mod help;
 mod nginx;
 mod run;
+mod selftest;
 mod target;
 
 use std::process::Command;

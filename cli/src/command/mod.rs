@@ -2,6 +2,7 @@
 
 pub(crate) mod companion;
 mod demo;
+mod doctor;
 mod run;
 mod selftest;
 mod target;
@@ -16,7 +17,7 @@ pub(crate) fn execute(words: Option<&Words>) -> Result<Code, Failure> {
         Some(Words { command: None, run }) => run::run(run),
         Some(Words { command: Some(Command::Demo(args)), .. }) => demo::demo(args),
         Some(Words { command: Some(Command::Selftest(args)), .. }) => selftest::selftest(args),
-        Some(Words { command: Some(Command::Doctor(_)), .. }) => Ok(Code::Done),
+        Some(Words { command: Some(Command::Doctor(args)), .. }) => doctor::doctor(args),
         Some(Words { command: Some(Command::Target(args)), .. }) => target::target(args),
     }
 }

@@ -14,7 +14,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::RunArgs;
-use crate::config::{self, Announce, Config};
+use crate::calibrate::Calibration;
+use crate::config::{self, Announce, Calibrate, Config};
 use crate::exit::{Code, Failure};
 use crate::output::{self, Environment, stderr};
 use crate::progress::Progress;
@@ -43,7 +44,11 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     }
     let control = Control::default();
     obey_signals(&control).map_err(Failure::impossible)?;
-    let environment = Environment { started_at: now(), host: host.clone() };
+    let calibration = match config.calibrate {
+        Calibrate::Before => Some(Calibration::measure(&plan, host, &control)?),
+        Calibrate::No => None,
+    };
+    let environment = Environment { started_at: now(), host: host.clone(), calibration };
     let mut observers = Observers::none();
     let progress = Progress::watch(&plan, config.display.progress, &mut observers, &control);
     let outcome = pummel_engine::run(plan, observers, &control);

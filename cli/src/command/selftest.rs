@@ -71,8 +71,8 @@ fn only(list: Option<&str>) -> Result<Vec<Test>> {
             bail!("--only: there is no test {}; give some of T1 to T12", Quoted(name));
         }
     }
-    let named = |test: &&Test| names.iter().any(|name| is(test, name));
-    Ok(TESTS.iter().filter(named).copied().collect())
+    let chosen = |test: &&Test| names.iter().any(|name| is(test, name));
+    Ok(TESTS.iter().filter(chosen).copied().collect())
 }
 
 fn pacing(text: Option<&str>) -> Result<Pacing> {

@@ -38,7 +38,16 @@ pub(crate) struct Config {
     pub(crate) placement: Wanted,
     pub(crate) reactor: Wish,
     pub(crate) seed: u64,
+    pub(crate) calibrate: Calibrate,
     pub(crate) display: Display,
+}
+
+/// Whether the best that this machine can do is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calibrate {
+    /// Before the run.
+    Before,
+    No,
 }
 
 /// What is shown, and how.
@@ -96,6 +105,7 @@ impl Config {
             placement: placement(&args.machine)?,
             reactor: reactor(args.machine.reactor.as_deref())?,
             seed: args.machine.seed,
+            calibrate: if args.machine.calibrate { Calibrate::Before } else { Calibrate::No },
             display: display(&args.output),
         })
     }

@@ -11,7 +11,7 @@ use super::schema::{
     Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan, Rates, Shard,
     Tool, VERSION, Verdict, Window,
 };
-use super::{Environment, model, quantiles, schema, verdict};
+use super::{Environment, calibration, model, quantiles, schema, verdict};
 
 /// Writes the document and a line break, and nothing else.
 pub(crate) fn write(
@@ -62,6 +62,10 @@ fn document<'r>(report: &'r Report, environment: &'r Environment) -> Document<'r
             lateness_max_ns: report.coordinator.max.get(),
             ticks_lost: report.ticks_lost,
         },
+        calibration: environment
+            .calibration
+            .as_ref()
+            .map(|of| calibration::Document::of(of, report)),
         verdict: judgement(report),
     }
 }

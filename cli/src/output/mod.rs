@@ -1,5 +1,6 @@
 //! A report on paper: pure writers, which get the report, its surroundings and a place to write to.
 
+mod calibration;
 pub(crate) mod json;
 mod schema;
 pub(crate) mod stderr;
@@ -16,6 +17,10 @@ use pummel_engine::record::{Histogram, Quantile};
 use pummel_engine::report::Report;
 use pummel_tuning::Host;
 
+use crate::calibrate::Calibration;
+
+pub(crate) use calibration::best;
+
 /// What surrounds a run and is no part of its plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Environment {
@@ -23,6 +28,8 @@ pub(crate) struct Environment {
     pub(crate) started_at: SystemTime,
     /// The machine.
     pub(crate) host: Host,
+    /// What this machine can do at best, if that was measured.
+    pub(crate) calibration: Option<Calibration>,
 }
 
 /// The name of the loop in every report.
@@ -192,7 +199,7 @@ mod tests {
         totals
     }
 
-    fn sample(load: Load) -> Report {
+    pub(super) fn sample(load: Load) -> Report {
         let shard = |cpu, requests| ShardReport {
             cpu,
             pinned: cpu != 2,
@@ -220,13 +227,13 @@ mod tests {
         }
     }
 
-    fn environment() -> Environment {
+    pub(super) fn environment() -> Environment {
         let mut host = pummel_tuning::inspect();
         host.kernel.release = Some("6.12.0".to_owned());
-        Environment { started_at: SystemTime::UNIX_EPOCH, host }
+        Environment { started_at: SystemTime::UNIX_EPOCH, host, calibration: None }
     }
 
-    fn closed() -> Load {
+    pub(super) fn closed() -> Load {
         Load::Closed { pipeline: NonZeroU8::MIN, spawn: None }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Document<'r> {
     pub(super) latency_ns: Latencies,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
+    /// Null unless it was asked for.
+    pub(super) calibration: Option<super::calibration::Document>,
     pub(super) verdict: Verdict,
 }
 

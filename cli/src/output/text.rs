@@ -8,7 +8,7 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::verdict::{Status, Verdict};
-use super::{Environment, counted, per_time, unpinned};
+use super::{Environment, calibration, counted, per_time, unpinned};
 
 /// Widest line.
 const COLUMNS: usize = 100;
@@ -35,6 +35,7 @@ pub(crate) fn write(
     latencies(report, to)?;
     writeln!(to)?;
     wire(report, to)?;
+    calibration::write(environment.calibration.as_ref(), report, to)?;
     writeln!(to)?;
     verdict(report, to)
 }

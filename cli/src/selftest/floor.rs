@@ -6,7 +6,7 @@ use pummel_engine::units::{Instant, Nanos};
 use super::Mode;
 use super::machine::at;
 use super::row::{Exposure, Row};
-use super::trial::{Client, Load, Seen, Trial};
+use super::trial::{Client, Load, Seen, Trial, number};
 
 /// T1: a server that answers after a millisecond, and one that answers at once.
 pub(super) fn floor(mode: Mode) -> Vec<Trial> {
@@ -51,7 +51,7 @@ pub(super) fn schedule(mode: Mode) -> Vec<Trial> {
     let trial = |name: &str, load, judge: fn(&Load, &Seen) -> Vec<Row>| Trial {
         name: name.to_owned(),
         load,
-        target: "--spin".to_owned(),
+        target: String::new(),
         client: Client::Own,
         recorded: true,
         judge: Box::new(judge),
@@ -78,7 +78,7 @@ fn even(load: &Load, seen: &Seen) -> Vec<Row> {
 
 fn poisson(load: &Load, seen: &Seen) -> Vec<Row> {
     let slots = seen.facts.intended.len() as u64;
-    let bins = seen.target["arrivals"]["bins_10ms"].as_f64().unwrap_or(f64::NAN);
+    let bins = number(&seen.target, "/arrivals/bins_10ms");
     let test = anderson_darling(&thinned(seen)).map_or(f64::NAN, |test| test.a_squared);
     let mut rows = vec![
         Row::count("arrivals", seen.arrivals.len() as u64, slots),
@@ -105,7 +105,7 @@ fn lateness(seen: &Seen) -> Vec<Row> {
 
 /// Variance over mean of the arrivals in bins of 10 ms.
 fn dispersion(load: &Load, seen: &Seen, truth: f64, base: f64) -> Row {
-    let found = seen.target["arrivals"]["dispersion_10ms"].as_f64().unwrap_or(f64::NAN);
+    let found = number(&seen.target, "/arrivals/dispersion_10ms");
     let row = Row::ratio("dispersion of arrivals", found, truth, base);
     row.with(Exposure::Bunched { per_second: load.per_second() })
 }
@@ -138,4 +138,99 @@ fn thinned(seen: &Seen) -> Vec<Nanos> {
         (lot >> 32) % EVERY == 0
     });
     between(kept.map(|(_, row)| row.arrived))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::tests::{histogram, seen, wrong};
+    use super::*;
+    use crate::serve::Arrival;
+    use serde_json::json;
+
+    #[test]
+    fn a_floor_that_is_too_high_or_too_low_is_wrong() {
+        let trial = &floor(Mode::Quick)[0];
+        let run = |extra: f64| {
+            let responses = vec![0.001 + extra; 3_000];
+            let mut seen = seen(&responses);
+            seen.facts.lag = histogram(&vec![extra / 2.0; 3_000]);
+            seen.facts.service = histogram(&vec![0.001 + extra / 2.0; 3_000]);
+            seen
+        };
+        assert_eq!(wrong(trial, &run(60e-6)), [""; 0]);
+        assert_eq!(wrong(trial, &run(200e-6)), ["p50"]);
+        assert_eq!(wrong(trial, &run(-20e-6))[0], "min");
+        let mut unequal = run(60e-6);
+        unequal.facts.lag = histogram(&vec![50e-6; 3_000]);
+        assert_eq!(wrong(trial, &unequal), ["mean, less lag and service"]);
+    }
+
+    fn arrival(moment: Nanos) -> Arrival {
+        let arrived = Instant::from_origin(1_000_000_000) + moment;
+        let (planned, replied) = (Some(arrived), Some(arrived));
+        Arrival { shard: 0, sequence: 1, connection: 0, arrived, planned, replied }
+    }
+
+    /// A run whose requests arrived at these moments, with the bins that a target counts.
+    fn arriving(moments: &[u64], length_ms: u64) -> Seen {
+        let mut seen = seen(&vec![0.0001; moments.len()]);
+        seen.facts.lag = histogram(&vec![5e-6; moments.len()]);
+        seen.arrivals = moments.iter().map(|&nanos| arrival(Nanos::new(nanos))).collect();
+        seen.facts.intended = seen.arrivals.iter().map(|row| row.arrived).collect();
+        let mut bins = vec![0_u64; usize::try_from(length_ms / 10).unwrap()];
+        for nanos in moments {
+            let bin = usize::try_from(nanos / 10_000_000).unwrap();
+            if let Some(count) = bins.get_mut(bin) {
+                *count += 1;
+            }
+        }
+        let mut dispersion = pummel_engine::statistics::arrivals::Dispersion::new();
+        dispersion.extend(bins.iter().copied());
+        let arrivals = json!({ "dispersion_10ms": dispersion.index(), "bins_10ms": bins.len() });
+        seen.target = json!({ "arrivals": arrivals });
+        seen
+    }
+
+    #[test]
+    fn an_even_schedule_is_told_from_bursts_and_from_one_that_is_late() {
+        let trial = &schedule(Mode::Quick)[0];
+        let even: Vec<u64> = (0..30_000).map(|k| k * 100_000).collect();
+        assert_eq!(wrong(trial, &arriving(&even, 3_000)), [""; 0]);
+        // Two shards at the same moments, and not in turns.
+        let pairs: Vec<u64> = (0..30_000).map(|k| k / 2 * 200_000).collect();
+        assert!(wrong(trial, &arriving(&pairs, 3_000)).contains(&"median gap".to_owned()));
+        let bursts: Vec<u64> = (0..30_000).map(|k| k / 1_000 * 100_000_000).collect();
+        let wrong_of_bursts = wrong(trial, &arriving(&bursts, 3_000));
+        assert!(wrong_of_bursts.contains(&"dispersion of arrivals".to_owned()));
+        let mut late = arriving(&even, 3_000);
+        late.facts.lag = histogram(&vec![2e-3; 30_000]);
+        assert_eq!(wrong(trial, &late), ["lateness p50", "lateness p99", "lateness p99.9"]);
+        let mut lost = arriving(&even, 3_000);
+        lost.arrivals.pop();
+        assert_eq!(wrong(trial, &lost), ["arrivals"]);
+    }
+
+    #[test]
+    fn a_poisson_schedule_is_told_from_an_even_one() {
+        let trial = &schedule(Mode::Quick)[1];
+        let mut times = crate::serve::service_times(crate::serve::ServiceLaw::Exponential {
+            mean: Nanos::from_micros(100),
+            seed: 3,
+        });
+        let mut moment = 0;
+        let poisson: Vec<u64> = (0..30_000)
+            .map(|_| {
+                moment += times.next().unwrap().get();
+                moment
+            })
+            .collect();
+        assert_eq!(wrong(trial, &arriving(&poisson, 3_000)), [""; 0]);
+        let even: Vec<u64> = (0..30_000).map(|k| k * 100_000).collect();
+        let of_even = wrong(trial, &arriving(&even, 3_000));
+        assert!(of_even.contains(&"dispersion of arrivals".to_owned()), "{of_even:?}");
+        // Bursts of a length that one in fifty does not thin out.
+        let bursts: Vec<u64> = (0..30_000).map(|k| k / 1_000 * 100_000_000 + k).collect();
+        let of_bursts = wrong(trial, &arriving(&bursts, 3_000));
+        assert!(of_bursts.contains(&"Anderson-Darling".to_owned()), "{of_bursts:?}");
+    }
 }

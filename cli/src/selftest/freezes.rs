@@ -82,14 +82,14 @@ fn caught(load: &Load, seen: &Seen, freeze: Freeze, quantiles: &[f64], slack: f6
         .iter()
         .map(|&q| Row::quantile(q, seen.response(q), truth(q), base(truth(q))))
         .collect();
-    let freezes = load.seconds() / freeze.period.as_secs_f64();
+    let times = load.seconds() / freeze.period.as_secs_f64();
     let mean = freeze_s * freeze_s / 2.0 / freeze.period.as_secs_f64();
     let measured = seen.facts.response.known.mean() / 1e9;
     rows.push(Row::span("mean", measured, mean, slack / 2.0));
-    let affected = freezes * load.per_second() * (freeze_s - AFFECTED_S);
+    let affected = times * load.per_second() * (freeze_s - AFFECTED_S);
     let delayed = Exposure::Beyond { span_s: AFFECTED_S, of: real(load.slots()) };
     let slower = seen.slower(AFFECTED_S);
-    rows.push(Row::about("held up for 10 ms", slower, affected, 2.0 * freezes + 2.0).with(delayed));
+    rows.push(Row::about("held up for 10 ms", slower, affected, 2.0 * times + 2.0).with(delayed));
     rows.extend(seen.books(load, load.slots()));
     rows
 }
@@ -138,7 +138,9 @@ fn ramp(load: &Load, steps: &[Step], freeze: Freeze) -> Vec<Row> {
     let whole = usize::try_from(freeze.length.get() / STEP.get()).unwrap_or(usize::MAX);
     let medians = steps.windows(whole.max(1)).map(|window| {
         let mut all = Sparse::default();
-        window.iter().for_each(|step| all.merge(&step.latency));
+        for step in window {
+            all.merge(&step.latency);
+        }
         all.at_rank(all.total().div_ceil(2)).map_or(0.0, Nanos::as_secs_f64)
     });
     let (worst, truth) = (medians.fold(0.0, f64::max), freeze.length.as_secs_f64() / 2.0);
@@ -175,4 +177,101 @@ pub(super) fn capacity(mode: Mode) -> Vec<Trial> {
         recorded: false,
         judge: Box::new(judge),
     }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::tests::{seen, span_of, wrong};
+    use super::*;
+    use pummel_engine::record::buckets::Dense;
+
+    /// How long each slot of a run waits: they come in the middle of their milliseconds.
+    fn waits(load: &Load, freeze: Freeze) -> Vec<f64> {
+        let (length, period) = (freeze.length.as_secs_f64(), freeze.period.as_secs_f64());
+        let wait = |k: u64| {
+            let since = ((real(k) + 0.5) / load.per_second() - period / 2.0).rem_euclid(period);
+            (length - since).max(0.0)
+        };
+        (0..load.slots()).map(wait).collect()
+    }
+
+    fn with_steps(waits: &[f64]) -> Seen {
+        let steps = waits.chunks(100).map(|chunk| {
+            let mut dense = Dense::default();
+            for &wait in chunk {
+                dense.record(span_of(wait));
+            }
+            let mut step = Step::default();
+            step.latency.add(&dense);
+            step
+        });
+        let steps = steps.collect();
+        let mut seen = seen(waits);
+        seen.facts.steps = steps;
+        seen
+    }
+
+    #[test]
+    fn a_freeze_that_is_charged_to_all_whom_it_caught_is_right() {
+        for mode in [Mode::Quick, Mode::Full] {
+            let (long_one, rare_one) = match mode {
+                Mode::Quick => (Freeze::millis(600, 6_000), Freeze::millis(400, 5_000)),
+                Mode::Full => (Freeze::millis(1_000, 10_000), Freeze::millis(1_000, 100_000)),
+            };
+            let short_one = Freeze::millis(100, 1_000);
+            for (trials, freeze) in
+                [(long(mode), long_one), (short(mode), short_one), (rare(mode), rare_one)]
+            {
+                let trial = &trials[0];
+                let waits = waits(&trial.load, freeze);
+                assert_eq!(wrong(trial, &with_steps(&waits)), [""; 0], "{}", trial.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_freeze_that_was_forgotten_is_wrong() {
+        // Coordinated omission: a connection each shows it, and all others were never asked.
+        for (trials, freeze) in [
+            (long(Mode::Quick), Freeze::millis(600, 6_000)),
+            (short(Mode::Quick), Freeze::millis(100, 1_000)),
+            (rare(Mode::Quick), Freeze::millis(400, 5_000)),
+        ] {
+            let trial = &trials[0];
+            let mut waits = waits(&trial.load, freeze);
+            let caught = waits.iter_mut().filter(|wait| **wait > 0.0);
+            caught.skip(10).for_each(|wait| *wait = 0.0);
+            let wrong = wrong(trial, &with_steps(&waits));
+            for what in ["p99", "mean", "held up for 10 ms"] {
+                let what = if trial.name == "one freeze" && what == "p99" { "p96" } else { what };
+                assert!(wrong.iter().any(|row| row == what), "{what} of {}: {wrong:?}", trial.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_ramp_and_a_flat_one_are_wrong() {
+        let trial = &rare(Mode::Quick)[0];
+        let freeze = Freeze::millis(400, 5_000);
+        let right = waits(&trial.load, freeze);
+        let mut twice = right.clone();
+        twice[500] = 0.050;
+        assert!(wrong(trial, &with_steps(&twice)).contains(&"descending ramps".to_owned()));
+        let flat: Vec<f64> = right.iter().map(|&w| if w > 0.0 { 0.4 } else { 0.0 }).collect();
+        let wrong = wrong(trial, &with_steps(&flat));
+        assert!(wrong.contains(&"p50 of the worst window".to_owned()), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_queue_that_was_not_worked_off_is_wrong() {
+        let trial = &capacity(Mode::Quick)[0];
+        let at = |q: f64| (0.1 - 0.5 * (1.0 - q)).max(0.0) + 0.0005;
+        let slots = trial.load.slots();
+        let right: Vec<f64> = (1..=slots).map(|k| at(real(k) / real(slots))).collect();
+        assert_eq!(wrong(trial, &seen(&right)), [""; 0]);
+        // As if the freeze had reached those only that it caught.
+        let short = |k: u64| (0.1 - (1.0 - real(k) / real(slots))).max(0.0) + 0.0005;
+        let short: Vec<f64> = (1..=slots).map(short).collect();
+        assert!(wrong(trial, &seen(&short)).contains(&"p90".to_owned()));
+    }
 }

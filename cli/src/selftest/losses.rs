@@ -6,7 +6,7 @@ use pummel_engine::units::Nanos;
 
 use super::Mode;
 use super::row::{Exposure, Row, real};
-use super::trial::{Client, Load, Seen, Trial};
+use super::trial::{Client, Load, Seen, Trial, whole};
 
 /// One request in so many is never answered; one in so many is reset in its middle.
 const SILENT: u64 = 100;
@@ -56,7 +56,7 @@ fn lost(load: &Load, seen: &Seen) -> Vec<Row> {
     // Those that are given up at the end need no other connection.
     let reopened = Row::about("connections reopened", facts.reconnects, real(silent), 20.0);
     rows.push(reopened.at_least());
-    let told = seen.target["silent"].as_u64().unwrap_or(u64::MAX);
+    let told = whole(&seen.target, "/silent");
     rows.push(about("timeouts, as the target counts", told, facts.ledger.timeouts));
     let books = seen.books(load, load.slots() - silent - resets);
     // How many are well depends on how many are given up, and that on the machine.
@@ -64,4 +64,54 @@ fn lost(load: &Load, seen: &Seen) -> Vec<Row> {
         books.into_iter().map(|row| if row.what == "ok" { row.with(held_up) } else { row }),
     );
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::tests::{histogram, seen, wrong};
+    use super::*;
+    use serde_json::json;
+
+    /// A run of 4,000 of which 40 timed out, and so many are said to be reset.
+    fn run(resets: u64) -> Seen {
+        let mut spans = vec![0.001_05; 3_956];
+        spans.extend([0.001; 4]);
+        let mut seen = seen(&spans);
+        seen.facts.response.censored = histogram(&[1.0; 40]);
+        let ledger = &mut seen.facts.ledger;
+        (ledger.scheduled, ledger.ok, ledger.timeouts, ledger.errors) = (4_000, 3_956, 40, 4);
+        seen.facts.errors.insert("body_reset".to_owned(), resets);
+        seen.facts.reconnects = 190;
+        seen.target = json!({ "silent": 40 });
+        seen
+    }
+
+    #[test]
+    fn each_loss_counts_once() {
+        let trial = &losses(Mode::Quick)[0];
+        assert_eq!(wrong(trial, &run(4)), [""; 0]);
+        assert_eq!(wrong(trial, &run(3)), ["reset in the body"]);
+        let mut lost = run(4);
+        lost.facts.ledger.timeouts = 39;
+        let found = wrong(trial, &lost);
+        for what in ["timeouts", "without an outcome", "timeouts, as the target counts"] {
+            assert!(found.iter().any(|row| row == what), "{what}: {found:?}");
+        }
+        let mut stuck = run(4);
+        stuck.facts.reconnects = 10;
+        assert_eq!(wrong(trial, &stuck), ["connections reopened"]);
+    }
+
+    #[test]
+    fn what_never_came_has_no_latency_but_a_bound() {
+        let trial = &losses(Mode::Quick)[0];
+        let mut flattered = run(4);
+        let short = histogram(&[0.5; 40]);
+        flattered.facts.response.censored = short;
+        assert_eq!(wrong(trial, &flattered), ["least p99.5"]);
+        let mut known = run(4);
+        known.facts.response.known.merge(&histogram(&[1.0; 40]));
+        known.facts.response.censored = pummel_engine::record::Histogram::new();
+        assert_eq!(wrong(trial, &known), ["upper bounds of p99.5"]);
+    }
 }

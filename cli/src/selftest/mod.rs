@@ -132,6 +132,9 @@ struct Tried {
     repeats: u32,
 }
 
+/// How long it takes to measure the jitter of the machine.
+const JITTER: Nanos = Nanos::from_millis(2_200);
+
 /// A disturbed measurement is made so many times more.
 const REPEATS: u32 = 2;
 
@@ -150,13 +153,21 @@ pub(crate) fn run(order: Order, tell: &dyn Fn(&str)) -> Result<Findings, Failure
     };
     tell("measuring the jitter of this machine");
     let mut samples = vec![jitter()?];
+    let planned: Vec<(Test, Vec<Trial>)> =
+        order.tests.into_iter().map(|test| (test, (test.trials)(mode))).collect();
+    let all = planned.iter().flat_map(|(_, trials)| trials);
+    // What is still to come once each of them has been made.
+    let mut rest = all.fold(JITTER, |rest, trial| rest + trial.takes());
     let mut tests = Vec::new();
-    for test in order.tests {
+    for (test, trials) in planned {
         tell(&format!("{} {}", test.name, test.title));
-        let trials = (test.trials)(mode);
-        let until = began + mode.patience();
-        let trials = trials.iter().map(|trial| attempt(&bench, trial, until));
-        tests.push(Tested { test, trials: trials.collect::<Result<_, _>>()? });
+        let mut tried = Vec::new();
+        for trial in trials {
+            rest = rest.saturating_sub(trial.takes());
+            let until = began + mode.patience().saturating_sub(rest);
+            tried.push(attempt(&bench, &trial, until)?);
+        }
+        tests.push(Tested { test, trials: tried });
     }
     tell("measuring the jitter of this machine again");
     samples.push(jitter()?);

@@ -6,7 +6,7 @@ use pummel_engine::units::Nanos;
 use super::Mode;
 use super::machine::at;
 use super::row::{Exposure, Row, Side, real};
-use super::trial::{Client, Load, Seen, Trial};
+use super::trial::{Client, Load, Seen, Trial, number};
 use super::truth;
 
 /// A trial of an even rate in this process.
@@ -95,7 +95,7 @@ pub(super) fn pool(mode: Mode) -> Vec<Trial> {
 /// counts how many came through per second.
 fn limited(load: &Load, seen: &Seen) -> Vec<Row> {
     let facts = &seen.facts;
-    let through = seen.target["arrivals"]["rate_per_s"].as_f64().unwrap_or(f64::NAN);
+    let through = number(&seen.target, "/arrivals/rate_per_s");
     let waits = truth::overloaded(load.seconds(), load.per_second() / through);
     let service = |q| {
         Row::span(format!("service {}", super::row::name(q)), at(&facts.service, q), 0.010, 0.0005)
@@ -121,4 +121,91 @@ fn limited(load: &Load, seen: &Seen) -> Vec<Row> {
     ];
     rows.extend(seen.books(load, load.slots()));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::tests::{histogram, seen, wrong};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_slow_answer_counts() {
+        let trial = &bimodal(Mode::Quick)[0];
+        let spans = |every: u64| {
+            let slow = move |k: u64| if k.is_multiple_of(every) { 0.050 } else { 0.0001 };
+            (1..=trial.load.slots()).map(slow).collect::<Vec<f64>>()
+        };
+        let mut spans_right = spans(50);
+        assert_eq!(wrong(trial, &seen(&spans_right)), [""; 0]);
+        spans_right[49] = 0.0001;
+        assert_eq!(wrong(trial, &seen(&spans_right)), ["slower than 25 ms"]);
+        assert!(wrong(trial, &seen(&spans(25))).contains(&"p97".to_owned()));
+    }
+
+    /// Spans that rise evenly up to `most`, one for each slot.
+    fn rising(load: &Load, most: f64) -> Vec<f64> {
+        let slots = load.slots();
+        (1..=slots).map(|k| most * real(k) / real(slots)).collect()
+    }
+
+    #[test]
+    fn what_overload_piles_up_is_measured_to_its_end() {
+        let trial = &overload(Mode::Quick)[0];
+        let right: Vec<f64> = rising(&trial.load, 0.4).iter().map(|wait| wait + 0.001).collect();
+        assert_eq!(wrong(trial, &seen(&right)), [""; 0]);
+        for most in [0.001, 0.38, 0.42] {
+            let wrong = wrong(trial, &seen(&rising(&trial.load, most)));
+            assert!(wrong.contains(&"p99".to_owned()), "{most}: {wrong:?}");
+        }
+    }
+
+    /// A run of which so many requests were left unfinished.
+    fn cut(load: &Load, unfinished: u64) -> Seen {
+        let slots = load.slots();
+        let done = slots - unfinished;
+        let span = |k: u64, of: u64| load.seconds() / 6.0 * real(k) / real(of);
+        let mut seen = seen(&(1..=done).map(|k| span(k, done)).collect::<Vec<_>>());
+        let waited: Vec<f64> = (1..=unfinished).map(|k| span(k, unfinished)).collect();
+        seen.facts.response.censored = histogram(&waited);
+        seen.facts.ledger.scheduled = slots;
+        seen.facts.ledger.unfinished = unfinished;
+        seen
+    }
+
+    #[test]
+    fn what_is_cut_off_is_a_bound() {
+        let trial = &overload(Mode::Quick)[1];
+        assert_eq!(wrong(trial, &cut(&trial.load, 400)), [""; 0]);
+        assert!(wrong(trial, &cut(&trial.load, 300)).contains(&"unfinished".to_owned()));
+        // As if what was not answered had never been.
+        let mut forgotten = cut(&trial.load, 400);
+        forgotten.facts.response.censored = pummel_engine::record::Histogram::new();
+        assert!(wrong(trial, &forgotten).contains(&"upper bounds of p99".to_owned()));
+    }
+
+    /// Ten connections that carry 990 requests per second, and waits that rise up to `most`.
+    fn limited_run(load: &Load, service: f64, most: f64) -> Seen {
+        let waits = rising(load, most);
+        let total: Vec<f64> = waits.iter().map(|wait| wait + 0.010).collect();
+        let mut seen = seen(&total);
+        seen.facts.service = histogram(&vec![service; waits.len()]);
+        seen.facts.connection_wait = histogram(&waits);
+        seen.target = json!({ "arrivals": { "rate_per_s": 990.0 } });
+        seen
+    }
+
+    #[test]
+    fn a_wait_for_a_connection_is_no_slow_server() {
+        let trial = &pool(Mode::Quick)[0];
+        let most = 2.0 * (1_200.0 / 990.0 - 1.0);
+        assert_eq!(wrong(trial, &limited_run(&trial.load, 0.0101, most)), [""; 0]);
+        let slow = wrong(trial, &limited_run(&trial.load, most, most));
+        assert!(slow.contains(&"service p99".to_owned()), "{slow:?}");
+        let hidden = wrong(trial, &limited_run(&trial.load, 0.0101, 0.0));
+        assert!(hidden.contains(&"wait for a connection p99".to_owned()), "{hidden:?}");
+        let mut silent = limited_run(&trial.load, 0.0101, most);
+        silent.target = json!({});
+        assert!(wrong(trial, &silent).contains(&"wait for a connection p50".to_owned()));
+    }
 }

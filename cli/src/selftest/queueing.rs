@@ -113,3 +113,65 @@ fn responses(seen: &Seen, law: ServiceLaw) -> Vec<Nanos> {
     spans.sort_unstable();
     spans
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::tests::{seen, wrong};
+    use super::*;
+    use crate::serve::Arrival;
+
+    /// A run of the trial as it would be without a machine; each response is `lost` seconds too
+    /// long.
+    fn run(trial: &Trial, law: ServiceLaw, lost: f64) -> Seen {
+        let gaps = ServiceLaw::Exponential { mean: Nanos::new(1_000_000_000 / RATE), seed: 77 };
+        let (mut now, mut idle) = (Instant::from_origin(0), Instant::from_origin(0));
+        let end = now + trial.load.length;
+        let (mut spans, mut arrivals) = (Vec::new(), Vec::new());
+        for (gap, service) in service_times(gaps).zip(service_times(law)) {
+            now = now + gap;
+            if now >= end {
+                break;
+            }
+            idle = idle.max(now) + service;
+            spans.push(idle.since(now).as_secs_f64() + lost);
+            let (planned, replied) = (Some(idle), Some(idle));
+            let (shard, sequence, connection) = (0, 1, 0);
+            arrivals.push(Arrival { shard, sequence, connection, arrived: now, planned, replied });
+        }
+        let mut seen = seen(&spans);
+        seen.facts.intended = arrivals.iter().map(|row| row.arrived).collect();
+        seen.arrivals = arrivals;
+        seen
+    }
+
+    #[test]
+    fn a_queue_is_what_theory_and_recursion_say_and_nothing_else() {
+        let exponential = ServiceLaw::Exponential { mean: MEAN, seed: SEED };
+        let laws = [exponential, ServiceLaw::Constant(MEAN)];
+        for (trial, law) in queues(Mode::Full).iter().zip(laws) {
+            assert_eq!(wrong(trial, &run(trial, law, 20e-6)), [""; 0], "{}", trial.name);
+            let late = wrong(trial, &run(trial, law, 500e-6));
+            assert!(late.contains(&"error of each, p50".to_owned()), "{late:?}");
+        }
+    }
+
+    #[test]
+    fn another_law_is_told_from_the_one_that_was_asked_for() {
+        let trial = &queues(Mode::Full)[1];
+        let other = run(trial, ServiceLaw::Exponential { mean: MEAN, seed: SEED }, 0.0);
+        let wrong = wrong(trial, &other);
+        for what in ["error of each, p50", "p99"] {
+            assert!(wrong.iter().any(|row| row == what), "{what}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_missing_on_one_side_is_wrong() {
+        let trial = &queues(Mode::Quick)[1];
+        let mut missing = run(trial, ServiceLaw::Constant(MEAN), 0.0);
+        missing.arrivals.pop();
+        let wrong = wrong(trial, &missing);
+        assert!(wrong.contains(&"arrivals".to_owned()), "{wrong:?}");
+        assert!(wrong.contains(&"error of each, p50".to_owned()), "{wrong:?}");
+    }
+}

@@ -5,7 +5,7 @@ use pummel_engine::units::{Instant, Nanos};
 
 use super::Mode;
 use super::row::{Exposure, Row};
-use super::trial::{Client, Load, Seen, Trial};
+use super::trial::{Client, Load, Seen, Trial, number, whole};
 use super::truth;
 
 /// For how long.
@@ -37,9 +37,8 @@ const QUANTILES: [(&str, f64); 5] =
 fn stopped(load: &Load, seen: &Seen) -> Vec<Row> {
     let stop_s = seen.stopped.as_secs_f64();
     let held_up = truth::held_up(stop_s, load.seconds());
-    let latency = &seen.document["latency_ns"];
     let span =
-        |of: &str, name: &str| latency[of][name].as_f64().map_or(f64::NAN, |nanos| nanos / 1e9);
+        |of: &str, name: &str| number(&seen.document, &format!("/latency_ns/{of}/{name}")) / 1e9;
     let mut rows = Vec::new();
     for (name, q) in QUANTILES {
         // Beside the edge: there the truth jumps.
@@ -56,8 +55,7 @@ fn stopped(load: &Load, seen: &Seen) -> Vec<Row> {
     rows.push(service.exposed(0.75));
     let late = Row::about("late arrivals", late(load, seen), load.per_second() * stop_s - 1.0, 3.0);
     rows.push(late.with(Exposure::Delay { q: 0.999, scale: load.per_second() }));
-    let counts = &seen.document["counts"];
-    let count = |name: &str| counts[name].as_u64().unwrap_or(u64::MAX);
+    let count = |name: &str| whole(&seen.document, &format!("/counts/{name}"));
     rows.push(Row::count("scheduled", count("scheduled"), load.slots()));
     rows.push(Row::count("ok", count("ok"), load.slots()));
     rows.push(Row::count("arrivals", seen.arrivals.len() as u64, load.slots()));
@@ -73,4 +71,63 @@ fn late(load: &Load, seen: &Seen) -> u64 {
     let began = began.unwrap_or(Instant::from_origin(0));
     let late = numbered().filter(|(k, row)| row.arrived > began + due(*k) + LATE);
     late.count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::tests::wrong;
+    use super::*;
+    use crate::serve::Arrival;
+    use serde_json::{Value, json};
+
+    /// Quantiles of a stop of half a second in a run of five, as JSON.
+    fn quantiles(takes: f64, stop: f64) -> Value {
+        let at = |q: f64| (truth::held_up(stop, 5.0)(q) + takes) * 1e9;
+        let named = QUANTILES.iter().map(|&(name, q)| (name.to_owned(), json!(at(q))));
+        Value::Object(named.collect())
+    }
+
+    /// A run of five seconds that stood still for `stop`, and says that it did for `said`.
+    fn run(stop: u64, said: f64) -> Seen {
+        let arrival = |k: u64| {
+            let due = k * 1_000_000;
+            let held = (2_000_000_000..2_000_000_000 + stop * 1_000_000).contains(&due);
+            let moment = if held { 2_000_000_000 + stop * 1_000_000 } else { due };
+            let arrived = Instant::from_origin(1_000 + moment);
+            let (planned, replied) = (Some(arrived), Some(arrived));
+            Arrival { shard: 0, sequence: 1, connection: 0, arrived, planned, replied }
+        };
+        let latency = json!({
+            "lag": quantiles(0.0, said),
+            "response": quantiles(TAKES_S, said),
+            "service": { "p75": TAKES_S * 1e9 },
+        });
+        Seen {
+            document: json!({
+                "latency_ns": latency,
+                "counts": { "scheduled": 5_000, "ok": 5_000 },
+            }),
+            stopped: STOP,
+            arrivals: (0..5_000).map(arrival).collect(),
+            ..Seen::default()
+        }
+    }
+
+    #[test]
+    fn a_client_that_says_that_it_stood_still_is_right() {
+        let trial = &client(Mode::Quick)[0];
+        assert_eq!(wrong(trial, &run(500, 0.5)), [""; 0]);
+    }
+
+    #[test]
+    fn a_client_that_hides_it_or_never_stood_still_is_wrong() {
+        let trial = &client(Mode::Quick)[0];
+        let hidden = wrong(trial, &run(500, 0.0));
+        assert!(hidden.contains(&"response p99".to_owned()), "{hidden:?}");
+        assert!(hidden.contains(&"lag max".to_owned()), "{hidden:?}");
+        assert_eq!(wrong(trial, &run(400, 0.5)), ["late arrivals"]);
+        let empty = wrong(trial, &Seen { stopped: STOP, ..Seen::default() });
+        assert!(empty.contains(&"scheduled".to_owned()), "{empty:?}");
+        assert!(empty.contains(&"service p75".to_owned()), "{empty:?}");
+    }
 }

@@ -176,7 +176,11 @@ fn jitter(of: &Jitter) -> Value {
     object!({
         "shards": gaps(&of.shards),
         "target": gaps(&of.target),
-        "wakes_s": { "p50": at(&of.wakes, 0.5), "p99": at(&of.wakes, 0.99), "max": at(&of.wakes, 1.0) },
+        "wakes_s": {
+            "p50": at(&of.wakes, 0.5),
+            "p99": at(&of.wakes, 0.99),
+            "max": at(&of.wakes, 1.0),
+        },
     })
 }
 
@@ -205,7 +209,11 @@ fn tried(findings: &Findings, tried: &Tried) -> Value {
 fn described(findings: &Findings, tried: &Tried, row: &Row) -> Value {
     object!({
         "what": row.what,
-        "unit": match row.unit { Unit::Seconds => "s", Unit::Count => "count", Unit::Ratio => "ratio" },
+        "unit": match row.unit {
+            Unit::Seconds => "s",
+            Unit::Count => "count",
+            Unit::Ratio => "ratio",
+        },
         "bound": match row.side {
             Side::Near => "near",
             Side::AtMost => "at_most",

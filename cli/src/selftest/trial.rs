@@ -109,6 +109,17 @@ pub(super) struct Measured {
     pub(super) disturbance: Option<String>,
 }
 
+impl Trial {
+    /// How long it takes, about: with the start of the target, and with what a server that falls
+    /// behind has to catch up with.
+    pub(super) fn takes(&self) -> Nanos {
+        self.load.length + Nanos::new(self.load.length.get() / 10) + AROUND
+    }
+}
+
+/// What a trial takes besides the run.
+const AROUND: Nanos = Nanos::from_millis(500);
+
 impl Load {
     /// An even rate for `length` over `connections`; what goes wrong is given some seconds.
     pub(super) const fn constant(rate: u64, length: Nanos, connections: u32) -> Self {
@@ -225,8 +236,8 @@ impl Bench {
         let record = record.context("no file for the record of arrivals; free some space in /tmp");
         let record = record.map_err(Failure::impossible)?;
         let path = record.as_ref().map(|file| file.path().display().to_string());
-        let spin = if self.cpus.apart() { "--spin" } else { "--spin=false" };
-        let mut flags: Vec<&str> = trial.target.split_whitespace().chain([spin]).collect();
+        let poll = if self.cpus.apart() { "--spin" } else { "--spin=false" };
+        let mut flags: Vec<&str> = trial.target.split_whitespace().chain([poll]).collect();
         flags.extend(path.iter().flat_map(|path| ["--log-arrivals", path]));
         let target = Companion::start(&flags, Some(self.cpus.target));
         let target = target.map_err(Failure::impossible)?;
@@ -277,7 +288,7 @@ impl Bench {
     fn load_from_there(&self, load: &Load, url: &str, stop: Nanos) -> Result<Seen, Failure> {
         let outcome = self.start_and_stop(load, url, stop).map_err(Failure::impossible)?;
         let (document, stopped) = outcome;
-        if document["interrupted"] == true {
+        if document.get("interrupted") == Some(&Value::Bool(true)) {
             return Err(Failure::interrupted());
         }
         Ok(Seen { document, stopped, ..Seen::default() })
@@ -354,6 +365,16 @@ fn stand_still(client: u32, said: &mpsc::Receiver<String>, stop: Nanos) -> Resul
     Ok(clock::now().since(began))
 }
 
+/// The number at `path` of a document, such as `/arrivals/count`; NaN if there is none.
+pub(super) fn number(of: &Value, path: &str) -> f64 {
+    of.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN)
+}
+
+/// The whole number at `path`; more than there ever are if there is none.
+pub(super) fn whole(of: &Value, path: &str) -> u64 {
+    of.pointer(path).and_then(Value::as_u64).unwrap_or(u64::MAX)
+}
+
 /// A span as it is typed.
 fn nanos(span: Nanos) -> String {
     format!("{}ns", span.get())
@@ -374,5 +395,90 @@ fn words(load: &Load, url: &str) -> RunArgs {
         },
         machine: MachineArgs { seed: SEED, ..MachineArgs::default() },
         ..RunArgs::default()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::machine::tests::quiet;
+    use super::super::row::Outcome;
+    use super::*;
+
+    /// Spans in seconds as a histogram.
+    pub(in crate::selftest) fn histogram(spans: &[f64]) -> Histogram {
+        let mut histogram = Histogram::new();
+        for &span in spans {
+            histogram.record(span_of(span));
+        }
+        histogram
+    }
+
+    /// Seconds as a span.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "test numbers")]
+    pub(in crate::selftest) fn span_of(seconds: f64) -> Nanos {
+        Nanos::new((seconds * 1e9).round() as u64)
+    }
+
+    /// A run in which each request was answered, after these seconds.
+    pub(in crate::selftest) fn seen(responses: &[f64]) -> Seen {
+        let count = responses.len() as u64;
+        let response = Spans { known: histogram(responses), censored: Histogram::new() };
+        let ledger = Ledger { scheduled: count, ok: count, ..Ledger::default() };
+        let facts = Facts { ledger, response, ..Facts::default() };
+        Seen { facts, ..Seen::default() }
+    }
+
+    /// What the trial says of `seen` on a machine without jitter: the rows that are wrong.
+    pub(in crate::selftest) fn wrong(trial: &Trial, seen: &Seen) -> Vec<String> {
+        let rows = (trial.judge)(&trial.load, seen);
+        assert!(rows.len() >= 5, "{} rows of {}", rows.len(), trial.name);
+        let wrong = rows.iter().filter(|row| row.outcome(&quiet(), false) == Outcome::Fail);
+        wrong.map(|row| row.what.clone()).collect()
+    }
+
+    #[test]
+    fn books_that_do_not_balance_are_wrong_on_any_machine() {
+        let load = Load::constant(1_000, Nanos::from_secs(1), 1);
+        let failing = |scheduled, ok, timeouts, defects| {
+            let ledger = Ledger { scheduled, ok, timeouts, ..Ledger::default() };
+            let facts = Facts { ledger, defects, ..Facts::default() };
+            let rows = Seen { facts, ..Seen::default() }.books(&load, 1_000);
+            let fails = |row: &&Row| row.outcome(&quiet(), true) == Outcome::Fail;
+            rows.iter().filter(fails).map(|row| row.what.clone()).collect::<Vec<_>>()
+        };
+        assert!(failing(1_000, 1_000, 0, 0).is_empty());
+        assert_eq!(failing(1_000, 999, 0, 0), ["without an outcome", "ok"]);
+        assert_eq!(failing(999, 999, 0, 0), ["scheduled", "ok"]);
+        assert_eq!(failing(1_000, 999, 1, 0), ["ok"]);
+        assert_eq!(failing(1_000, 1_000, 0, 1), ["defects of the report"]);
+    }
+
+    #[test]
+    fn those_who_gave_up_are_slower_than_anything() {
+        let mut seen = seen(&[0.001, 0.002, 0.003]);
+        seen.facts.response.censored.record(Nanos::from_millis(1));
+        assert_eq!((seen.slower(0.0015), seen.slower(9.0)), (3, 1));
+        assert!((seen.response(0.25) - 0.001).abs() < 1e-5);
+        assert!(seen.response(1.0).is_nan());
+    }
+
+    #[test]
+    fn a_client_of_its_own_gets_the_same_load_in_words() {
+        let bench = Bench {
+            host: pummel_tuning::inspect(),
+            cpus: Cpus { shards: vec![1, 3], target: 0 },
+            reactor: Kind::Epoll,
+            pacing: Pacing::Sleep,
+            control: Control::default(),
+        };
+        let load = Load::constant(700, Nanos::from_millis(1_500), 9);
+        let line = bench.line(&load, "http://127.0.0.1:1").join(" ");
+        let expected = "http://127.0.0.1:1 --json --no-tui --connections 9 --rate 700 \
+                        --duration 1500000000ns --timeout 60000000000ns --drain 60000000000ns \
+                        --reactor epoll --cores 1,3";
+        assert_eq!(line, expected);
+        let config = Config::understand(&words(&load, "127.0.0.1:1")).unwrap();
+        assert_eq!(config.stop.limit.duration(), Some(load.length));
+        assert_eq!(config.connections.get(), 9);
     }
 }

@@ -82,7 +82,8 @@ mod tests {
     fn check(truth: impl Fn(f64) -> f64, known: &[(f64, f64)]) {
         for &(q, expected) in known {
             let found = truth(q);
-            assert!((found - expected).abs() < 0.000_6 * expected + 1e-9, "{q}: {found}");
+            // The tables have three digits.
+            assert!((found - expected).abs() < 0.001_5 * expected + 1e-9, "{q}: {found}");
         }
     }
 
