@@ -249,12 +249,17 @@ fn wakes() -> Histogram {
 const TAKEN_MAX: f64 = 0.01;
 const TAKEN_WORST_MAX: f64 = 0.05;
 
-/// Who got in the way of a measurement, if anybody did: what the watcher saw, and the share of the
-/// time for which the target was kept from its CPU.
-pub(super) fn disturbance(seen: Option<&Disturbance>, target: Option<f64>) -> Option<String> {
+/// Who got in the way of a measurement, if anybody did: what the watcher saw, and for which share of
+/// the time other processes, by their names, were kept from their CPUs.
+pub(super) fn disturbance(
+    seen: Option<&Disturbance>,
+    others: &[(&str, Option<f64>)],
+) -> Option<String> {
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    if let Some(share) = target.filter(|&share| share > TAKEN_MAX) {
-        return Some(format!("the target waited for its CPU for {} of the time", percent(share)));
+    for &(name, share) in others {
+        if let Some(share) = share.filter(|&share| share > TAKEN_MAX) {
+            return Some(format!("{name} waited for its CPU for {} of the time", percent(share)));
+        }
     }
     let seen = seen?;
     for shard in &seen.threads.shards {
@@ -397,10 +402,13 @@ pub(super) mod tests {
             (of(throttled), None, "quota"),
             (Disturbance::default(), Some(0.02), "target"),
         ] {
-            let said = disturbance(Some(&seen), target).unwrap();
+            let others = [("the target", target), ("the client", None)];
+            let said = disturbance(Some(&seen), &others).unwrap();
             assert!(said.contains(word), "{said}");
         }
-        assert_eq!(disturbance(Some(&shard(0.005, 0.03)), Some(0.005)), None);
-        assert_eq!(disturbance(None, None), None);
+        let others = [("the target", Some(0.005)), ("the client", Some(0.02))];
+        assert_eq!(disturbance(Some(&shard(0.005, 0.03)), &others[..1]), None);
+        assert!(disturbance(None, &others).unwrap().contains("client"));
+        assert_eq!(disturbance(None, &[]), None);
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Seen {
     pub(super) document: Value,
     /// For how long that client was stopped.
     pub(super) stopped: Nanos,
+    /// For how long it had to wait for a CPU, if that is known.
+    pub(super) waited: Option<Duration>,
     /// What the target says at its end.
     pub(super) target: Value,
     /// Its record of arrivals, in the order of arrival, if one was kept.
@@ -227,7 +229,7 @@ pub(super) struct Bench {
 const SEED: u64 = 1;
 
 /// Longest time beyond its length and its drain that a client in another process may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Nanos = Nanos::from_secs(30);
 
 impl Bench {
     /// Does it once.
@@ -245,9 +247,11 @@ impl Bench {
         let watcher = Watcher::start();
         let mut seen = self.load(trial, &target.url)?;
         let disturbance = watcher.and_then(Watcher::finish);
-        let span = clock::now().since(began).as_secs_f64();
+        let span = Duration::from_nanos(clock::now().since(began).get());
         let waited = process::waited(target.id()).zip(waited);
-        let waited = waited.map(|(to, from)| to.saturating_sub(from).as_secs_f64() / span);
+        let waited = waited.map(|(to, from)| to.saturating_sub(from));
+        let others = [("the target", waited), ("the client", seen.waited)];
+        let others = others.map(|(name, waited)| (name, waited.map(|waited| share(waited, span))));
         seen.target = target.end().map_err(Failure::impossible)?;
         if let Some(record) = record {
             let rows = read_arrivals(BufReader::new(record.into_file()));
@@ -256,7 +260,7 @@ impl Bench {
         }
         Ok(Measured {
             rows: (trial.judge)(&trial.load, &seen),
-            disturbance: machine::disturbance(disturbance.as_ref(), waited),
+            disturbance: machine::disturbance(disturbance.as_ref(), &others),
         })
     }
 
@@ -286,15 +290,14 @@ impl Bench {
 
     /// The same by another process, which stands still for `stop` in the middle of its run.
     fn load_from_there(&self, load: &Load, url: &str, stop: Nanos) -> Result<Seen, Failure> {
-        let outcome = self.start_and_stop(load, url, stop).map_err(Failure::impossible)?;
-        let (document, stopped) = outcome;
-        if document.get("interrupted") == Some(&Value::Bool(true)) {
+        let seen = self.start_and_stop(load, url, stop).map_err(Failure::impossible)?;
+        if seen.document.get("interrupted") == Some(&Value::Bool(true)) {
             return Err(Failure::interrupted());
         }
-        Ok(Seen { document, stopped, ..Seen::default() })
+        Ok(seen)
     }
 
-    fn start_and_stop(&self, load: &Load, url: &str, stop: Nanos) -> Result<(Value, Nanos)> {
+    fn start_and_stop(&self, load: &Load, url: &str, stop: Nanos) -> Result<Seen> {
         let program = std::env::current_exe().context("cannot find the program itself")?;
         let mut client = Command::new(program)
             .args(self.line(load, url))
@@ -318,10 +321,11 @@ impl Bench {
             Some(_) => Nanos::ZERO,
             None => stand_still(client.id(), &said, stop)?,
         };
-        let text = early.or_else(|| {
-            let rest = load.length + load.drain;
-            said.recv_timeout(Duration::from_nanos(rest.get()) + PATIENCE).ok()
-        });
+        let patience = load.length + load.drain + PATIENCE;
+        let (text, waited) = match early {
+            Some(text) => (Some(text), None),
+            None => hear(client.id(), &said, patience),
+        };
         if text.is_none() {
             client.kill().context("cannot end the client")?;
         }
@@ -330,7 +334,7 @@ impl Bench {
         let Ok(document) = document else {
             bail!("the client that was stopped did not report; try the same load by itself");
         };
-        Ok((document, stopped))
+        Ok(Seen { document, stopped, waited, ..Seen::default() })
     }
 
     /// The command line of a run as [`Self::load_from_here`] does it, as far as it can be typed.
@@ -373,6 +377,33 @@ pub(super) fn number(of: &Value, path: &str) -> f64 {
 /// The whole number at `path`; more than there ever are if there is none.
 pub(super) fn whole(of: &Value, path: &str) -> u64 {
     of.pointer(path).and_then(Value::as_u64).unwrap_or(u64::MAX)
+}
+
+/// How often a client is asked how long it has waited for a CPU.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Hears what the client says at its end, and how long it had to wait for a CPU until shortly before
+/// that. `None` if it says nothing in time.
+fn hear(
+    client: u32,
+    said: &mpsc::Receiver<String>,
+    patience: Nanos,
+) -> (Option<String>, Option<Duration>) {
+    let began = clock::now();
+    let mut waited = None;
+    while clock::now().since(began) < patience {
+        match said.recv_timeout(LOOK) {
+            Ok(text) => return (Some(text), waited),
+            Err(mpsc::RecvTimeoutError::Timeout) => waited = process::waited(client).or(waited),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    (None, waited)
+}
+
+/// The part of the whole.
+fn share(part: Duration, whole: Duration) -> f64 {
+    part.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE)
 }
 
 /// A span as it is typed.
