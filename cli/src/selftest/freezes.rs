@@ -77,11 +77,14 @@ fn plain(name: &str, freeze: Freeze, length: u64, quantiles: Vec<f64>, slack: f6
 /// What holds of every freeze with unlimited capacity.
 fn caught(load: &Load, seen: &Seen, freeze: Freeze, quantiles: &[f64], slack: f64) -> Vec<Row> {
     let (truth, freeze_s) = (freeze.truth(), freeze.length.as_secs_f64());
-    let base = |truth: f64| slack.max(truth * 0.003) + FLOOR_S;
-    let mut rows: Vec<Row> = quantiles
-        .iter()
-        .map(|&q| Row::quantile(q, seen.response(q), truth(q), base(truth(q))))
-        .collect();
+    let row = |&q: &f64| {
+        let truth = truth(q);
+        // Those who waited longer are answered first.
+        let before = freeze.period.as_secs_f64() * (1.0 - q).min(1.0 - freeze.edge());
+        let base = slack.max(truth * 0.003) + FLOOR_S + before * load.per_second() * EACH_S;
+        Row::quantile(q, seen.response(q), truth, base)
+    };
+    let mut rows: Vec<Row> = quantiles.iter().map(row).collect();
     let times = load.seconds() / freeze.period.as_secs_f64();
     let mean = freeze_s * freeze_s / 2.0 / freeze.period.as_secs_f64();
     let measured = seen.facts.response.known.mean() / 1e9;
@@ -89,13 +92,18 @@ fn caught(load: &Load, seen: &Seen, freeze: Freeze, quantiles: &[f64], slack: f6
     let affected = times * load.per_second() * (freeze_s - AFFECTED_S);
     let delayed = Exposure::Beyond { span_s: AFFECTED_S, of: real(load.slots()) };
     let slower = seen.slower(AFFECTED_S);
-    rows.push(Row::about("held up for 10 ms", slower, affected, 2.0 * times + 2.0).with(delayed));
+    let answering = freeze_s * load.per_second() * EACH_S;
+    let base = times * (1.0 + answering * load.per_second()) + 1.0;
+    rows.push(Row::about("held up for 10 ms", slower, affected, base).with(delayed));
     rows.extend(seen.books(load, load.slots()));
     rows
 }
 
 /// What a request takes on a quiet machine, beside all that the model says.
 const FLOOR_S: f64 = 100e-6;
+
+/// What each of those adds who are answered all at once at the end of a freeze, at most.
+const EACH_S: f64 = 10e-6;
 
 /// Who waits for longer was caught in a freeze, on a machine that can be measured on.
 const AFFECTED_S: f64 = 0.010;
@@ -145,10 +153,11 @@ fn ramp(load: &Load, steps: &[Step], freeze: Freeze) -> Vec<Row> {
     });
     let (worst, truth) = (medians.fold(0.0, f64::max), freeze.length.as_secs_f64() / 2.0);
     let delayed = Exposure::Beyond { span_s: AFFECTED_S, of: real(load.slots()) };
+    // Steps know spans to 0.8 %, and half of those who waited are answered before.
+    let base = 0.002 + 0.008 * truth + truth * load.per_second() * EACH_S;
     vec![
         Row::about("descending ramps", ramps, 1.0, 0.5).with(delayed),
-        // Steps know spans to 0.8 %.
-        Row::span("p50 of the worst window", worst, truth, 0.002 + 0.008 * truth).exposed(0.999),
+        Row::span("p50 of the worst window", worst, truth, base).exposed(0.999),
     ]
 }
 

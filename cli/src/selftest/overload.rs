@@ -5,7 +5,7 @@ use pummel_engine::units::Nanos;
 
 use super::Mode;
 use super::machine::at;
-use super::row::{Exposure, Row, Side, real};
+use super::row::{Exposure, Row, real};
 use super::trial::{Client, Load, Seen, Trial, number};
 use super::truth;
 
@@ -115,9 +115,7 @@ fn limited(load: &Load, seen: &Seen) -> Vec<Row> {
         wait(0.99),
         total(0.5),
         total(0.99),
-        Row { side: Side::AtMost, ..Row::ratio("arrivals per second", through, 1_000.0, 10.0) },
-        Row { side: Side::AtLeast, ..Row::ratio("arrivals per second", through, 1_000.0, 50.0) }
-            .with(Exposure::Delay { q: 0.9, scale: 100_000.0 }),
+        Row::ratio("arrivals per second", through, 1_000.0, 10.0).at_most(),
     ];
     rows.extend(seen.books(load, load.slots()));
     rows
