@@ -44,6 +44,12 @@ impl Failure {
         Self { code: Code::Usage, error: error.into() }
     }
 
+    /// The user has called it off, and there is nothing to report.
+    pub(crate) fn interrupted() -> Self {
+        let error = anyhow::anyhow!("interrupted; there is nothing to report");
+        Self { code: Code::Interrupted, error }
+    }
+
     /// Something around pummel is in the way.
     pub(crate) fn impossible(error: impl Into<anyhow::Error>) -> Self {
         Self { code: Code::Impossible, error: error.into() }

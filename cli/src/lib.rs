@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `args` | what may be typed |
 //! | `config` | what it means: the only reader of files and DNS, and the last to know of a flag |
+//! | `calibrate` | what this machine can do at best |
 //! | `command` | one file per command: what is done, in which order |
 //! | `machine` | from what was seen of the machine to what the verdict asks about |
 //! | `output` | a report as text and as JSON |
 //! | `progress` | an observer that shows a run while it lasts |
+//! | `selftest` | whether measurements are true on this machine |
 //! | `serve` | the built-in target |
 //! | `watch` | a thread that watches the machine while a run lasts |
 //!
@@ -15,12 +17,14 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod calibrate;
 mod command;
 mod config;
 mod exit;
 mod machine;
 mod output;
 mod progress;
+mod selftest;
 mod serve;
 mod watch;
 

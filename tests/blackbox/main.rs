@@ -7,6 +7,7 @@ mod help;
 mod nginx;
 mod run;
 mod schedule;
+mod selftest;
 mod target;
 
 use std::process::Command;

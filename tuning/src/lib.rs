@@ -6,12 +6,13 @@
 //! the facts is pure ([`place`]); what changes the machine is named so ([`raise_open_files`]).
 //!
 //! [`inspect`] tells what the machine is, [`watch`] what it did while a run lasted, and [`peer`]
-//! whether the target is a part of it.
+//! whether the target is a part of it; [`process`] stops another process for a while.
 #![forbid(unsafe_code)]
 
 pub mod host;
 pub mod peer;
 mod placement;
+pub mod process;
 mod tree;
 pub mod watch;
 

@@ -25,4 +25,7 @@ pub(crate) struct MachineArgs {
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
           value_parser = whole::<u64>(0))]
     pub(crate) seed: u64,
+    /// Measure first what this machine can do at best, against the built-in target
+    #[arg(long)]
+    pub(crate) calibrate: bool,
 }

@@ -9,6 +9,7 @@ mod output;
 mod quoted;
 mod refusal;
 mod request;
+mod selftest;
 mod target;
 mod timetable;
 mod whole;
@@ -24,6 +25,7 @@ pub(crate) use machine::MachineArgs;
 pub(crate) use output::OutputArgs;
 pub(crate) use quoted::Quoted;
 pub(crate) use request::RequestArgs;
+pub(crate) use selftest::{DoctorArgs, SelftestArgs};
 pub(crate) use target::TargetArgs;
 pub(crate) use timetable::TimetableArgs;
 
@@ -60,6 +62,10 @@ Exit codes: 0 done, 1 the run could not be done, 2 bad usage, 3 verdict invalid,
 pub(crate) enum Command {
     /// Starts the built-in target on a free port, loads it, prints the report
     Demo(DemoArgs),
+    /// Tests on this machine whether what pummel measures is true
+    Selftest(SelftestArgs),
+    /// Says what this machine is to a load generator
+    Doctor(DoctorArgs),
     /// Runs the built-in target by itself
     Target(Box<serve::TargetArgs>),
 }

@@ -29,9 +29,9 @@ const SAID_MAX: u64 = 64 * 1024 * 1024;
 
 /// A target that runs.
 #[derive(Debug)]
-pub(super) struct Companion {
+pub(crate) struct Companion {
     /// Where it listens.
-    pub(super) url: String,
+    pub(crate) url: String,
     child: Child,
     stdin: ChildStdin,
     /// Its first line, then all the rest at once.
@@ -42,7 +42,7 @@ impl Companion {
     /// Starts the target with these flags of `pummel target` on a free port, pinned to `cpu` if one
     /// is named, and waits until it listens. What it has to complain about goes to our standard
     /// error.
-    pub(super) fn start(flags: &[&str], cpu: Option<usize>) -> Result<Self> {
+    pub(crate) fn start(flags: &[&str], cpu: Option<usize>) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find the program itself")?;
         let mut command = Command::new(program);
         command.args(["target", "--listen", "127.0.0.1:0", "--until-stdin-closes"]).args(flags);
@@ -75,8 +75,13 @@ impl Companion {
         Ok(companion)
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it, and returns the document about what it did, as it printed it.
-    pub(super) fn end(self) -> Result<Value> {
+    pub(crate) fn end(self) -> Result<Value> {
         let said = self.stop()?;
         serde_json::from_str(&said)
             .context("the target does not say what it did; try `pummel target` by itself")

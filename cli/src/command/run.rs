@@ -15,7 +15,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::RunArgs;
-use crate::config::{self, Announce, Config, Strictness};
+use crate::calibrate::Calibration;
+use crate::config::{self, Announce, Calibrate, Config, Strictness};
 use crate::exit::{Code, Failure};
 use crate::machine;
 use crate::output::{self, Environment, stderr};
@@ -47,6 +48,10 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     }
     let control = Control::default();
     obey_signals(&control).map_err(Failure::impossible)?;
+    let calibration = match config.calibrate {
+        Calibrate::Before => Some(Calibration::measure(&plan, host, &control)?),
+        Calibrate::No => None,
+    };
     let started_at = now();
     let watcher = Watcher::start();
     let mut observers = Observers::none();
@@ -62,7 +67,7 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     };
     let seen = watcher.and_then(Watcher::finish);
     let verdict = Verdict::of(&report, &machine::of(&report, host, seen.as_ref()));
-    let environment = Environment { started_at, host: host.clone(), seen };
+    let environment = Environment { started_at, host: host.clone(), seen, calibration };
     let printed = output::report(&report, &verdict, &environment, config.display.format);
     printed.context("cannot write the report").map_err(Failure::impossible)?;
     Ok(code(report.ending, verdict.status, config.strictness))
@@ -84,7 +89,7 @@ fn code(ending: Ending, status: Status, strictness: Strictness) -> Code {
 
 /// The first Ctrl-C or SIGTERM stops the run, which is still reported; the next one ends it at
 /// once.
-fn obey_signals(control: &Control) -> io::Result<()> {
+pub(super) fn obey_signals(control: &Control) -> io::Result<()> {
     let stop = control.stop_flag();
     // The order matters: the flag must not be set yet when the first signal looks at it.
     for signal in [SIGINT, SIGTERM] {

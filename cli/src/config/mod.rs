@@ -48,6 +48,7 @@ pub(crate) struct Config {
     /// Unless this machine decides.
     pub(crate) pacing: Option<Pacing>,
     pub(crate) seed: u64,
+    pub(crate) calibrate: Calibrate,
     pub(crate) display: Display,
     pub(crate) strictness: Strictness,
     /// What the user should know about what was typed.
@@ -60,6 +61,14 @@ pub(crate) enum Strictness {
     /// Only an invalid one is.
     Lenient,
     Strict,
+}
+
+/// Whether the best that this machine can do is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calibrate {
+    /// Before the run.
+    Before,
+    No,
 }
 
 /// What is shown, and how.
@@ -119,6 +128,7 @@ impl Config {
             placement: placement(&args.machine)?,
             reactor: reactor(args.machine.reactor.as_deref())?,
             seed: args.machine.seed,
+            calibrate: if args.machine.calibrate { Calibrate::Before } else { Calibrate::No },
             display: display(&args.output),
             strictness: if args.output.strict { Strictness::Strict } else { Strictness::Lenient },
             remark: args.load.timetable.latency_correction.then_some(CORRECTED),
@@ -144,7 +154,7 @@ fn pacing(text: Option<&str>, load: &Load) -> Result<Option<Pacing>> {
     Ok(Some(pacing))
 }
 
-fn placement(args: &MachineArgs) -> Result<Wanted> {
+pub(crate) fn placement(args: &MachineArgs) -> Result<Wanted> {
     let shards = match args.shards.map(NonZeroU32::new) {
         Some(None) => bail!("--shards 0 leaves nobody to send; give at least 1"),
         shards => shards.flatten(),

@@ -13,7 +13,7 @@ use super::schema::{
     Batches, Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan,
     Rates, Shard, Stage, Tool, VERSION, Window,
 };
-use super::{Environment, analysis, load, quantiles, schema};
+use super::{Environment, analysis, calibration, load, quantiles, schema};
 
 /// Writes the document and a line break, and nothing else.
 pub(crate) fn write(
@@ -73,6 +73,10 @@ fn document<'r>(
         slowest: analysis::slowest(report),
         error_kinds: analysis::error_kinds(report),
         machine: environment.seen.as_ref().map(analysis::machine),
+        calibration: environment
+            .calibration
+            .as_ref()
+            .map(|of| calibration::Document::of(of, report)),
         verdict: analysis::verdict(verdict),
     }
 }

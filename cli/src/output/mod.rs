@@ -1,6 +1,7 @@
 //! A report on paper: pure writers, which get the report, its surroundings and a place to write to.
 
 mod analysis;
+mod calibration;
 pub(crate) mod json;
 mod judgement;
 mod load;
@@ -20,6 +21,10 @@ use pummel_engine::verdict::Verdict;
 use pummel_tuning::Host;
 use pummel_tuning::watch::Disturbance;
 
+use crate::calibrate::Calibration;
+
+pub(crate) use calibration::best;
+
 /// What surrounds a run and is no part of its plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Environment {
@@ -29,6 +34,8 @@ pub(crate) struct Environment {
     pub(crate) host: Host,
     /// What happened to it during the run, if anybody watched.
     pub(crate) seen: Option<Disturbance>,
+    /// What this machine can do at best, if that was measured.
+    pub(crate) calibration: Option<Calibration>,
 }
 
 /// The quantiles of every report, in nanoseconds: 50, 75, 90, 95, 99, 99.9 and 99.99 %.
@@ -218,7 +225,7 @@ mod tests {
         chronicle
     }
 
-    fn sample(load: Load) -> Report {
+    pub(super) fn sample(load: Load) -> Report {
         let shard = |cpu, requests| ShardReport {
             cpu,
             pinned: cpu != 2,
@@ -246,13 +253,14 @@ mod tests {
         }
     }
 
-    fn environment() -> Environment {
+    pub(super) fn environment() -> Environment {
         let mut host = pummel_tuning::inspect();
         host.kernel.release = Some("6.12.0".to_owned());
-        Environment { started_at: SystemTime::UNIX_EPOCH, host, seen: None }
+        let started_at = SystemTime::UNIX_EPOCH;
+        Environment { started_at, host, seen: None, calibration: None }
     }
 
-    fn closed() -> Load {
+    pub(super) fn closed() -> Load {
         Load::Closed { pipeline: NonZeroU8::MIN, spawn: None }
     }
 
@@ -274,7 +282,7 @@ mod tests {
         }
     }
 
-    fn verdict(report: &Report) -> Verdict {
+    pub(super) fn verdict(report: &Report) -> Verdict {
         Verdict::of(report, &Machine::default())
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Document<'r> {
     pub(super) slowest: Vec<Exemplar>,
     pub(super) error_kinds: BTreeMap<String, ErrorKind>,
     pub(super) machine: Option<Seen>,
+    /// Null unless it was asked for.
+    pub(super) calibration: Option<super::calibration::Document>,
     pub(super) verdict: Verdict,
 }
 

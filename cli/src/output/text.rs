@@ -8,7 +8,7 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 use pummel_engine::verdict::Verdict;
 
-use super::{Environment, counted, judgement, load, per_time, table, unpinned};
+use super::{Environment, calibration, counted, judgement, load, per_time, table, unpinned};
 
 /// Widest line.
 pub(super) const COLUMNS: usize = 100;
@@ -36,6 +36,7 @@ pub(crate) fn write(
     table::latencies(report, verdict, to)?;
     writeln!(to)?;
     wire(report, to)?;
+    calibration::write(environment.calibration.as_ref(), report, to)?;
     writeln!(to)?;
     judgement::write(report, verdict, to)
 }

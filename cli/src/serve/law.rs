@@ -8,7 +8,7 @@ use pummel_engine::units::Nanos;
 
 /// How long the server of the queue works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Service {
+pub(crate) enum Service {
     /// There is no queue.
     #[default]
     None,

@@ -35,6 +35,7 @@ mod tests;
 
 use std::fs::File;
 use std::io;
+use std::iter;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -46,10 +47,12 @@ use std::thread::{self, JoinHandle};
 use pummel_engine::reactor::{
     ChooseError, Epoll, Kind, Reactor, Uring, choose, clock, listeners, thread as os_thread,
 };
-use pummel_engine::units::Instant;
+use pummel_engine::units::{Instant, Nanos};
 use pummel_tuning::{PlacementError, raise_open_files};
 
 pub(crate) use args::TargetArgs;
+pub(crate) use law::Service as ServiceLaw;
+pub(crate) use record::{Arrival, read as read_arrivals};
 
 use self::log::{Document, Log, Server};
 use self::script::Script;
@@ -115,6 +118,12 @@ pub(crate) fn run(args: &TargetArgs) -> Result<(), ServeError> {
         serde_json::to_writer(&mut *to, &document)?;
         writeln!(to)
     })?)
+}
+
+/// The service times of the queue of a target's first shard, one request after the other.
+pub(crate) fn service_times(law: ServiceLaw) -> impl Iterator<Item = Nanos> {
+    let mut times = law::Times::of(law.of_shard(0));
+    iter::from_fn(move || times.draw())
 }
 
 /// A server that runs.

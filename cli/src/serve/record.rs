@@ -177,7 +177,6 @@ pub(crate) struct Arrival {
 ///
 /// # Errors
 /// If it cannot be read, or is none: with the number of the line.
-#[cfg_attr(not(test), expect(dead_code, reason = "for whoever compares a run with its record"))]
 pub(crate) fn read(from: impl BufRead) -> io::Result<Vec<Arrival>> {
     let wrong = |line: usize| {
         let text = format!("line {line} is none of a record of arrivals; write it anew");
