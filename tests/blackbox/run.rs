@@ -48,6 +48,13 @@ fn the_keys_of_the_json_report_are_what_they_were() {
     let document = document(&tests::run(&mut pummel(args)).unwrap());
     let mut paths = Vec::new();
     keys(&document, "", &mut paths);
+    // What is found, and whether threads of so short a run were seen, is the machine's.
+    for place in [".verdict.notes", ".verdict.reasons", ".machine.shards"] {
+        paths.iter_mut().filter(|path| path.starts_with(place)).for_each(|path| {
+            path.truncate(place.len());
+        });
+    }
+    paths.dedup();
     insta::assert_snapshot!(paths.join("\n"));
 }
 
@@ -60,7 +67,7 @@ fn every_request_of_a_counted_run_arrives_and_is_counted() {
     assert_eq!(document["counts"]["ok"], 1000);
     assert_eq!(document["statuses"]["200"], 1000);
     assert_eq!(document["latency_ns"]["service"]["count"], 1000);
-    assert_eq!(document["verdict"]["status"], "pass");
+    assert_eq!(document["verdict"]["axes"]["load_delivered"], "pass");
     assert_eq!((server.requests(), server.connections()), (1000, 4));
 }
 
