@@ -382,8 +382,8 @@ pub(super) fn whole(of: &Value, path: &str) -> u64 {
 /// How often a client is asked how long it has waited for a CPU.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Hears what the client says at its end, and how long it had to wait for a CPU until shortly before
-/// that. `None` if it says nothing in time.
+/// Hears what the client says at its end, and how long it had to wait for a CPU until shortly
+/// before that. `None` if it says nothing in time.
 fn hear(
     client: u32,
     said: &mpsc::Receiver<String>,

@@ -48,8 +48,9 @@ pub struct WorstWindow {
     pub p99: (Nanos, Nanos),
 }
 
-/// How the counts of intended starts in each step scatter around those that the timetable holds: the
-/// sum of (found − planned)² over that of planned, 0 for an even schedule and 1 for Poisson arrivals.
+/// How the counts of intended starts in each step scatter around those that the timetable holds:
+/// the sum of (found − planned)² over that of planned, 0 for an even schedule and 1 for Poisson
+/// arrivals.
 ///
 /// That slots were sent late is no scatter: how late, and for whose sake, loop lag and the wait for
 /// a connection say for each of them.
