@@ -67,6 +67,11 @@ impl Report {
     /// in a closed loop.
     #[must_use]
     pub fn offered_per_second(&self) -> Option<f64> {
+        // A number that ends the window may end it within a burst.
+        let counted = self.plan.stop.limit.requests().is_some();
+        if counted && self.plan.load.is_open() && self.window > Nanos::ZERO {
+            return Some(self.per_second(self.totals.ledger.scheduled));
+        }
         let from = self.plan.stop.warmup;
         Some(pace::offered(self.plan.load.timetable()?, from, from + self.window))
     }

@@ -75,6 +75,10 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
 
 /// What the report means for the exit. Numbers that are worthless are so however the run ended.
 fn code(ending: Ending, status: Status, strictness: Strictness) -> Code {
+    // Whoever ends a run early knows that it is not the one that was planned.
+    if ending == Ending::Interrupted {
+        return Code::Interrupted;
+    }
     match (status, strictness) {
         (Status::Invalid, _) | (Status::Suspect, Strictness::Strict) => return Code::Invalid,
         (Status::Suspect, Strictness::Lenient) | (Status::Pass, _) => {}
@@ -143,8 +147,8 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_run_and_a_suspect_one_if_asked_for_are_so_however_they_ended() {
-        for (ending, _) in ENDINGS {
+    fn an_invalid_run_and_a_suspect_one_if_asked_for_are_so_unless_they_were_interrupted() {
+        for (ending, _) in ENDINGS.into_iter().filter(|(e, _)| *e != Ending::Interrupted) {
             assert_eq!(code(ending, Status::Invalid, Strictness::Lenient), Code::Invalid);
             assert_eq!(code(ending, Status::Suspect, Strictness::Strict), Code::Invalid);
         }

@@ -210,6 +210,8 @@ fn bounded(of: &Spans) -> Distribution {
     Distribution {
         censored: of.censored.count(),
         at_most: (!of.censored.is_empty()).then(|| at_most.into_iter().collect()),
+        // The shortest wait is no time that anything took.
+        min: (!of.known.is_empty()).then(|| of.known.min().get()),
         ..distribution(&waited)
     }
 }

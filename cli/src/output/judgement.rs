@@ -72,11 +72,18 @@ fn lines(text: &str, width: usize) -> Vec<String> {
 
 fn delivery(report: &Report, verdict: &Verdict) -> String {
     let delivery = &verdict.delivery;
-    let sent = format!("{} of {} sent", delivery.sent, delivery.scheduled);
+    let (sent, all) = (delivery.sent_in_window, delivery.scheduled);
     let lag = &report.totals.parts.loop_lag;
     if lag.is_empty() {
-        return sent;
+        return format!("{sent} of {all} sent");
     }
+    let back = match delivery.limitation {
+        Some(Limitation::Server { .. } | Limitation::Stops { .. }) if sent < all => {
+            ", the target held back the rest"
+        }
+        _ => "",
+    };
+    let sent = format!("{sent} of {all} sent in the window{back}");
     let (p99, max) = (lag.quantile(Quantile::P99), lag.max());
     format!("{sent}, loop lag {p99} at p99, {max} at most")
 }

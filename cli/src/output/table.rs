@@ -36,7 +36,7 @@ pub(super) fn latencies(report: &Report, verdict: &Verdict, to: &mut dyn Write) 
     let parts = &totals.parts;
     if open {
         row(to, "response", &starred(bounded(&totals.latency.all()), verdict))?;
-        row(to, "95 % interval", &intervals(verdict))?;
+        interval_row(verdict, to)?;
         if totals.ledger.ok < totals.ledger.scheduled {
             row(to, "ok only", &statistics(&totals.latency.ok()))?;
         }
@@ -46,18 +46,18 @@ pub(super) fn latencies(report: &Report, verdict: &Verdict, to: &mut dyn Write) 
     }
     row(to, "service", &bounded(&report.services()))?;
     if !open {
-        row(to, "95 % interval", &intervals(verdict))?;
+        interval_row(verdict, to)?;
         if totals.ledger.ok < totals.ledger.scheduled {
             row(to, "ok only", &statistics(&totals.latency.ok()))?;
         }
     }
     row(to, "first byte", &statistics(&parts.ttfb))?;
     row(to, "connect", &statistics(&parts.connect))?;
-    if verdict.trust.iter().any(|trust| trust.starred) {
+    if open && starred(bounded(&totals.latency.all()), verdict).iter().any(|c| c.ends_with('*')) {
         writeln!(to, "  * the client itself made more than 5 % of it: see the row by the client")?;
     }
     stages(report, verdict, to)?;
-    worst(&verdict.course.worst, to)
+    worst(verdict, to)
 }
 
 /// What the table holds that is not what it seems, said before anybody reads it.
@@ -89,7 +89,8 @@ fn statistics(of: &Histogram) -> Cells {
     bounded(&Spans { known: of.clone(), censored: Histogram::new() })
 }
 
-/// The same of values that are in part bounds. Minimum and mean are those of what is known.
+/// The same of values that are in part bounds: then the mean is one too. The minimum is that of
+/// what is known.
 fn bounded(of: &Spans) -> Cells {
     let known = &of.known;
     #[expect(
@@ -97,8 +98,18 @@ fn bounded(of: &Spans) -> Cells {
         clippy::cast_sign_loss,
         reason = "a mean of spans lies between the shortest and the longest"
     )]
-    let mean = Nanos::new(known.mean() as u64);
+    let [known_mean, waited_mean] = [known.mean(), of.censored.mean()].map(|mean| mean as u64);
     let some = |span: Nanos| if known.is_empty() { NONE.to_owned() } else { span.to_string() };
+    let mean = match (of.count(), of.censored.count()) {
+        (0, _) => NONE.to_owned(),
+        (_, 0) => Nanos::new(known_mean).to_string(),
+        (all, endless) => {
+            let sum = u128::from(known_mean) * u128::from(known.count())
+                + u128::from(waited_mean) * u128::from(endless);
+            let mean = u64::try_from(sum / u128::from(all)).unwrap_or(u64::MAX);
+            format!("≥{}", Nanos::new(mean))
+        }
+    };
     let [p50, p90, p99, p99_9, p99_99] = SHOWN.map(|name| {
         let quantile = Quantile::REPORTED.iter().find(|(reported, _)| *reported == name);
         let quantile = quantile.map(|&(_, quantile)| quantile);
@@ -106,7 +117,7 @@ fn bounded(of: &Spans) -> Cells {
         quantile.filter(enough).map_or(NONE.to_owned(), |q| shown(of.quantile(q)))
     });
     let max = if of.count() == 0 { NONE.to_owned() } else { shown(of.max()) };
-    [some(known.min()), some(mean), p50, p90, p99, p99_9, p99_99, max]
+    [some(known.min()), mean, p50, p90, p99, p99_9, p99_99, max]
 }
 
 /// A value, or between what it lies.
@@ -118,11 +129,21 @@ fn shown(bounds: Bounds) -> String {
     }
 }
 
-/// The 95 % intervals below the values, as percent of them.
+/// The 95 % intervals below the values, if there are any.
+fn interval_row(verdict: &Verdict, to: &mut dyn Write) -> io::Result<()> {
+    let cells = intervals(verdict);
+    if cells.iter().all(String::is_empty) { Ok(()) } else { row(to, "95 % interval", &cells) }
+}
+
+/// The 95 % intervals as percent of the values.
 fn intervals(verdict: &Verdict) -> Cells {
     let [p50, p90, p99, p99_9, p99_99] = SHOWN.map(|name| {
         let trust = verdict.trust.iter().find(|trust| trust.name == name);
-        trust.and_then(half).map_or(String::new(), |half| format!("±{half:.1} %"))
+        match trust.and_then(half) {
+            Some(half) if half > 100.0 => "±>100 %".to_owned(),
+            Some(half) => format!("±{half:.1} %"),
+            None => String::new(),
+        }
     });
     let none = String::new;
     [none(), none(), p50, p90, p99, p99_9, p99_99, none()]
@@ -182,12 +203,21 @@ fn stages(report: &Report, verdict: &Verdict, to: &mut dyn Write) -> io::Result<
     Ok(())
 }
 
-/// The worst windows, which a whole run hides.
-fn worst(windows: &[WorstWindow], to: &mut dyn Write) -> io::Result<()> {
-    for WorstWindow { length, p50, p99 } in windows {
+/// The worst windows, which a whole run hides; as bounds where something in them did not end.
+fn worst(verdict: &Verdict, to: &mut dyn Write) -> io::Result<()> {
+    let course = &verdict.course;
+    let bound = |from: Nanos, length: Nanos| {
+        let place = |span: Nanos| usize::try_from(span.get() / course.step.get().max(1));
+        let (from, count) = (place(from).unwrap_or(0), place(length).unwrap_or(0));
+        let endless = course.steps.iter().skip(from).take(count).any(|s| s.tally.censored > 0);
+        if endless { "≥" } else { "" }
+    };
+    for WorstWindow { length, p50, p99 } in &course.worst {
         let label = format!("  worst {}", seconds(*length));
         let (at50, at99) = (seconds(p50.0), seconds(p99.0));
-        line(to, &label, &format!("p50 {} from {at50}   p99 {} from {at99}", p50.1, p99.1))?;
+        let (b50, b99) = (bound(p50.0, *length), bound(p99.0, *length));
+        let (p50, p99) = (p50.1, p99.1);
+        line(to, &label, &format!("p50 {b50}{p50} from {at50}   p99 {b99}{p99} from {at99}"))?;
     }
     Ok(())
 }

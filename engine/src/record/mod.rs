@@ -125,6 +125,14 @@ impl Recorder {
         }
     }
 
+    /// The shard was to go on at `from`, and did so at `to`.
+    pub fn held_up(&mut self, from: Instant, to: Instant) {
+        if self.window.contains(from) {
+            let longest = &mut self.envelope.oddities.longest_hold_up;
+            *longest = to.since(from).max(*longest);
+        }
+    }
+
     /// So many requests were sent together.
     pub fn burst(&mut self, slots: u64) {
         let longest = &mut self.envelope.oddities.longest_burst;

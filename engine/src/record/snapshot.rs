@@ -1,6 +1,7 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{ErrorTable, Histogram, Latencies, Ledger, Slowest, Spans, Timeline};
+use crate::units::Nanos;
 
 /// All that was counted since the envelope was empty. Merging is associative and commutative.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +71,8 @@ pub struct Oddities {
     pub disordered: u64,
     /// Most requests that were sent one after the other without a wait.
     pub longest_burst: u64,
+    /// The longest time by which a shard came late to what it had to do.
+    pub longest_hold_up: Nanos,
 }
 
 impl Default for Parts {
@@ -138,6 +141,7 @@ impl Oddities {
     fn merge(&mut self, other: &Self) {
         self.disordered += other.disordered;
         self.longest_burst = self.longest_burst.max(other.longest_burst);
+        self.longest_hold_up = self.longest_hold_up.max(other.longest_hold_up);
     }
 }
 

@@ -23,10 +23,13 @@ impl HeldUp {
         Self { from: Instant::from_origin(0), to: Instant::from_origin(0) };
 
     /// The shard was to go on at `from`, and did so at `to`.
-    pub(super) fn note(&mut self, from: Instant, to: Instant) {
-        if to.since(from) > HELD_UP {
+    /// Says whether that was a hold-up.
+    pub(super) fn note(&mut self, from: Instant, to: Instant) -> bool {
+        let held_up = to.since(from) > HELD_UP;
+        if held_up {
             *self = Self { from, to };
         }
+        held_up
     }
 
     /// Of the delay of a slot that was intended at `intended` and starts `now`, on a connection
@@ -64,7 +67,7 @@ mod tests {
     #[test]
     fn what_came_due_while_the_shard_was_held_up_is_charged_to_it_to_the_end_of_that() {
         let mut held = HeldUp::NEVER;
-        held.note(at(100), at(600));
+        assert!(held.note(at(100), at(600)));
         assert_eq!(held.share(at(200), at(601), at(650)), millis(400));
         // It had waited for a connection before.
         assert_eq!(held.share(at(50), at(601), at(601)), millis(500));
@@ -74,7 +77,7 @@ mod tests {
     #[test]
     fn waking_a_little_late_is_no_hold_up() {
         let mut held = HeldUp::NEVER;
-        held.note(at(100), at(101));
+        assert!(!held.note(at(100), at(101)));
         assert_eq!(held.share(at(100), at(101), at(101)), Nanos::ZERO);
     }
 }

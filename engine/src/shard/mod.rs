@@ -168,7 +168,7 @@ impl<R: Reactor> Shard<R> {
         if busy {
             self.traffic.recorder.reaped(now.since(reaped));
         }
-        self.held_up.note(reaped, now);
+        self.note_hold_up(reaped, now);
         self.obey(now);
         while self.proceed(now) {}
         let more = self.start_due(now);
@@ -184,12 +184,18 @@ impl<R: Reactor> Shard<R> {
         }
         let woken = self.reactor.now();
         self.patience.woken(woken, completed);
-        self.held_up.note(now.max(wake.first()), woken);
+        self.note_hold_up(now.max(wake.first()), woken);
         self.reaped = (woken, completed);
         if self.traffic.outstanding() < outstanding {
             self.last_outcome = self.reactor.now();
         }
         Ok(())
+    }
+
+    fn note_hold_up(&mut self, from: Instant, to: Instant) {
+        if self.held_up.note(from, to) {
+            self.traffic.recorder.held_up(from, to);
+        }
     }
 
     /// Does what the coordinator asks for.

@@ -3,7 +3,7 @@
 
 use crate::pace::{Cursor, End, Schedule};
 use crate::plan::{Load, ShardPlan, Stop};
-use crate::record::Window;
+use crate::record::{ROW, Window};
 use crate::units::{Instant, Nanos};
 
 /// The start barrier of a run that has not begun.
@@ -157,11 +157,17 @@ impl Supply {
             let intended = *barrier + start;
             let close = Nanos::new(now.since(intended).get() / 2_000).min(CLOSE_MAX);
             // What is told together is of the warm-up, or of the window.
-            let edge = if start < *warmup { to.min(*warmup) } else { to };
+            let edge = if start < *warmup { *warmup } else { end_of_row(start, *warmup) }.min(to);
             let passed = next.skip((start + close + Nanos::new(1)).min(edge), end.slots);
             each(intended, passed);
         }
     }
+}
+
+/// The end of the row of the timeline to which `start` belongs.
+fn end_of_row(start: Nanos, warmup: Nanos) -> Nanos {
+    let number = start.saturating_sub(warmup).get() / ROW.get();
+    warmup + ROW.saturating_mul(number + 1)
 }
 
 /// Whether the slot at `cursor` lies beyond the end.

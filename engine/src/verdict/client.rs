@@ -262,6 +262,27 @@ fn explained(report: &Report, machine: &Machine, findings: &Findings) -> Option<
     findings.reasons.iter().filter_map(|reason| span(reason.code)).max()
 }
 
+/// A closed loop has no schedule to be late for, but the answers of that time were read late.
+fn hold_up(report: &Report, machine: &Machine, findings: &mut Findings) {
+    let longest = report.totals.oddities.longest_hold_up;
+    if longest <= STALL {
+        return;
+    }
+    let message =
+        format!("the client stood still for {longest}: answers were read late by as much");
+    if explained(report, machine, findings).is_some_and(|span| longest <= span) {
+        findings.note("client_stall", message);
+        return;
+    }
+    findings.reasons.push(suspect(
+        "client_stall",
+        message,
+        Amount::Count(longest.get()),
+        Amount::Count(STALL.get()),
+        "repeat the run on a machine that is left alone",
+    ));
+}
+
 /// Slots that were late for no other reason.
 pub(super) fn lateness(
     report: &Report,
@@ -271,7 +292,7 @@ pub(super) fn lateness(
 ) {
     let lag = &report.totals.parts.loop_lag;
     if lag.is_empty() {
-        return;
+        return hold_up(report, machine, findings);
     }
     let (p99, longest) = (lag.quantile(Quantile::P99), lag.max());
     let tail = Quantile::new(0.999).map(|quantile| {

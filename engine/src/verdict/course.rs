@@ -253,6 +253,28 @@ fn scatter(freedom: f64, sigma: f64) -> f64 {
     (1.0 - spread + sigma * spread.sqrt()).max(0.0).powi(3)
 }
 
+/// Whether there was anything to measure: a latency that nobody has is no latency.
+fn answers(report: &Report, findings: &mut Findings) {
+    let ledger = &report.totals.ledger;
+    let (answered, good) = (ledger.ok + ledger.failed, ledger.ok);
+    if answered == 0 && ledger.scheduled > 0 {
+        findings.reasons.push(Reason {
+            axis: Axis::Statistics,
+            status: Status::Invalid,
+            code: "no_answer",
+            message: format!("none of {} requests was answered", ledger.scheduled),
+            value: Amount::Count(0),
+            limit: Amount::Count(1),
+            remedy: "look at the errors, or give a longer --timeout or --drain",
+        });
+    } else if share(ledger.failed, ledger.scheduled) > UNANSWERED {
+        findings.note(
+            "failed",
+            format!("{} of {answered} responses were not as expected, {good} were", ledger.failed),
+        );
+    }
+}
+
 /// What the statistics do not bear.
 pub(super) fn statistics(
     report: &Report,
@@ -261,6 +283,7 @@ pub(super) fn statistics(
     findings: &mut Findings,
 ) {
     let ledger = &report.totals.ledger;
+    answers(report, findings);
     let unanswered = share(ledger.errors, ledger.scheduled);
     if unanswered > UNANSWERED {
         findings.reasons.push(Reason {

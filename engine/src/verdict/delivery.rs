@@ -1,7 +1,9 @@
 //! Was the load delivered as planned, and if not: who was in the way?
 
 use super::course::Course;
-use super::limits::{DELIVERED, DELIVERED_MIN, POOL_USED, POOL_WAIT, SATURATED, SATURATED_SIGMA};
+use super::limits::{
+    DELIVERED, DELIVERED_MIN, POOL_USED, POOL_WAIT, SATURATED, SATURATED_SIGMA, SILENT,
+};
 use super::{Amount, Axis, Findings, Reason, Status, share};
 use crate::plan::{Load, OnFull, Plan};
 use crate::record::{Histogram, Phase, Quantile};
@@ -13,8 +15,10 @@ use crate::units::Nanos;
 pub struct Delivery {
     /// Slots of the window; in a closed loop, requests that started in it.
     pub scheduled: u64,
-    /// Of these, sent.
+    /// Of these, sent; in the drain too.
     pub sent: u64,
+    /// Sent within the window.
+    pub sent_in_window: u64,
     /// Sent within the window, as a share of the scheduled; 1 in a closed loop.
     pub in_time: f64,
     /// What slots waited for, if most of them had to.
@@ -58,7 +62,14 @@ impl Delivery {
         let sent = if open { report.totals.parts.lag.count() } else { ledger.scheduled };
         let judged = open && ledger.scheduled > 0;
         let in_time = if judged { share(course.sent_in_window, ledger.scheduled) } else { 1.0 };
-        Self { scheduled: ledger.scheduled, sent, in_time: in_time.min(1.0), limitation: None }
+        let sent_in_window = if open { course.sent_in_window.min(sent) } else { sent };
+        Self {
+            scheduled: ledger.scheduled,
+            sent,
+            sent_in_window,
+            in_time: in_time.min(1.0),
+            limitation: None,
+        }
     }
 
     /// Finds out what slots waited for, if they did. Only where the client was well: a client that
@@ -216,6 +227,30 @@ fn held_back(report: &Report, delivery: &Delivery, findings: &Findings) -> bool 
     let told = findings.reasons.iter().any(|reason| reason.status == Status::Invalid);
     let itself = parts.loop_lag.mean() >= parts.connection_wait.mean();
     delivery.in_time < DELIVERED_MIN && itself && !told
+}
+
+/// A closed loop that could send nothing for a part of the window, because no connection could be
+/// had.
+pub(super) fn silence(report: &Report, course: &Course, findings: &mut Findings) {
+    if report.plan.load.is_open() || troubles(report, Phase::Connect) == 0 {
+        return;
+    }
+    let silent = course.steps.iter().filter(|step| step.tally.sent == 0).count();
+    let part = share(silent as u64, course.steps.len().max(1) as u64);
+    if part > SILENT {
+        findings.reasons.push(Reason {
+            axis: Axis::Delivery,
+            status: Status::Suspect,
+            code: "target_gone",
+            message: format!(
+                "for {} of the window nothing was sent, for no connection could be had",
+                super::percent(part)
+            ),
+            value: Amount::Share(part),
+            limit: Amount::Share(SILENT),
+            remedy: "look at the troubles of connections; rates are means over the whole window",
+        });
+    }
 }
 
 /// Slots that waited for a connection, or were not sent, and nothing on the client's side explains

@@ -41,6 +41,8 @@ pub(super) const PRESSURE: f64 = 0.05;
 pub(super) const RETRANSMITS: f64 = 0.001;
 /// How long completions may wait for their turn at p99, as a share of the median response.
 pub(super) const REAP_AGE: f64 = 0.05;
+/// Share of the window in which a closed loop sent nothing.
+pub(super) const SILENT: f64 = 0.05;
 /// Requests without a valid response, as a share: where a p99 stops to be one.
 pub(super) const UNANSWERED: f64 = 0.01;
 /// A median wait for a connection above this share of the median service time is no accident.

@@ -150,6 +150,7 @@ impl Verdict {
         if !findings.blames_client() {
             delivery.explain(report, &course);
         }
+        delivery::silence(report, &course, &mut findings);
         delivery::shortfall(report, &delivery, &mut findings);
         course::statistics(report, &course, &trust, &mut findings);
         let Findings { mut reasons, notes } = findings;
