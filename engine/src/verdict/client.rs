@@ -3,8 +3,9 @@
 use super::course::Course;
 use super::delivery::Delivery;
 use super::limits::{
-    BUSY, DELIVERED, DELIVERED_MIN, LOOP_LAG_MIN, LOOP_LAG_P99, LOOP_LAG_SHARE, PRESSURE, REAP_AGE,
-    RETRANSMITS, STALL, STALLED_STEPS, STEAL, SWITCHES, TAIL_MIN, WAIT, WAIT_OWN, WAIT_WORST,
+    BUSY, DELIVERED, DELIVERED_MIN, DISTURBED, LOOP_LAG_MIN, LOOP_LAG_P99, LOOP_LAG_SHARE,
+    PRESSURE, REAP_AGE, RETRANSMITS, STALL, STALLED_STEPS, STEAL, SWITCHES, TAIL_MIN, WAIT,
+    WAIT_OWN, WAIT_WORST,
 };
 use super::machine::of_a_second;
 use super::{Amount, Axis, Findings, Machine, Reason, Status, percent, share};
@@ -256,7 +257,8 @@ fn explained(report: &Report, machine: &Machine, findings: &Findings) -> Option<
             Some(of_a_second(worst.max(mean.unwrap_or_default())).saturating_mul(2).max(whole))
         }
         "steal" => Some(of_a_second(machine.steal.unwrap_or_default()).saturating_mul(2)),
-        "throttled" | "switches" | "pressure" | "busy" | "overloaded" => Some(Nanos::MAX),
+        "throttled" | "switches" | "pressure" => Some(Nanos::MAX),
+        "busy" | "overloaded" | "client_stall" | "loop_lag" => Some(Nanos::MAX),
         _ => None,
     };
     findings.reasons.iter().filter_map(|reason| span(reason.code)).max()
@@ -281,6 +283,16 @@ fn hold_up(report: &Report, machine: &Machine, findings: &mut Findings) {
         Amount::Count(STALL.get()),
         "repeat the run on a machine that is left alone",
     ));
+}
+
+/// Whether waits for a connection are not the client's doing: it was well, or had most of its time
+/// to itself and they lasted much longer than what kept it from its CPU.
+pub(super) fn is_beside(report: &Report, machine: &Machine, findings: &Findings) -> bool {
+    let Some(span) = explained(report, machine, findings) else { return true };
+    let shards = report.shards.iter().map(|shard| shard.busiest.max(shard.busy));
+    let wanted = shards.fold(0.0, f64::max) + machine.worst_wait().map_or(0.0, |(_, worst)| worst);
+    let wait = report.totals.parts.connection_wait.quantile(Quantile::P50);
+    wanted < DISTURBED && wait > span.saturating_mul(2)
 }
 
 /// Slots that were late for no other reason.

@@ -72,8 +72,8 @@ impl Delivery {
         }
     }
 
-    /// Finds out what slots waited for, if they did. Only where the client was well: a client that
-    /// is late makes servers look slow and connections few.
+    /// Finds out what slots waited for, if they did. Only where the client had no part in it: one
+    /// that is late makes servers look slow and connections few.
     pub(super) fn explain(&mut self, report: &Report, course: &Course) {
         self.limitation = limitation(report, course, self.in_time);
     }
@@ -256,9 +256,6 @@ pub(super) fn silence(report: &Report, course: &Course, findings: &mut Findings)
 /// Slots that waited for a connection, or were not sent, and nothing on the client's side explains
 /// it. That a server is slow is no fault of the run.
 pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Findings) {
-    if findings.blames_client() && !held_back(report, delivery, findings) {
-        return;
-    }
     match delivery.limitation {
         Some(Limitation::Connections { wait, longest, known }) => findings.reasons.push(Reason {
             axis: Axis::Delivery,
@@ -277,6 +274,7 @@ pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Fin
             limit: Amount::Count(WAIT_MIN.get()),
             remedy: "give more connections (-c), or --on-full grow",
         }),
+        None if findings.blames_client() && !held_back(report, delivery, findings) => {}
         None if delivery.in_time < DELIVERED => findings.reasons.push(Reason {
             axis: Axis::Delivery,
             status: if delivery.in_time < DELIVERED_MIN {

@@ -31,6 +31,9 @@ pub(super) const WAIT_WORST: f64 = 0.010;
 /// The wait of a busy shard for its CPU, over the time that it was busy: up to it the shard itself
 /// asks for too much, above it others do.
 pub(super) const WAIT_OWN: f64 = 0.25;
+/// Share of a second for which a shard was busy or waited for its CPU, up to which others can still
+/// be blamed for what a disturbance does not explain.
+pub(super) const DISTURBED: f64 = 0.5;
 /// Times per second that a shard may lose its CPU.
 pub(super) const SWITCHES: f64 = 1_000.0;
 /// CPU time taken by the hypervisor, as a share of a second.

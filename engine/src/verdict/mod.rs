@@ -147,7 +147,7 @@ impl Verdict {
         let mut delivery = Delivery::of(report, &course);
         client::work(report, machine, &delivery, &mut findings);
         client::lateness(report, machine, &course, &mut findings);
-        if !findings.blames_client() {
+        if client::is_beside(report, machine, &findings) {
             delivery.explain(report, &course);
         }
         delivery::silence(report, &course, &mut findings);
@@ -162,8 +162,11 @@ impl Verdict {
     /// Whether a backlog is the target's: nothing on this side explains it.
     #[must_use]
     pub fn blames_target(&self) -> bool {
-        let pool = matches!(self.delivery.limitation, Some(Limitation::Connections { .. }));
-        !pool && self.reasons.iter().all(|reason| reason.axis != Axis::Client)
+        match self.delivery.limitation {
+            Some(Limitation::Connections { .. }) => false,
+            Some(Limitation::Server { .. } | Limitation::Stops { .. }) => true,
+            None => self.reasons.iter().all(|reason| reason.axis != Axis::Client),
+        }
     }
 
     /// The status of one axis.

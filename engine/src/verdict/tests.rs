@@ -484,6 +484,31 @@ fn too_few_connections_are_told_from_a_slow_server_by_light_use() {
     }
 }
 
+/// A wait for the CPU that is short beside the wait for a connection is another matter.
+#[test]
+fn what_a_disturbance_does_not_explain_is_named_beside_it() {
+    let pool =
+        |light: u64| Slot { waited: millis(500), took: millis(20), light: light < 100, ..WELL };
+    let small = run(pool);
+    let full = run(|k| Slot { took: if k < 100 { millis(1) } else { millis(20) }, ..pool(k) });
+    for (worst, busy, besides) in [(0.1, 0.1, true), (0.13, 0.1, false), (0.1, 0.41, false)] {
+        let judge = |report: &Report| {
+            let mut report = report.clone();
+            report.shards[0].busy = busy;
+            Verdict::of(&report, &thread(0.05, worst))
+        };
+        let verdict = judge(&small);
+        let both = ["connection_limited", "run_queue"];
+        let mut found = codes(&verdict);
+        found.sort_unstable();
+        assert_eq!(found, both[usize::from(!besides)..], "pool, {worst} {busy}");
+        assert!(!verdict.blames_target());
+        let verdict = judge(&full);
+        assert_eq!(codes(&verdict), ["run_queue"], "server, {worst} {busy}");
+        assert_eq!(verdict.blames_target(), besides, "server, {worst} {busy}");
+    }
+}
+
 #[test]
 fn waits_that_are_short_are_not_worth_a_word() {
     for (waited, took, limited) in
