@@ -257,8 +257,8 @@ fn explained(report: &Report, machine: &Machine, findings: &Findings) -> Option<
             Some(of_a_second(worst.max(mean.unwrap_or_default())).saturating_mul(2).max(whole))
         }
         "steal" => Some(of_a_second(machine.steal.unwrap_or_default()).saturating_mul(2)),
-        "throttled" | "switches" | "pressure" => Some(Nanos::MAX),
-        "busy" | "overloaded" | "client_stall" | "loop_lag" => Some(Nanos::MAX),
+        "throttled" | "switches" | "pressure" | "busy" | "overloaded" | "client_stall"
+        | "loop_lag" => Some(Nanos::MAX),
         _ => None,
     };
     findings.reasons.iter().filter_map(|reason| span(reason.code)).max()
