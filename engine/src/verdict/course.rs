@@ -1,7 +1,7 @@
 //! The run from its beginning to its end: when it became steady, whether the target kept up, its
 //! worst windows, and whether requests were sent as the timetable would have it.
 
-use super::limits::{DISPERSION, LOOP_LAG_P99, UNANSWERED};
+use super::limits::{DISPERSION, STALL, UNANSWERED};
 use super::{Amount, Axis, Findings, Reason, Status, Trust, percent, share};
 use crate::pace::offered;
 use crate::plan::Arrivals;
@@ -21,8 +21,8 @@ pub struct Course {
     pub step: Nanos,
     /// Requests sent within the window.
     pub sent_in_window: u64,
-    /// Steps in which the shard began to be late by more than the limit of loop lag; those that
-    /// the same stall reaches are one.
+    /// Steps in which the shard began to be late by more than single slots may be; those that the
+    /// same stall reaches are one.
     pub stalls: usize,
     /// The highest rate that a step was to have, per second; 0 in a closed loop.
     pub peak_rate: f64,
@@ -129,7 +129,7 @@ fn stalls(steps: &[Step], step: Nanos) -> usize {
     let (mut count, mut until) = (0, Nanos::ZERO);
     for (index, row) in (0..).zip(steps) {
         let (from, lag) = (step.saturating_mul(index), row.tally.loop_lag_max);
-        if lag <= LOOP_LAG_P99 {
+        if lag <= STALL {
             continue;
         }
         if from + lag > until {

@@ -13,8 +13,8 @@ pub(super) const LOOP_LAG_MIN: Nanos = Nanos::from_micros(100);
 pub(super) const TAIL_MIN: u64 = 1_000;
 /// A single loop lag that is a stall of the client.
 pub(super) const STALL: Nanos = Nanos::from_millis(10);
-/// Share of the steps of a run in which the shard begins to be late by more than [`LOOP_LAG_P99`]:
-/// up to it these are single stalls, above it the shard is late all the time.
+/// Share of the steps of a run in which the shard begins to be late by more than [`STALL`]: up to
+/// it these are single stalls, above it the shard is late all the time.
 pub(super) const STALLED_STEPS: f64 = 0.10;
 /// Share of a percentile that the client itself made, above which it carries a star.
 pub(super) const CLIENT_SHARE: f64 = 0.05;

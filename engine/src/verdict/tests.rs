@@ -414,6 +414,11 @@ fn a_stall_is_one_that_is_longer_than_ten_milliseconds_and_rare() {
     ] {
         assert_eq!(reasons(&stalls(count, length)), expected, "{count} of {length} ms");
     }
+    // Slots that are late by a little here and there do not hide the one stall.
+    let noisy = |k: u64| if k.is_multiple_of(100) { millis(2) } else { Nanos::ZERO };
+    let hit = |k: u64| if (5_000..5_500).contains(&k) { 5_500 - k } else { 0 };
+    let noisy = run(|k| Slot { late: GAP.saturating_mul(hit(k)).max(noisy(k)), ..WELL });
+    assert_eq!(reasons(&noisy), ["client_stall"]);
     let verdict = judge(&stalls(3, 40));
     assert_eq!((verdict.course.stalls, verdict.status), (3, Status::Suspect));
 }
