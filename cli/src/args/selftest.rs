@@ -25,7 +25,7 @@ pub(crate) struct SelftestArgs {
     /// How to meet the kernel: auto, uring or epoll [default: auto]
     #[arg(long, value_name = "KIND")]
     pub(crate) reactor: Option<String>,
-    /// How shards wait for a slot: sleep, hybrid or spin [default: sleep]
+    /// How shards wait for a slot: sleep, hybrid or spin [default: as a run]
     #[arg(long, value_name = "KIND")]
     pub(crate) pacing: Option<String>,
 }

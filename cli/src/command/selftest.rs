@@ -4,7 +4,6 @@ use core::num::NonZeroU32;
 
 use anyhow::{Context, Result, bail};
 use pummel_engine::coordinator::Control;
-use pummel_engine::plan::Pacing;
 use pummel_engine::reactor;
 use pummel_tuning::place;
 
@@ -17,7 +16,6 @@ use crate::selftest::{self, Mode, Order, Outcome, TESTS, Test};
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<Code, Failure> {
     let tests = only(args.only.as_deref()).map_err(Failure::usage)?;
-    let pacing = pacing(args.pacing.as_deref()).map_err(Failure::usage)?;
     let wish = config::reactor(args.reactor.as_deref()).map_err(Failure::usage)?;
     let mut wanted = config::placement(&machine(args)).map_err(Failure::usage)?;
     if wanted.cores.is_none() {
@@ -40,7 +38,7 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<Code, Failure> {
         shards: placement.shards,
         target,
         reactor: choice.kind,
-        pacing,
+        pacing: args.pacing.clone(),
         control,
     };
     let findings = selftest::run(order, &stderr::line)?;
@@ -75,18 +73,6 @@ fn only(list: Option<&str>) -> Result<Vec<Test>> {
     Ok(TESTS.iter().filter(chosen).copied().collect())
 }
 
-fn pacing(text: Option<&str>) -> Result<Pacing> {
-    match text {
-        None => Ok(Pacing::default()),
-        Some("sleep") => Ok(Pacing::Sleep),
-        Some("hybrid") => Ok(Pacing::Hybrid),
-        Some("spin") => Ok(Pacing::Spin),
-        Some(other) => {
-            bail!("--pacing {} is unknown; give sleep, hybrid or spin", Quoted(other))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,12 +99,5 @@ mod tests {
     #[test]
     fn one_wrong_measurement_makes_the_exit_invalid() {
         assert_eq!((code(0), code(1), code(12)), (Code::Done, Code::Invalid, Code::Invalid));
-    }
-
-    #[test]
-    fn pacing_has_three_names() {
-        assert_eq!(pacing(Some("hybrid")).unwrap(), Pacing::Hybrid);
-        assert_eq!(pacing(None).unwrap(), Pacing::default());
-        assert!(pacing(Some("doze")).unwrap_err().to_string().contains("\"doze\""));
     }
 }

@@ -157,7 +157,7 @@ impl Jitter {
     }
 
     /// The share of requests to which more than `span_s` may be added: on the client's CPU on the
-    /// way out, on the target's, and on the client's again; and a sleeping client is woken up.
+    /// way out, on that of the target, on the client's again; and a sleeping client is woken up.
     fn beyond(&self, span_s: f64, sleeps: bool) -> f64 {
         let late = if sleeps { share_above(&self.wakes, span_s) } else { 0.0 };
         2.0 * self.shards.beyond(span_s) + self.target.beyond(span_s) + late

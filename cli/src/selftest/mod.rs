@@ -104,13 +104,15 @@ pub(crate) struct Order {
     /// The CPU of the target.
     pub(crate) target: usize,
     pub(crate) reactor: Kind,
-    pub(crate) pacing: Pacing,
+    /// As typed.
+    pub(crate) pacing: Option<String>,
     pub(crate) control: Control,
 }
 
 /// All that was found out.
 pub(crate) struct Findings {
     bench: Bench,
+    pacing: Pacing,
     mode: Mode,
     noise: Noise,
     tests: Vec<Tested>,
@@ -147,6 +149,7 @@ pub(crate) fn run(order: Order, tell: &dyn Fn(&str)) -> Result<Findings, Failure
     let cpus = Cpus { shards: order.shards, target: order.target };
     let Order { host, reactor, pacing, control, mode, .. } = order;
     let bench = Bench { host, cpus, reactor, pacing, control };
+    let pacing = bench.paced()?;
     let jitter = || {
         let jitter = Jitter::measure(&bench.cpus);
         jitter.context("cannot measure the jitter of this machine").map_err(Failure::impossible)
@@ -171,8 +174,8 @@ pub(crate) fn run(order: Order, tell: &dyn Fn(&str)) -> Result<Findings, Failure
     }
     tell("measuring the jitter of this machine again");
     samples.push(jitter()?);
-    let noise = Noise { samples, sleeps: bench.pacing != Pacing::Spin };
-    Ok(Findings { bench, mode, noise, tests, took: clock::now().since(began) })
+    let noise = Noise { samples, sleeps: pacing != Pacing::Spin };
+    Ok(Findings { bench, pacing, mode, noise, tests, took: clock::now().since(began) })
 }
 
 /// Measures until nobody gets in the way, but not for ever, and not beyond `until`.

@@ -6,7 +6,7 @@ use pummel_engine::units::Nanos;
 use super::Mode;
 use super::machine::at;
 use super::row::{Exposure, Row, real};
-use super::trial::{Client, Load, Seen, Trial, number};
+use super::trial::{Client, Load, Seen, Trial, UNSTABLE, labelled, number};
 use super::truth;
 
 /// A trial of an even rate in this process.
@@ -63,6 +63,7 @@ fn overloaded(load: &Load, seen: &Seen) -> Vec<Row> {
     let mut rows: Vec<Row> = [0.1, 0.5, 0.9, 0.99, 1.0].map(row).into();
     let mean = seen.facts.response.known.mean() / 1e9;
     rows.push(Row::span("mean", mean, waits(0.5) + TAKES_S, 0.002).exposed(0.9));
+    rows.push(labelled(&seen.facts.labels, UNSTABLE));
     rows.extend(seen.books(load, load.slots()));
     rows
 }
@@ -116,6 +117,7 @@ fn limited(load: &Load, seen: &Seen) -> Vec<Row> {
         total(0.5),
         total(0.99),
         Row::ratio("arrivals per second", through, 1_000.0, 10.0).at_most(),
+        labelled(&facts.labels, "connection_limited"),
     ];
     rows.extend(seen.books(load, load.slots()));
     rows
@@ -151,7 +153,10 @@ mod tests {
     fn what_overload_piles_up_is_measured_to_its_end() {
         let trial = &overload(Mode::Quick)[0];
         let right: Vec<f64> = rising(&trial.load, 0.4).iter().map(|wait| wait + 0.001).collect();
-        assert_eq!(wrong(trial, &seen(&right)), [""; 0]);
+        let mut right = seen(&right);
+        assert_eq!(wrong(trial, &right), ["verdict names unstable"]);
+        right.facts.labels = vec!["unanswered".to_owned(), UNSTABLE.to_owned()];
+        assert_eq!(wrong(trial, &right), [""; 0]);
         for most in [0.001, 0.38, 0.42] {
             let wrong = wrong(trial, &seen(&rising(&trial.load, most)));
             assert!(wrong.contains(&"p99".to_owned()), "{most}: {wrong:?}");
@@ -190,6 +195,7 @@ mod tests {
         seen.facts.service = histogram(&vec![service; waits.len()]);
         seen.facts.connection_wait = histogram(&waits);
         seen.target = json!({ "arrivals": { "rate_per_s": 990.0 } });
+        seen.facts.labels = vec!["connection_limited".to_owned()];
         seen
     }
 

@@ -2,10 +2,11 @@
 //! count.
 
 use pummel_engine::units::{Instant, Nanos};
+use serde_json::Value;
 
 use super::Mode;
 use super::row::{Exposure, Row};
-use super::trial::{Client, Load, Seen, Trial, number, whole};
+use super::trial::{Client, Load, Seen, Trial, labelled, number, whole};
 use super::truth;
 
 /// For how long.
@@ -56,6 +57,9 @@ fn stopped(load: &Load, seen: &Seen) -> Vec<Row> {
     let late = Row::about("late arrivals", late(load, seen), load.per_second() * stop_s - 1.0, 3.0);
     rows.push(late.with(Exposure::Delay { q: 0.999, scale: load.per_second() }));
     let count = |name: &str| whole(&seen.document, &format!("/counts/{name}"));
+    let reasons = seen.document.pointer("/verdict/reasons").and_then(Value::as_array);
+    let codes = reasons.into_iter().flatten().filter_map(|reason| reason.get("code")?.as_str());
+    rows.push(labelled(&codes.map(str::to_owned).collect::<Vec<_>>(), "client_stall"));
     rows.push(Row::count("scheduled", count("scheduled"), load.slots()));
     rows.push(Row::count("ok", count("ok"), load.slots()));
     rows.push(Row::count("arrivals", seen.arrivals.len() as u64, load.slots()));
@@ -78,7 +82,7 @@ mod tests {
     use super::super::trial::tests::wrong;
     use super::*;
     use crate::serve::Arrival;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     /// Quantiles of a stop of half a second in a run of five, as JSON.
     fn quantiles(takes: f64, stop: f64) -> Value {
@@ -106,6 +110,7 @@ mod tests {
             document: json!({
                 "latency_ns": latency,
                 "counts": { "scheduled": 5_000, "ok": 5_000 },
+                "verdict": { "reasons": [{ "code": "client_stall" }] },
             }),
             stopped: STOP,
             arrivals: (0..5_000).map(arrival).collect(),
@@ -129,5 +134,6 @@ mod tests {
         let empty = wrong(trial, &Seen { stopped: STOP, ..Seen::default() });
         assert!(empty.contains(&"scheduled".to_owned()), "{empty:?}");
         assert!(empty.contains(&"service p75".to_owned()), "{empty:?}");
+        assert!(empty.contains(&"verdict names client_stall".to_owned()), "{empty:?}");
     }
 }

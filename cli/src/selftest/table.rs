@@ -44,7 +44,7 @@ fn heading(findings: &Findings, to: &mut dyn Write) -> io::Result<()> {
         shards.join(","),
         bench.cpus.target,
         reactor(bench.reactor),
-        pacing(bench.pacing),
+        pacing(findings.pacing),
     )?;
     for (name, jitter) in named(findings) {
         writeln!(
@@ -165,7 +165,7 @@ fn document(findings: &Findings) -> Value {
         "cores": bench.cpus.shards,
         "target_core": bench.cpus.target,
         "reactor": reactor(bench.reactor),
-        "pacing": pacing(bench.pacing),
+        "pacing": pacing(findings.pacing),
         "jitter": jitter,
         "tests": tests,
     })

@@ -12,17 +12,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use pummel_engine::coordinator::{Control, Observers};
 use pummel_engine::pace::Schedule;
-use pummel_engine::plan::{self, Arrivals, Pacing, Plan, split};
+use pummel_engine::plan::{Arrivals, Pacing, Plan, split};
 use pummel_engine::reactor::{Kind, clock};
 use pummel_engine::record::{Bounds, Histogram, Ledger, Quantile, Spans, Step};
 use pummel_engine::report::{Ending, Report};
+use pummel_engine::statistics::trend::Stability;
 use pummel_engine::units::{Instant, Nanos};
-use pummel_tuning::{CpuList, Host, Wanted, process};
+use pummel_engine::verdict::Verdict;
+use pummel_tuning::watch::Disturbance;
+use pummel_tuning::{CpuList, Host, process};
 use serde_json::Value;
 
 use super::machine::{self, Cpus};
-use super::row::{Row, real};
-use crate::args::{LoadArgs, MachineArgs, RunArgs, TargetArgs};
+use super::row::{Exposure, Row, real};
+use crate::args::{LoadArgs, MachineArgs, RunArgs, TargetArgs, TimetableArgs};
 use crate::command::companion::Companion;
 use crate::config::{self, Config};
 use crate::exit::Failure;
@@ -56,6 +59,8 @@ pub(super) enum Client {
 pub(super) struct Seen {
     /// The report; empty if the client was another process.
     pub(super) facts: Facts,
+    /// What happened to this machine and to this process.
+    pub(super) disturbance: Option<Disturbance>,
     /// The report of a client in another process, as JSON.
     pub(super) document: Value,
     /// For how long that client was stopped.
@@ -86,6 +91,8 @@ pub(super) struct Facts {
     pub(super) intended: Vec<Instant>,
     /// Findings that make all numbers worthless.
     pub(super) defects: u64,
+    /// What the verdict names, by its codes.
+    pub(super) labels: Vec<String>,
 }
 
 /// Says what the truth is, and what was measured.
@@ -181,7 +188,7 @@ impl Seen {
 }
 
 impl Facts {
-    fn of(report: &Report) -> Self {
+    fn of(report: &Report, verdict: &Verdict) -> Self {
         let totals = &report.totals;
         let rows = totals.errors.rows();
         Self {
@@ -195,8 +202,25 @@ impl Facts {
             steps: report.chronicle.steps(),
             intended: intended(&report.plan, totals.timeline.origin()),
             defects: report.defects().len() as u64,
+            labels: labels(verdict),
         }
     }
+}
+
+/// What a server that falls behind is called; the verdict has no code for it.
+pub(super) const UNSTABLE: &str = "unstable";
+
+/// The codes of the verdict's reasons, and whether the server falls behind.
+fn labels(verdict: &Verdict) -> Vec<String> {
+    let reasons = verdict.reasons.iter().map(|reason| reason.code);
+    let unstable = matches!(verdict.course.stability, Stability::Unstable { .. });
+    reasons.chain(unstable.then_some(UNSTABLE)).map(str::to_owned).collect()
+}
+
+/// The row that says whether the verdict names what it is to name.
+pub(super) fn labelled(labels: &[String], code: &str) -> Row {
+    let named = labels.iter().any(|label| label == code);
+    Row::count(format!("verdict names {code}"), u64::from(named), 1).with(Exposure::Label)
 }
 
 /// The intended starts of the slots of `plan`, which has no warm-up and began at `barrier`.
@@ -221,7 +245,8 @@ pub(super) struct Bench {
     pub(super) host: Host,
     pub(super) cpus: Cpus,
     pub(super) reactor: Kind,
-    pub(super) pacing: Pacing,
+    /// As typed.
+    pub(super) pacing: Option<String>,
     pub(super) control: Control,
 }
 
@@ -232,6 +257,17 @@ const SEED: u64 = 1;
 const PATIENCE: Nanos = Nanos::from_secs(30);
 
 impl Bench {
+    /// How the shards of this machine wait for a slot.
+    ///
+    /// # Errors
+    /// A usage failure if what was typed makes no sense.
+    pub(super) fn paced(&self) -> Result<Pacing, Failure> {
+        let load = Load::constant(1, Nanos::from_secs(1), 1);
+        let config = Config::understand(&self.words(&load, "127.0.0.1:1"));
+        let config = config.map_err(Failure::usage)?;
+        Ok(config::plan(&config, &self.host, self.reactor)?.0.pacing)
+    }
+
     /// Does it once.
     pub(super) fn measure(&self, trial: &Trial) -> Result<Measured, Failure> {
         let record = trial.recorded.then(tempfile::NamedTempFile::new).transpose();
@@ -244,9 +280,7 @@ impl Bench {
         let target = Companion::start(&flags, Some(self.cpus.target));
         let target = target.map_err(Failure::impossible)?;
         let (began, waited) = (clock::now(), process::waited(target.id()));
-        let watcher = Watcher::start();
         let mut seen = self.load(trial, &target.url)?;
-        let disturbance = watcher.and_then(Watcher::finish);
         let span = Duration::from_nanos(clock::now().since(began).get());
         let waited = process::waited(target.id()).zip(waited);
         let waited = waited.map(|(to, from)| to.saturating_sub(from));
@@ -260,7 +294,7 @@ impl Bench {
         }
         Ok(Measured {
             rows: (trial.judge)(&trial.load, &seen),
-            disturbance: machine::disturbance(disturbance.as_ref(), &others),
+            disturbance: machine::disturbance(seen.disturbance.as_ref(), &others),
         })
     }
 
@@ -272,20 +306,18 @@ impl Bench {
     }
 
     fn load_from_here(&self, load: &Load, url: &str) -> Result<Seen, Failure> {
-        let mut config = Config::understand(&words(load, url)).map_err(Failure::impossible)?;
-        let cores = CpuList::new(self.cpus.shards.iter().copied());
-        config.placement = Wanted { shards: None, cores };
-        let (mut plan, _) = config::plan(&config, &self.host, self.reactor)?;
-        plan.pacing = self.pacing;
-        if let plan::Load::Open { timetable, .. } = &mut plan.load {
-            timetable.arrivals = load.arrivals;
-        }
+        let config = Config::understand(&self.words(load, url)).map_err(Failure::impossible)?;
+        let (plan, _) = config::plan(&config, &self.host, self.reactor)?;
+        let watcher = Watcher::start();
         let report = pummel_engine::run(plan, Observers::none(), &self.control);
         let report = report.map_err(Failure::impossible)?;
         if report.ending == Ending::Interrupted {
             return Err(Failure::interrupted());
         }
-        Ok(Seen { facts: Facts::of(&report), ..Seen::default() })
+        let disturbance = watcher.and_then(Watcher::finish);
+        let machine = crate::machine::of(&report, &self.host, disturbance.as_ref());
+        let facts = Facts::of(&report, &Verdict::of(&report, &machine));
+        Ok(Seen { facts, disturbance, ..Seen::default() })
     }
 
     /// The same by another process, which stands still for `stop` in the middle of its run.
@@ -299,6 +331,7 @@ impl Bench {
 
     fn start_and_stop(&self, load: &Load, url: &str, stop: Nanos) -> Result<Seen> {
         let program = std::env::current_exe().context("cannot find the program itself")?;
+        let watcher = Watcher::start();
         let mut client = Command::new(program)
             .args(self.line(load, url))
             .stdin(Stdio::null())
@@ -334,7 +367,8 @@ impl Bench {
         let Ok(document) = document else {
             bail!("the client that was stopped did not report; try the same load by itself");
         };
-        Ok(Seen { document, stopped, waited, ..Seen::default() })
+        let disturbance = watcher.and_then(Watcher::finish);
+        Ok(Seen { disturbance, document, stopped, waited, ..Seen::default() })
     }
 
     /// The command line of a run as [`Self::load_from_here`] does it, as far as it can be typed.
@@ -352,10 +386,43 @@ impl Bench {
         flag("--timeout", nanos(load.timeout));
         flag("--drain", nanos(load.drain));
         flag("--reactor", reactor.to_owned());
+        if let Some(pacing) = &self.pacing {
+            flag("--pacing", pacing.clone());
+        }
         if let Some(cores) = cores {
             flag("--cores", cores.to_string());
         }
         words
+    }
+    /// The load in the words of the command line.
+    fn words(&self, load: &Load, url: &str) -> RunArgs {
+        let arrivals = match load.arrivals {
+            Arrivals::Constant => "constant",
+            Arrivals::Poisson => "poisson",
+            Arrivals::UniformJitter => "uniform-jitter",
+        };
+        let arrivals = Some(arrivals.to_owned());
+        let cores = CpuList::new(self.cpus.shards.iter().copied());
+        RunArgs {
+            target: TargetArgs { target: Some(url.to_owned()), url: None },
+            load: LoadArgs {
+                connections: Some(load.connections),
+                rate: Some(load.rate.to_string()),
+                duration: Some(nanos(load.length)),
+                timeout: Some(nanos(load.timeout)),
+                drain: Some(nanos(load.drain)),
+                pipeline: 1,
+                timetable: TimetableArgs { arrivals, ..TimetableArgs::default() },
+                ..LoadArgs::default()
+            },
+            machine: MachineArgs {
+                seed: SEED,
+                cores: cores.map(|cores| cores.to_string()),
+                pacing: self.pacing.clone(),
+                ..MachineArgs::default()
+            },
+            ..RunArgs::default()
+        }
     }
 }
 
@@ -409,24 +476,6 @@ fn share(part: Duration, whole: Duration) -> f64 {
 /// A span as it is typed.
 fn nanos(span: Nanos) -> String {
     format!("{}ns", span.get())
-}
-
-/// The load in the words of the command line.
-fn words(load: &Load, url: &str) -> RunArgs {
-    RunArgs {
-        target: TargetArgs { target: Some(url.to_owned()), url: None },
-        load: LoadArgs {
-            connections: Some(load.connections),
-            rate: Some(load.rate.to_string()),
-            duration: Some(nanos(load.length)),
-            timeout: Some(nanos(load.timeout)),
-            drain: Some(nanos(load.drain)),
-            pipeline: 1,
-            ..LoadArgs::default()
-        },
-        machine: MachineArgs { seed: SEED, ..MachineArgs::default() },
-        ..RunArgs::default()
-    }
 }
 
 #[cfg(test)]
@@ -499,16 +548,17 @@ pub(super) mod tests {
             host: pummel_tuning::inspect(),
             cpus: Cpus { shards: vec![1, 3], target: 0 },
             reactor: Kind::Epoll,
-            pacing: Pacing::Sleep,
+            pacing: Some("spin".to_owned()),
             control: Control::default(),
         };
         let load = Load::constant(700, Nanos::from_millis(1_500), 9);
         let line = bench.line(&load, "http://127.0.0.1:1").join(" ");
         let expected = "http://127.0.0.1:1 --json --no-tui --connections 9 --rate 700 \
                         --duration 1500000000ns --timeout 60000000000ns --drain 60000000000ns \
-                        --reactor epoll --cores 1,3";
+                        --reactor epoll --pacing spin --cores 1,3";
         assert_eq!(line, expected);
-        let config = Config::understand(&words(&load, "127.0.0.1:1")).unwrap();
+        let config = Config::understand(&bench.words(&load, "127.0.0.1:1")).unwrap();
+        assert_eq!(config.pacing, Some(Pacing::Spin));
         assert_eq!(config.stop.limit.duration(), Some(load.length));
         assert_eq!(config.connections.get(), 9);
     }
