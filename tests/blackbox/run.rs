@@ -87,12 +87,14 @@ fn a_status_that_was_not_expected_is_a_failure_and_no_error() {
 fn a_server_that_answers_garbage_is_counted_and_the_report_is_complete() {
     let server = Server::answering("SSH-2.0-nothing to see here\r\n").unwrap();
     let args = [&server.target(), "-n", "5", "-c", "1", "--json"];
-    let document = document(&tests::run(&mut pummel(args)).unwrap());
+    let outcome = tests::run(&mut pummel(args)).unwrap();
+    assert_eq!(outcome.code, Some(3), "nothing was answered: {outcome:?}");
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(document["counts"]["errors"], 5);
     assert_eq!(document["latency_ns"]["ok"]["count"], 0);
     assert_eq!(document["latency_ns"]["service"]["count"], 5, "the times to the failures");
     let reasons = document["verdict"]["reasons"].as_array().unwrap();
-    assert!(reasons.iter().any(|reason| reason["code"] == "unanswered"), "{reasons:?}");
+    assert!(reasons.iter().any(|reason| reason["code"] == "no_answer"), "{reasons:?}");
     let kinds: Vec<&String> = document["errors"].as_object().unwrap().keys().collect();
     assert!(kinds.iter().all(|kind| kind.contains("protocol")), "{kinds:?}");
 }

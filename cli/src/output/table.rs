@@ -183,14 +183,17 @@ fn stages(report: &Report, verdict: &Verdict, to: &mut dyn Write) -> io::Result<
         };
         let rows = (0..).zip(&verdict.course.steps).filter(|&(index, _)| within(index));
         let (mut latency, mut arrived, mut ok) = (Sparse::default(), 0, 0);
+        let mut endless = 0;
         for (_, row) in rows {
             latency.merge(&row.latency);
             arrived += row.tally.arrived;
             ok += row.tally.ok;
+            endless += row.tally.censored;
         }
         let at = |quantile: Quantile| {
             let value = latency.at_rank(quantile.rank(latency.total()));
-            value.map_or(NONE.to_owned(), |value| value.to_string())
+            let bound = if endless > 0 { "≥" } else { "" };
+            value.map_or(NONE.to_owned(), |value| format!("{bound}{value}"))
         };
         let rates = [stage.from, stage.to].map(|rate| per_time(rate.map_or(0.0, Rate::per_second)));
         let [from, last] = rates;

@@ -109,6 +109,9 @@ impl Recorder {
     /// A request was sent; of its moments those after `written` are not known yet.
     pub fn started(&mut self, moments: &Moments) {
         let envelope = &mut *self.envelope;
+        let Moments { intended, written, .. } = *moments;
+        let counts = self.window.contains(intended) && self.window.contains(written);
+        envelope.sent_in_window += u64::from(counts);
         if moments.written >= self.window.from
             && let Some(row) = envelope.timeline.at(moments.written)
         {

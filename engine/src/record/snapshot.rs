@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub bytes_sent: u64,
     /// Bytes received, from the start of the run on.
     pub bytes_received: u64,
+    /// Requests of the window that were sent in it.
+    pub sent_in_window: u64,
     /// Responses whose last byte arrived in the window, whenever they started.
     pub finished_in_window: u64,
     /// Those of them for which every check held.
@@ -210,6 +212,7 @@ impl Snapshot {
         self.connections.merge(&other.connections);
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
+        self.sent_in_window += other.sent_in_window;
         self.finished_in_window += other.finished_in_window;
         self.good_in_window += other.good_in_window;
         self.latency.merge(&other.latency);
@@ -226,7 +229,7 @@ impl Snapshot {
         self.errors.clear();
         self.connections = Connections::default();
         (self.bytes_sent, self.bytes_received) = (0, 0);
-        (self.finished_in_window, self.good_in_window) = (0, 0);
+        (self.finished_in_window, self.good_in_window, self.sent_in_window) = (0, 0, 0);
         self.latency.clear();
         self.parts.clear();
         self.timeline.clear();

@@ -61,8 +61,68 @@ pub(super) struct Row {
     number: u64,
     pub(super) tally: Tally,
     /// Latencies of the requests intended in it; what did not end counts with the time waited.
-    pub(super) latency: Dense,
+    pub(super) latency: Counts,
 }
+
+/// Latencies of a row, in the form that suits their number.
+#[derive(Clone, Debug)]
+pub(super) enum Counts {
+    /// Quick to write, of a fixed size.
+    Dense(Dense),
+    /// Small where there is little in it.
+    Sparse(Sparse),
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self::Dense(Dense::default())
+    }
+}
+
+impl Counts {
+    pub(super) fn record_many(&mut self, span: Nanos, count: u64) {
+        match self {
+            Self::Dense(dense) => dense.record_many(span, count),
+            Self::Sparse(sparse) => sparse.record_many(span, count),
+        }
+    }
+
+    pub(super) fn record(&mut self, span: Nanos) {
+        match self {
+            Self::Dense(dense) => dense.record(span),
+            Self::Sparse(sparse) => sparse.record_many(span, 1),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Dense(dense) => dense.clear(),
+            Self::Sparse(sparse) => *sparse = Sparse::default(),
+        }
+    }
+
+    fn add_to(&self, sum: &mut Sparse) {
+        match self {
+            Self::Dense(dense) => sum.add(dense),
+            Self::Sparse(sparse) => sum.merge(sparse),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if let (Self::Dense(sum), Self::Dense(more)) = (&mut *self, other) {
+            sum.merge(more);
+            return;
+        }
+        let mut sum = Sparse::default();
+        self.add_to(&mut sum);
+        other.add_to(&mut sum);
+        *self = Self::Sparse(sum);
+    }
+}
+
+/// Rows that are written densely. A run that ends with an hour of slots owed opens a row for every
+/// tenth of a second of it at once: beyond so many they are small, and found by their numbers.
+const ROWS_DENSE: usize = 256;
 
 /// The rows of one shard that were written since the envelope was empty.
 #[derive(Clone, Debug)]
@@ -71,6 +131,8 @@ pub struct Timeline {
     /// The first `used` rows are in use, the others are kept for their memory.
     rows: Vec<Row>,
     used: usize,
+    /// Where the rows beyond [`ROWS_DENSE`] are.
+    places: BTreeMap<u64, usize>,
     /// The row written last, and the moments that belong to it: most writes go where the one
     /// before them went.
     last: usize,
@@ -82,7 +144,7 @@ impl Default for Timeline {
     fn default() -> Self {
         let origin = Instant::from_origin(0);
         let rows = (0..ROWS_OPEN).map(|_| Row::default()).collect();
-        Self { origin, rows, used: 0, last: 0, from: origin, to: origin }
+        Self { origin, rows, used: 0, places: BTreeMap::new(), last: 0, from: origin, to: origin }
     }
 }
 
@@ -114,15 +176,20 @@ impl Timeline {
         self.from = self.origin + ROW.saturating_mul(number);
         self.to = self.from + ROW;
         // The newest are the likeliest.
-        let found = (0..self.used)
+        let found = (0..self.used.min(ROWS_DENSE))
             .rev()
             .find(|&index| self.rows.get(index).is_some_and(|row| row.number == number));
+        let found = found.or_else(|| self.places.get(&number).copied());
         self.last = found.unwrap_or_else(|| self.open(number));
     }
 
     fn open(&mut self, number: u64) -> usize {
         let index = self.used;
-        if index == self.rows.len() {
+        if index >= ROWS_DENSE {
+            let latency = Counts::Sparse(Sparse::default());
+            self.rows.push(Row { number, tally: Tally::default(), latency });
+            self.places.insert(number, index);
+        } else if index == self.rows.len() {
             // A server that was silent for long answers all at once.
             self.rows.push(Row::default());
         }
@@ -158,6 +225,8 @@ impl Timeline {
             row.tally = Tally::default();
             row.latency.clear();
         }
+        self.rows.truncate(ROWS_DENSE);
+        self.places.clear();
         self.used = 0;
         self.to = self.from;
     }
@@ -202,7 +271,7 @@ impl Chronicle {
             let number = row.number / (self.step.get() / ROW.get());
             let step = self.steps.entry(number).or_default();
             step.tally.merge(&row.tally);
-            step.latency.add(&row.latency);
+            row.latency.add_to(&mut step.latency);
         }
         while self.steps.last_key_value().is_some_and(|(&last, _)| last >= ROWS_MAX) {
             self.coarsen();
@@ -278,6 +347,21 @@ mod tests {
     fn more_rows_than_were_planned_for_are_kept() {
         let moments: Vec<u64> = (0..100).map(|n| n * 100).collect();
         assert_eq!(arrived(&timeline(&moments)), vec![1; 100]);
+    }
+
+    #[test]
+    fn an_hour_of_rows_is_small_and_nothing_of_it_is_lost() {
+        let moments: Vec<u64> = (0..36_000).flat_map(|n| [n * 100, 3_600_000]).collect();
+        let mut timeline = timeline(&moments);
+        let dense = timeline.rows().filter(|row| matches!(row.latency, Counts::Dense(_))).count();
+        assert_eq!(dense, ROWS_DENSE);
+        let mut chronicle = Chronicle::default();
+        chronicle.add(&timeline);
+        let steps = chronicle.steps();
+        assert_eq!(steps.iter().map(|step| step.tally.arrived).sum::<u64>(), 72_000);
+        assert_eq!(steps.iter().map(|step| step.latency.total()).sum::<u64>(), 72_000);
+        timeline.clear();
+        assert_eq!(arrived(&timeline), [0_u64; 0]);
     }
 
     #[test]

@@ -105,14 +105,12 @@ impl Dialler {
         first
     }
 
-    /// Opens one connection more than there were so far, if there is room for it; says whether.
-    pub(super) fn grow(&mut self, now: Instant) -> bool {
-        if self.begun == self.room {
-            return false;
+    /// Opens one connection more than there were so far, if there is room for it.
+    pub(super) fn grow(&mut self, now: Instant) {
+        if self.begun < self.room {
+            self.waiting.push(Reverse((now, Slot(self.begun))));
+            self.begun += 1;
         }
-        self.waiting.push(Reverse((now, Slot(self.begun))));
-        self.begun += 1;
-        true
     }
 
     /// Connections that are being established, or are to be.
@@ -120,9 +118,9 @@ impl Dialler {
         self.connecting as usize + self.waiting.len()
     }
 
-    /// Whether another connection could be [grown](Self::grow).
-    pub(super) const fn has_room(&self) -> bool {
-        self.begun < self.room
+    /// Connections that could yet be [grown](Self::grow).
+    pub(super) const fn room(&self) -> usize {
+        (self.room - self.begun) as usize
     }
 
     /// When something is to be done.

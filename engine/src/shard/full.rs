@@ -30,9 +30,11 @@ impl<R: Reactor> Shard<R> {
             OnFull::Queue => {}
             OnFull::Drop => self.give_up(now + Nanos::new(1), now, Unsent::Dropped),
             OnFull::Grow { .. } => {
-                while self.supply.owes_more_than(self.dialler.under_way(), now)
-                    && self.dialler.grow(now)
-                {}
+                let (under_way, room) = (self.dialler.under_way(), self.dialler.room());
+                let owed = self.supply.due(under_way + room, now);
+                for _ in under_way..owed {
+                    self.dialler.grow(now);
+                }
             }
         }
     }
@@ -55,7 +57,7 @@ impl<R: Reactor> Shard<R> {
             OnFull::Queue => false,
             OnFull::Drop => true,
             // With one under way it is looked at again when that is established.
-            OnFull::Grow { .. } => self.dialler.has_room() && self.dialler.under_way() == 0,
+            OnFull::Grow { .. } => self.dialler.room() > 0 && self.dialler.under_way() == 0,
         };
         let given_up = self.plan.plan.timeouts.deadline.map(|deadline| due + deadline);
         at_once.then_some(due).or(given_up)

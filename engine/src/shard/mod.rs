@@ -232,7 +232,10 @@ impl<R: Reactor> Shard<R> {
                 let window = self.traffic.recorder.window();
                 let over = now >= window.to || self.supply.exhausted(now, window);
                 if over || self.lost_target(now) {
-                    self.drain(now + self.plan.plan.stop.drain);
+                    // The last slot may be sent long before the window ends.
+                    let scheduled = matches!(self.supply, Supply::Open { .. });
+                    let end = if scheduled { window.to.max(now) } else { now };
+                    self.drain(end + self.plan.plan.stop.drain);
                 }
             }
             Phase::Draining(until) => {
@@ -519,6 +522,8 @@ impl<R: Reactor> Shard<R> {
     /// Hands over the last envelope.
     pub(crate) fn finish(mut self, pinned: bool) {
         let now = self.reactor.clock();
+        // Before the books are closed: that may take a while, and is no work of the run.
+        let effort = self.patience.effort(&self.reactor);
         let started = self.traffic.recorder.window() != Window::NEVER;
         self.account_schedule(now);
         self.traffic.leave_unfinished(now);
@@ -535,7 +540,7 @@ impl<R: Reactor> Shard<R> {
         let finished = Finished {
             pinned,
             window: if started { end.since(window.from) } else { Nanos::ZERO },
-            effort: self.patience.effort(&self.reactor),
+            effort,
             wall_time: if started { wall_time } else { Nanos::ZERO },
             target_lost: self.target_lost,
             completions_lost: self.reactor.completions_lost(),

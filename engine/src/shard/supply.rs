@@ -86,14 +86,16 @@ impl Supply {
         }
     }
 
-    /// Whether more than `count` slots are due at `now`. O(count).
-    pub(super) fn owes_more_than(&self, count: usize, now: Instant) -> bool {
-        let Self::Open { next, end, barrier, .. } = self else { return false };
+    /// How many slots are due at `now`, up to `most`. O(most).
+    pub(super) fn due(&self, most: usize, now: Instant) -> usize {
+        let Self::Open { next, end, barrier, .. } = self else { return 0 };
         let mut slot = next.clone();
-        for _ in 0..count {
+        let due = (0..most).take_while(|_| {
+            let due = !is_over(&slot, *end) && *barrier + slot.start() <= now;
             slot.advance();
-        }
-        !is_over(&slot, *end) && *barrier + slot.start() <= now
+            due
+        });
+        due.count()
     }
 
     /// When a request may start next, if that is a matter of time alone.

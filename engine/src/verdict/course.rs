@@ -82,10 +82,7 @@ impl Course {
         let step = report.chronicle.step();
         let mut steps = report.chronicle.steps();
         let whole = usize::try_from(report.window.get() / step.get().max(1)).unwrap_or(usize::MAX);
-        // A part of a step at the end of the window counts for what was sent in it.
-        let partial = !report.window.get().is_multiple_of(step.get().max(1));
-        let sent = steps.iter().take(whole.saturating_add(usize::from(partial)));
-        let sent_in_window = sent.map(|step| step.tally.sent).sum();
+        let sent_in_window = report.totals.sent_in_window;
         steps.resize(whole.min(steps.len()), Step::default());
         let medians = medians(&steps);
         Self {

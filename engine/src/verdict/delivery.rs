@@ -181,7 +181,7 @@ pub(super) fn defects(report: &Report, findings: &mut Findings) {
             limit: Amount::Count(limit),
             remedy: match defect {
                 Defect::Empty => "give a longer --duration or a higher --rate",
-                Defect::Clamped(_) => "give a --timeout below an hour",
+                Defect::Clamped(_) => "give a --timeout or a --deadline below an hour",
                 _ => "please report this as a defect",
             },
         });
@@ -235,7 +235,14 @@ pub(super) fn silence(report: &Report, course: &Course, findings: &mut Findings)
     if report.plan.load.is_open() || troubles(report, Phase::Connect) == 0 {
         return;
     }
-    let silent = course.steps.iter().filter(|step| step.tally.sent == 0).count();
+    // A slow server is waited for, and that is no silence.
+    let (mut arrived, mut ended) = (0, 0);
+    let silent = course.steps.iter().filter(|step| {
+        arrived += step.tally.arrived;
+        ended += step.tally.ended;
+        step.tally.sent == 0 && arrived <= ended
+    });
+    let silent = silent.count();
     let part = share(silent as u64, course.steps.len().max(1) as u64);
     if part > SILENT {
         findings.reasons.push(Reason {
@@ -274,7 +281,7 @@ pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Fin
             limit: Amount::Count(WAIT_MIN.get()),
             remedy: "give more connections (-c), or --on-full grow",
         }),
-        None if findings.blames_client() && !held_back(report, delivery, findings) => {}
+        None if findings.client_held_back() && !held_back(report, delivery, findings) => {}
         None if delivery.in_time < DELIVERED => findings.reasons.push(Reason {
             axis: Axis::Delivery,
             status: if delivery.in_time < DELIVERED_MIN {

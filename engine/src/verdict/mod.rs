@@ -189,6 +189,21 @@ impl Findings {
         self.notes.push(Note { code, message: message.to_string() });
     }
 
+    /// Whether anything kept the client itself from sending: what befalls packets does not.
+    fn client_held_back(&self) -> bool {
+        const KEEP: [&str; 8] = [
+            "throttled",
+            "steal",
+            "run_queue",
+            "switches",
+            "busy",
+            "overloaded",
+            "client_stall",
+            "loop_lag",
+        ];
+        self.reasons.iter().any(|reason| KEEP.contains(&reason.code))
+    }
+
     /// Whether anything makes the client suspect already.
     fn blames_client(&self) -> bool {
         self.reasons.iter().any(|reason| reason.axis == Axis::Client)

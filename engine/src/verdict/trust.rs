@@ -54,8 +54,8 @@ pub(super) fn of(report: &Report, course: &Course) -> Vec<Trust> {
 
 /// The latencies of the sections of equal length, if the run can be cut into them.
 fn cut(course: &Course) -> Vec<Sparse> {
-    let length = course.steps.len() / SECTIONS;
-    if length == 0 {
+    let steps = &course.steps;
+    if steps.len() < SECTIONS {
         return Vec::new();
     }
     let sum = |rows: &[crate::record::Step]| {
@@ -65,7 +65,9 @@ fn cut(course: &Course) -> Vec<Sparse> {
         }
         sum
     };
-    course.steps.chunks_exact(length).take(SECTIONS).map(sum).collect()
+    let edge = |section: usize| section * steps.len() / SECTIONS;
+    let section = |n: usize| sum(steps.get(edge(n)..edge(n + 1)).unwrap_or_default());
+    (0..SECTIONS).map(section).collect()
 }
 
 fn one(
@@ -80,7 +82,9 @@ fn one(
         let (low, high) = (all.at_rank(low), all.at_rank(high));
         (low.lo, high.hi.unwrap_or(Nanos::MAX))
     });
-    let width = by_sections(quantile, bounds.lo, needs, cuts);
+    // Where bounds are all that is known, sections know no more.
+    let known = bounds.exact().is_some();
+    let width = by_sections(quantile, needs, cuts).filter(|_| known);
     let half = |(low, high): (Nanos, Nanos)| high.saturating_sub(low).as_secs_f64() / 2.0;
     let independent = ordered
         .zip(width)
@@ -109,7 +113,7 @@ fn one(
 }
 
 /// Half the width of the interval, from how the sections differ.
-fn by_sections(quantile: Quantile, whole: Nanos, needs: u64, cuts: &[Sparse]) -> Option<Nanos> {
+fn by_sections(quantile: Quantile, needs: u64, cuts: &[Sparse]) -> Option<Nanos> {
     if cuts.len() < SECTIONS || cuts.iter().any(|cut| cut.total() < needs) {
         return None;
     }
@@ -117,6 +121,12 @@ fn by_sections(quantile: Quantile, whole: Nanos, needs: u64, cuts: &[Sparse]) ->
         .iter()
         .map(|cut| cut.at_rank(quantile.rank(cut.total())).map(Nanos::as_secs_f64))
         .collect();
+    // In the same buckets as the sections: their width is no difference.
+    let mut all = Sparse::default();
+    for cut in cuts {
+        all.merge(cut);
+    }
+    let whole = all.at_rank(quantile.rank(all.total()))?;
     let width = sections::half_width(&values?, whole.as_secs_f64())?;
     Some(super::machine::of_a_second(width))
 }
