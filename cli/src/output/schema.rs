@@ -227,7 +227,7 @@ pub(super) struct Verdict {
     pub(super) notes: BTreeMap<&'static str, String>,
     pub(super) target: TargetFinding,
     pub(super) trust: Vec<Trust>,
-    /// Scatter of the sends; 0 for a schedule that is kept, 1 for Poisson arrivals.
+    /// Scatter of the intended starts; 0 for an even schedule, 1 for Poisson arrivals.
     pub(super) arrivals: Option<Fidelity>,
     /// When latencies became steady, as advice.
     pub(super) steady_from_s: Option<f64>,
