@@ -170,6 +170,7 @@ mod tests {
             connections: Connections { opened: 66, closed_by_peer: 2, reconnects: 2 },
             bytes_sent: 12_345,
             bytes_received: 1_234_567,
+            sent_in_window: 105,
             finished_in_window: 100,
             good_in_window: 99,
             ..Snapshot::default()
@@ -395,6 +396,7 @@ mod tests {
         report.totals.parts.lag.clear();
         report.totals.parts.connection_wait.clear();
         report.chronicle = chronicle(scheduled);
+        report.totals.sent_in_window = scheduled;
         for _ in 0..ok {
             report.totals.latency.response(Nanos::from_micros(7), 200, true);
         }
