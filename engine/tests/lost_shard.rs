@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 
 use pummel_engine::plan::{
-    Addresses, Cores, ExpectedStatus, Limit, Load, Pacing, Plan, Stop, Target, Timeouts,
+    Addresses, Cores, ExpectedStatus, Limit, Load, Pacing, Plan, Stop, Target, Timeouts, Wire,
 };
 use pummel_engine::reactor::{Kind, clock};
 use pummel_engine::units::Nanos;
@@ -32,6 +32,7 @@ fn plan(target: &TcpListener) -> Plan {
             request: Request::builder("GET", "example.org", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
         },
+        wire: Wire::default(),
         load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(u32::try_from(SHARDS).unwrap()).unwrap(),
         stop: Stop { warmup: Nanos::ZERO, limit: Limit::Duration(hour), drain: hour },

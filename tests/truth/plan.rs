@@ -4,7 +4,7 @@ use core::num::{NonZeroU8, NonZeroU32};
 
 use pummel_engine::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Stop, Target,
-    Timeouts, Timetable,
+    Timeouts, Timetable, Wire,
 };
 use pummel_engine::reactor::Kind;
 use pummel_engine::reactor::sim::{Model, World};
@@ -61,6 +61,7 @@ pub(crate) fn closed(length: Nanos, connections: u32) -> Plan {
             request: Request::builder("GET", "example.org", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
         },
+        wire: Wire::default(),
         load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(connections).unwrap(),
         stop: Stop { warmup: Nanos::ZERO, limit: Limit::Duration(length), drain: hour },

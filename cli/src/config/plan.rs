@@ -4,7 +4,7 @@ use core::num::NonZeroU32;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result, anyhow};
-use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target};
+use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target, Wire};
 use pummel_engine::reactor::Kind;
 use pummel_tuning::{CpuList, Host, Quota, place};
 
@@ -37,6 +37,7 @@ pub(crate) fn plan(
             request: config.request.clone(),
             expected: config.expected.clone(),
         },
+        wire: Wire::default(),
         load: load(config, most),
         connections: config.connections,
         stop: config.stop,

@@ -10,6 +10,8 @@ mod pacing;
 mod split;
 mod stop;
 mod target;
+mod tls;
+mod wire;
 
 use core::num::{NonZeroU8, NonZeroU32};
 
@@ -18,12 +20,16 @@ pub use pacing::Pacing;
 pub use split::{ShardPlan, Share, split};
 pub use stop::{Limit, Stop, Timeouts};
 pub use target::{Addresses, ExpectedStatus, Target};
+pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
+pub use wire::{Keep, Means, Protocol, Proxy, Wire};
 
 /// A whole run, as it will be done.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where the requests go, and what they say.
     pub target: Target,
+    /// How they get there.
+    pub wire: Wire,
     /// When requests start: bound to responses, or to the clock.
     pub load: Load,
     /// Connections in total, shared out over the shards with remainders kept.

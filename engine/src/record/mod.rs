@@ -9,7 +9,9 @@ mod histogram;
 mod latencies;
 mod ledger;
 mod moments;
+mod multiplexed;
 mod outcome;
+mod secured;
 mod snapshot;
 mod timeline;
 
@@ -17,7 +19,9 @@ pub use histogram::{Histogram, Quantile};
 pub use latencies::{Bounds, Latencies, Spans};
 pub use ledger::Ledger;
 pub use moments::{Exemplar, Fate, Moments, Slowest};
+pub use multiplexed::{CODES, Multiplexed, code_name};
 pub use outcome::{Cause, ErrorTable, Kind, Party, Phase, Trouble};
+pub use secured::{Agreed, Alpn, Secured, TlsTrouble};
 pub use snapshot::{Connections, Oddities, Parts, Snapshot, Statuses};
 pub use timeline::{Chronicle, ROW, Step, Tally, Timeline};
 
@@ -256,6 +260,17 @@ impl Recorder {
         self.envelope.connections.opened += 1;
         self.envelope.connections.reconnects += u64::from(again);
         self.envelope.parts.connect.record(took);
+    }
+
+    /// A handshake took `took` and ended with what was `agreed` on.
+    pub fn secured(&mut self, took: Nanos, agreed: Agreed) {
+        self.envelope.parts.tls.get_or_insert_default().record(took);
+        self.envelope.secured.count(agreed);
+    }
+
+    /// What happened to HTTP/2 connections is counted here.
+    pub fn multiplexed(&mut self) -> &mut Multiplexed {
+        &mut self.envelope.multiplexed
     }
 
     /// The peer closed a connection.

@@ -5,7 +5,7 @@ use core::fmt;
 
 use pummel_proto_http::ErrorKind as ProtocolErrorKind;
 
-use super::Exemplar;
+use super::{Exemplar, TlsTrouble, code_name};
 use crate::reactor::Errno;
 
 /// How far a connection or a request had come.
@@ -13,6 +13,12 @@ use crate::reactor::Errno;
 pub enum Phase {
     /// The connection was being established.
     Connect,
+    /// The proxy was asked for the way to the server.
+    Proxy,
+    /// The connection was being secured.
+    Tls,
+    /// The server was asked to change to HTTP/2.
+    Upgrade,
     /// The request waited for a free connection.
     Queue,
     /// No request was outstanding.
@@ -41,6 +47,14 @@ pub enum Cause {
     Abandoned,
     /// The peer broke the protocol.
     Protocol(ProtocolErrorKind),
+    /// TLS failed.
+    Tls(TlsTrouble),
+    /// The peer reset the stream, with this code of HTTP/2.
+    Reset(u32),
+    /// The peer did not process it, and had not processed it the times before either.
+    NotProcessed,
+    /// The proxy, or the server that was asked for another protocol, answered with this status.
+    Answered(u16),
     /// The operating system said so.
     System(Errno),
 }
@@ -83,6 +97,9 @@ impl Phase {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
+            Self::Upgrade => "upgrade",
             Self::Queue => "queue",
             Self::Idle => "idle",
             Self::Send => "send",
@@ -99,11 +116,17 @@ impl Trouble {
     pub fn ended_by(&self) -> Party {
         match self.cause {
             Cause::TimedOut | Cause::Abandoned => Party::Client,
-            // A reset or a refusal is a packet of the peer.
+            // A reset or a refusal is a packet of the peer, and an alert is its word.
             Cause::Closed
             | Cause::LeftBehind
             | Cause::Protocol(_)
+            | Cause::Tls(TlsTrouble::Alert(_))
+            | Cause::Reset(_)
+            | Cause::NotProcessed
+            | Cause::Answered(_)
             | Cause::System(Errno::RESET | Errno::REFUSED) => Party::Peer,
+            // Whatever else is wrong with TLS, it is this side that will not go on.
+            Cause::Tls(_) => Party::Client,
             Cause::System(_) => Party::System,
         }
     }
@@ -120,7 +143,10 @@ impl Trouble {
     /// Whether it happened to a connection which carried no request.
     #[must_use]
     pub const fn is_of_connection(&self) -> bool {
-        matches!(self.phase, Phase::Connect | Phase::Idle)
+        matches!(
+            self.phase,
+            Phase::Connect | Phase::Proxy | Phase::Tls | Phase::Upgrade | Phase::Idle
+        )
     }
 }
 
@@ -134,6 +160,14 @@ impl fmt::Display for Trouble {
             Cause::Abandoned => write!(f, "{phase}_abandoned"),
             Cause::LeftBehind => write!(f, "{phase}_left_behind"),
             Cause::Protocol(kind) => write!(f, "{phase}_protocol_{}", kind.name()),
+            // The phase of a handshake says `tls` already.
+            Cause::Tls(trouble) if self.phase == Phase::Tls => {
+                write!(f, "{phase}_{}", trouble.name())
+            }
+            Cause::Tls(trouble) => write!(f, "{phase}_tls_{}", trouble.name()),
+            Cause::Reset(code) => write!(f, "{phase}_reset_{}", code_name(code)),
+            Cause::NotProcessed => write!(f, "{phase}_not_processed"),
+            Cause::Answered(status) => write!(f, "{phase}_status_{status}"),
             Cause::System(errno) => match errno.word() {
                 Some(word) => write!(f, "{phase}_{word}"),
                 None => write!(f, "{phase}_errno_{}", errno.0),
@@ -144,7 +178,7 @@ impl fmt::Display for Trouble {
 
 /// Counts by kind of trouble, in order of first occurrence.
 ///
-/// The kinds are few: six phases times the causes that a server can think of. They are bounded all
+/// The kinds are few: the phases times the causes that a server can think of. They are bounded all
 /// the same.
 #[derive(Clone, Debug)]
 pub struct ErrorTable {

@@ -1,6 +1,8 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
-use super::{ErrorTable, Histogram, Latencies, Ledger, Slowest, Spans, Timeline};
+use super::{
+    ErrorTable, Histogram, Latencies, Ledger, Multiplexed, Secured, Slowest, Spans, Timeline,
+};
 use crate::units::Nanos;
 
 /// All that was counted since the envelope was empty. Merging is associative and commutative.
@@ -14,6 +16,10 @@ pub struct Snapshot {
     pub errors: ErrorTable,
     /// Lives of connections, from the start of the run on.
     pub connections: Connections,
+    /// Handshakes of TLS, from the start of the run on.
+    pub secured: Secured,
+    /// What only HTTP/2 knows, from the start of the run on.
+    pub multiplexed: Multiplexed,
     /// Bytes handed to the kernel, from the start of the run on.
     pub bytes_sent: u64,
     /// Bytes received, from the start of the run on.
@@ -60,8 +66,10 @@ pub struct Parts {
     pub connection_wait: Histogram,
     /// First byte of the response − sent.
     pub ttfb: Histogram,
-    /// Attempt to connect → established.
+    /// Attempt to connect → established; of TCP alone.
     pub connect: Histogram,
+    /// First byte of the TLS handshake sent → both sides ready. Made when needed.
+    pub tls: Option<Box<Histogram>>,
     /// How long completions had waited when the last of a batch had been taken in.
     pub reap_age: Histogram,
 }
@@ -89,6 +97,7 @@ impl Default for Parts {
             connection_wait: Histogram::new(),
             ttfb: Histogram::coarse(),
             connect: Histogram::coarse(),
+            tls: None,
             reap_age: Histogram::coarse(),
         }
     }
@@ -105,6 +114,9 @@ impl Parts {
     fn merge(&mut self, other: &Self) {
         if let Some(more) = &other.service_censored {
             self.service_censored.get_or_insert_default().merge(more);
+        }
+        if let Some(more) = &other.tls {
+            self.tls.get_or_insert_default().merge(more);
         }
         for (sum, more) in [
             (&mut self.service, &other.service),
@@ -123,6 +135,7 @@ impl Parts {
 
     fn clear(&mut self) {
         self.service_censored.iter_mut().for_each(|censored| censored.clear());
+        self.tls.iter_mut().for_each(|tls| tls.clear());
         for part in [
             &mut self.service,
             &mut self.service_light,
@@ -210,6 +223,8 @@ impl Snapshot {
         self.statuses.merge(&other.statuses);
         self.errors.merge(&other.errors);
         self.connections.merge(&other.connections);
+        self.secured.merge(&other.secured);
+        self.multiplexed.merge(&other.multiplexed);
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
         self.sent_in_window += other.sent_in_window;
@@ -228,6 +243,8 @@ impl Snapshot {
         self.statuses.clear();
         self.errors.clear();
         self.connections = Connections::default();
+        self.secured.clear();
+        self.multiplexed = Multiplexed::default();
         (self.bytes_sent, self.bytes_received) = (0, 0);
         (self.finished_in_window, self.good_in_window, self.sent_in_window) = (0, 0, 0);
         self.latency.clear();

@@ -9,7 +9,7 @@ use super::*;
 use crate::coordinator::Lateness;
 use crate::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Stop, Target,
-    Timeouts, Timetable,
+    Timeouts, Timetable, Wire,
 };
 use crate::reactor::{Description, Errno, Kind};
 use crate::record::{
@@ -40,6 +40,7 @@ fn plan(open: bool) -> Plan {
             request: Request::builder("GET", "example.org", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
         },
+        wire: Wire::default(),
         load: if open {
             Load::Open { timetable, pipeline, on_full: OnFull::Queue }
         } else {

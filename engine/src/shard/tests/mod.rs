@@ -22,7 +22,7 @@ use super::mailbox::{Effort, Finished, Opened, Order, Reply, mailbox};
 use super::{Phase, Shard};
 use crate::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
-    ShardPlan, Stage, Stages, Stop, Target, Timeouts, Timetable, split,
+    ShardPlan, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, split,
 };
 use crate::reactor::{Kind, Reactor, Slot};
 use crate::record::{Chronicle, Snapshot, Tally};
@@ -140,6 +140,7 @@ fn plan(load: &Load, connections: u32, limit: Limit) -> Plan {
             request: Request::builder("GET", "example.org", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
         },
+        wire: Wire::default(),
         load: load.clone(),
         connections: NonZeroU32::new(connections).unwrap(),
         stop: Stop { warmup: Nanos::ZERO, limit, drain: millis(1_000) },
