@@ -115,7 +115,6 @@ impl Trouble {
     #[must_use]
     pub fn ended_by(&self) -> Party {
         match self.cause {
-            Cause::TimedOut | Cause::Abandoned => Party::Client,
             // A reset or a refusal is a packet of the peer, and an alert is its word.
             Cause::Closed
             | Cause::LeftBehind
@@ -125,9 +124,9 @@ impl Trouble {
             | Cause::NotProcessed
             | Cause::Answered(_)
             | Cause::System(Errno::RESET | Errno::REFUSED) => Party::Peer,
-            // Whatever else is wrong with TLS, it is this side that will not go on.
-            Cause::Tls(_) => Party::Client,
             Cause::System(_) => Party::System,
+            // Whatever else is wrong with TLS, it is this side that will not go on.
+            Cause::TimedOut | Cause::Abandoned | Cause::Tls(_) => Party::Client,
         }
     }
 
