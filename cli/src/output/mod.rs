@@ -116,7 +116,7 @@ mod tests {
     use pummel_engine::coordinator::Lateness;
     use pummel_engine::plan::{
         Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
-        Spawn, Stage, Stages, Stop, Target, Timeouts, Timetable,
+        Spawn, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire,
     };
     use pummel_engine::reactor::{Description, Errno, Kind};
     use pummel_engine::record::{
@@ -137,6 +137,7 @@ mod tests {
                 request: Request::builder("GET", "localhost:8080", "/a").unwrap().build(),
                 expected: ExpectedStatus::default(),
             },
+            wire: Wire::default(),
             load,
             connections: NonZeroU32::new(64).unwrap(),
             stop: Stop {
