@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use pummel_engine::reactor::clock;
-use pummel_engine::reactor::thread::set_low_priority;
+use pummel_engine::reactor::thread::{keep_off, set_low_priority};
 use pummel_tuning::watch::{Disturbance, Sources, Watch};
 
 /// When the second sample is due. Shards are started within this time.
@@ -32,15 +32,18 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Begins to watch: takes the first sample before it returns, within about a millisecond.
+    /// Begins to watch, away from the shards on `cpus`: takes the first sample before it returns,
+    /// within about a millisecond.
     ///
     /// `None` where there is no thread left for it: a machine can be loaded without being watched.
-    pub(crate) fn start() -> Option<Self> {
+    pub(crate) fn start(cpus: &[usize]) -> Option<Self> {
         let sources = Sources::below(Path::new("/"));
         let watch = Watch::start(now(), sources.read());
         let (running, end) = mpsc::channel();
+        let cpus = cpus.to_vec();
         let body = move || {
             set_low_priority(NICENESS);
+            keep_off(&cpus);
             until(&end, watch, &sources)
         };
         let thread = thread::Builder::new().name("watch".to_owned()).spawn(body).ok()?;
@@ -94,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_watch_has_two_samples_however_short_it_is() {
-        let seen = Watcher::start().unwrap().finish().unwrap();
+        let seen = Watcher::start(&[]).unwrap().finish().unwrap();
         assert!(seen.samples >= 2, "{seen:?}");
         assert!(seen.span > Duration::ZERO);
     }

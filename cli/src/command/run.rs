@@ -53,7 +53,7 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
         Calibrate::No => None,
     };
     let started_at = now();
-    let watcher = Watcher::start();
+    let watcher = Watcher::start(plan.cores.cpus());
     let mut observers = Observers::none();
     let progress = Progress::watch(&plan, config.display.progress, &mut observers, &control);
     let outcome = pummel_engine::run(plan, observers, &control);

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use pummel_engine::coordinator::{Control, Event, Observers, Tick};
 use pummel_engine::plan::{Plan, Stop};
+use pummel_engine::reactor::thread::keep_off;
 use pummel_engine::record::Quantile;
 use pummel_engine::report::Report;
 use pummel_engine::units::Nanos;
@@ -92,7 +93,9 @@ impl Progress {
         let interrupted = Some(control.stop_flag());
         let live = form == config::Progress::Live && io::stderr().is_terminal();
         let (running, gone) = mpsc::channel();
+        let cpus = plan.cores.cpus().to_vec();
         let display = move || {
+            keep_off(&cpus);
             let _running = running;
             let view: Box<dyn View> = if live {
                 Box::new(bar::Bar::new(course))

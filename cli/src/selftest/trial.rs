@@ -308,7 +308,7 @@ impl Bench {
     fn load_from_here(&self, load: &Load, url: &str) -> Result<Seen, Failure> {
         let config = Config::understand(&self.words(load, url)).map_err(Failure::impossible)?;
         let (plan, _) = config::plan(&config, &self.host, self.reactor)?;
-        let watcher = Watcher::start();
+        let watcher = Watcher::start(plan.cores.cpus());
         let report = pummel_engine::run(plan, Observers::none(), &self.control);
         let report = report.map_err(Failure::impossible)?;
         if report.ending == Ending::Interrupted {
@@ -331,7 +331,7 @@ impl Bench {
 
     fn start_and_stop(&self, load: &Load, url: &str, stop: Nanos) -> Result<Seen> {
         let program = std::env::current_exe().context("cannot find the program itself")?;
-        let watcher = Watcher::start();
+        let watcher = Watcher::start(&[]);
         let mut client = Command::new(program)
             .args(self.line(load, url))
             .stdin(Stdio::null())

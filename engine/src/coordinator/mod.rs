@@ -61,9 +61,11 @@ pub fn run(plan: Plan, observers: Observers, control: &Control) -> Result<Report
     let control = control.clone();
     let conducted = thread::Builder::new().name("pummel-coord".into()).spawn(move || {
         let stage = Threads::new(plan.reactor);
+        let cpus = plan.cores.cpus().to_vec();
         let coordinator = Coordinator::start(stage, plan, observers, control)?;
         // After the shards were started: threads inherit it.
         os_thread::set_low_priority(NICENESS);
+        os_thread::keep_off(&cpus);
         coordinator.conduct()
     });
     match conducted.map(JoinHandle::join) {
