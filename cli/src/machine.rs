@@ -49,7 +49,8 @@ fn worst(peak: Option<Peak>, mean: Option<f64>) -> Option<f64> {
 /// Whether the target may run on CPUs of the shards; `None` if it is elsewhere or cannot be seen.
 fn shares_cpus(report: &Report) -> Option<bool> {
     let shards = CpuList::new(report.shards.iter().map(|shard| shard.cpu))?;
-    match shares_cores(report.plan.target.addresses.first(), &shards)?.overlap {
+    let target = report.plan.target.addresses.first().inet()?;
+    match shares_cores(target, &shards)?.overlap {
         Overlap::Shared(_) => Some(true),
         Overlap::Apart => Some(false),
         Overlap::Unknown => None,

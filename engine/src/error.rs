@@ -1,8 +1,8 @@
 //! Why a run could not be done: what, to what, and the next thing to try.
 
 use std::io;
-use std::net::SocketAddr;
 
+use crate::reactor::Address;
 use crate::record::Trouble;
 
 /// A run that could not be done. What the *target* does wrong during a run is no such error: it is
@@ -14,7 +14,7 @@ pub enum RunError {
     #[error("cannot connect to {address}: {reason}; nothing was sent ({remedy})")]
     NoConnection {
         /// The address tried last.
-        address: SocketAddr,
+        address: Address,
         /// The kind of failure.
         trouble: Trouble,
         /// The failure in words.

@@ -8,7 +8,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("units", &[]),
     // The reactor's errors carry spans; it knows nothing else of ours.
     ("reactor", &["units"]),
-    // The kind of the reactor is a part of the plan.
+    // The kind of the reactor is a part of the plan, and so is where it connects to.
     ("plan", &["units", "reactor"]),
     ("pace", &["plan", "units"]),
     // The operating system's error numbers are causes.
@@ -16,7 +16,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("shard", &["plan", "pace", "record", "reactor", "units"]),
     // Numbers in, numbers out: whoever asks adapts its records.
     ("statistics", &["units"]),
-    ("error", &["record"]),
+    // It names the address that could not be reached.
+    ("error", &["reactor", "record"]),
     // What the timetable holds in the window is the offered rate.
     ("report", &["coordinator", "pace", "plan", "reactor", "record", "units"]),
     // It judges what the report holds, and decides nothing about the run.

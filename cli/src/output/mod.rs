@@ -111,6 +111,7 @@ pub(crate) fn report(
 #[cfg(test)]
 mod tests {
     use core::num::{NonZeroU8, NonZeroU32};
+    use std::net::SocketAddr;
     use std::sync::Arc;
 
     use pummel_engine::coordinator::Lateness;
@@ -133,7 +134,7 @@ mod tests {
         Plan {
             target: Target {
                 url: "http://localhost:8080/a".to_owned(),
-                addresses: Addresses::new(vec!["127.0.0.1:8080".parse().unwrap()]).unwrap(),
+                addresses: Addresses::new(vec![SocketAddr::from(([127, 0, 0, 1], 8080))]).unwrap(),
                 request: Request::builder("GET", "localhost:8080", "/a").unwrap().build(),
                 expected: ExpectedStatus::default(),
             },

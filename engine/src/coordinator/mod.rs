@@ -13,7 +13,6 @@ mod pulse;
 mod simulate;
 mod stage;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -28,7 +27,7 @@ use self::pulse::Pulse;
 use self::stage::{Ended, Stage, Threads};
 use crate::error::RunError;
 use crate::plan::{Plan, ShardPlan, split};
-use crate::reactor::{Errno, thread as os_thread};
+use crate::reactor::{Address, Errno, thread as os_thread};
 use crate::record::{Cause, Chronicle, Quantile, Snapshot, Trouble};
 use crate::report::{Ending, Report, ShardReport};
 use crate::shard::mailbox::{Desk, Finished, Opened, Order, Reply, mailbox};
@@ -219,12 +218,12 @@ impl<S: Stage> Coordinator<S> {
         if self.barrier.is_some() || self.stopping == Stopping::ByRequest {
             return Ok(());
         }
-        let opened: Option<Vec<Opened>> = self.members.iter().map(|m| m.opened).collect();
+        let opened: Option<Vec<Opened>> = self.members.iter().map(|m| m.opened.clone()).collect();
         let Some(opened) = opened else { return Ok(()) };
         let open = opened.iter().map(|o| o.open).sum();
         let failed = opened.iter().map(|o| o.failed).sum();
         if open == 0 {
-            let failure = opened.iter().map(|o| o.failure).next();
+            let failure = opened.iter().map(|o| o.failure.clone()).next();
             return Err(failure.map_or(RunError::CoordinatorLost, no_connection));
         }
         let barrier = self.stage.now() + LEAD;
@@ -374,7 +373,7 @@ impl<H> Member<H> {
     }
 }
 
-fn no_connection((address, trouble): (SocketAddr, Trouble)) -> RunError {
+fn no_connection((address, trouble): (Address, Trouble)) -> RunError {
     let (reason, remedy) = match trouble.cause {
         Cause::System(errno) => {
             let remedy = match errno {

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use pummel_proto_http::Request;
 
+use crate::reactor::Address;
+
 /// One server and the one request that it is sent.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -21,25 +23,27 @@ pub struct Target {
 
 /// Resolved addresses in order of preference; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addresses(Vec<SocketAddr>);
+pub struct Addresses(Vec<Address>);
 
 impl Addresses {
     /// The addresses in order of preference; `None` if there is none.
     #[must_use]
-    pub fn new(addresses: Vec<SocketAddr>) -> Option<Self> {
+    pub fn new<A: Into<Address>>(addresses: Vec<A>) -> Option<Self> {
+        let addresses: Vec<Address> = addresses.into_iter().map(Into::into).collect();
         (!addresses.is_empty()).then_some(Self(addresses))
     }
 
     /// The preferred address.
     #[must_use]
-    pub fn first(&self) -> SocketAddr {
+    pub fn first(&self) -> Address {
+        let none = || SocketAddr::from(([0, 0, 0, 0], 0)).into();
         // There is always one; the rest is for the compiler.
-        self.0.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+        self.0.first().cloned().unwrap_or_else(none)
     }
 
     /// The addresses.
     #[must_use]
-    pub fn all(&self) -> &[SocketAddr] {
+    pub fn all(&self) -> &[Address] {
         &self.0
     }
 }

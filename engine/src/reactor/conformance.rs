@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{
-    Close, Completion, Confirm, During, Epoll, Errno, Lease, Payload, Reactor, Sending, Slot,
-    Uring, clock, uring,
+    Address, Close, Completion, Confirm, During, Epoll, Errno, Lease, Payload, Reactor, Sending,
+    Slot, Uring, clock, uring,
 };
 use crate::units::{Instant, Nanos};
 
@@ -112,8 +112,8 @@ impl<R: Reactor> Reactor for Spinning<R> {
         self.0.publish(bytes, confirm)
     }
 
-    fn connect(&mut self, slot: Slot, to: SocketAddr) {
-        self.0.connect(slot, to);
+    fn connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) {
+        self.0.connect(slot, to, from);
     }
 
     fn listen(&mut self, listener: OwnedFd) -> io::Result<()> {
@@ -126,6 +126,18 @@ impl<R: Reactor> Reactor for Spinning<R> {
 
     fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
         self.0.send(slot, payload, range)
+    }
+
+    fn page(&mut self) -> Vec<u8> {
+        self.0.page()
+    }
+
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+        self.0.send_page(slot, page)
+    }
+
+    fn give_page(&mut self, page: Vec<u8>) {
+        self.0.give_page(page);
     }
 
     fn close(&mut self, slot: Slot, how: Close) {
@@ -150,6 +162,10 @@ impl<R: Reactor> Reactor for Spinning<R> {
 
     fn bytes(&self, lease: &Lease) -> &[u8] {
         self.0.bytes(lease)
+    }
+
+    fn bytes_mut(&mut self, lease: &Lease) -> &mut [u8] {
+        self.0.bytes_mut(lease)
     }
 
     fn release(&mut self, lease: Lease) {
@@ -216,9 +232,13 @@ impl<R: Reactor> Owner<R> {
         }
     }
 
+    fn dial(&mut self, slot: Slot, to: impl Into<Address>) {
+        self.reactor.connect(slot, &to.into(), None);
+    }
+
     #[track_caller]
-    fn connect(&mut self, slot: Slot, to: SocketAddr) {
-        self.reactor.connect(slot, to);
+    fn connect(&mut self, slot: Slot, to: impl Into<Address>) {
+        self.dial(slot, to);
         let (connected, told) = self.next();
         assert!(matches!(told, Told::Connected) && connected == slot, "{connected:?}: {told:?}");
     }
@@ -325,7 +345,7 @@ fn a_refused_connection_is_told_with_its_reason<R: Reactor>(make: Make<R>) {
     let address = bound.local_addr().unwrap().as_socket().unwrap();
     let mut owner = Owner::new(make, 1);
     for _ in 0..3 {
-        owner.reactor.connect(Slot(0), address);
+        owner.dial(Slot(0), address);
         let (_, told) = owner.next();
         assert!(matches!(told, Told::Failed(During::Connect, Errno::REFUSED)), "{told:?}");
         owner.reactor.close(Slot(0), Close::Finish);
@@ -532,7 +552,7 @@ fn a_slot_connects_to_where_it_was_told_last<R: Reactor>(make: Make<R>) {
     let (listener, right) = listener();
     let mut owner = Owner::new(make, 1);
     for _ in 0..50 {
-        owner.reactor.connect(Slot(0), wrong);
+        owner.dial(Slot(0), wrong);
         owner.reactor.close(Slot(0), Close::Finish);
         owner.connect(Slot(0), right);
         let (mut stream, _) = listener.accept().unwrap();
@@ -555,10 +575,10 @@ fn a_slot_used_again_within_a_batch_is_not_taken_for_connected<R: Reactor>(make:
     let (_full, hanging) = hanging();
     let (_listener, open) = listener();
     let mut owner = Owner::new(make, 9);
-    (0..8).for_each(|slot| owner.reactor.connect(Slot(slot), hanging));
+    (0..8).for_each(|slot| owner.dial(Slot(slot), hanging));
     owner.turn(clock::now() + Nanos::from_millis(20));
     owner.told.clear();
-    owner.reactor.connect(Slot(8), open);
+    owner.dial(Slot(8), open);
     let deadline = clock::now() + PATIENCE;
     let mut again = false;
     while !again {
@@ -567,7 +587,7 @@ fn a_slot_used_again_within_a_batch_is_not_taken_for_connected<R: Reactor>(make:
         while let Some(completion) = owner.reactor.pop() {
             assert!(!again && matches!(completion, Completion::Connected(Slot(8))));
             owner.reactor.close(Slot(8), Close::Finish);
-            owner.reactor.connect(Slot(8), hanging);
+            owner.dial(Slot(8), hanging);
             again = true;
         }
     }
@@ -577,7 +597,7 @@ fn an_attempt_that_hangs_can_be_given_up<R: Reactor>(make: Make<R>) {
     let (_full, hanging) = hanging();
     let (_listener, open) = listener();
     let mut owner = Owner::new(make, 8);
-    (0..8).for_each(|slot| owner.reactor.connect(Slot(slot), hanging));
+    (0..8).for_each(|slot| owner.dial(Slot(slot), hanging));
     owner.turn(clock::now() + Nanos::from_millis(20));
     let connected = owner.told.len();
     assert!(connected < 8, "the queue holds more than expected");
@@ -715,7 +735,7 @@ fn a_reused_slot_sees_nothing_of_its_earlier_lives<R: Reactor>(make: Make<R>) {
     let mut numbers = HashMap::new();
     let mut born = 0;
     for slot in (0..SLOTS).map(Slot) {
-        owner.reactor.connect(slot, oracle.address);
+        owner.dial(slot, oracle.address);
     }
     let deadline = clock::now() + PATIENCE;
     while born < LIVES {
@@ -738,7 +758,7 @@ fn a_reused_slot_sees_nothing_of_its_earlier_lives<R: Reactor>(make: Make<R>) {
                 assert_eq!(earlier, None, "two lives were told the same number");
                 let how = [Close::Finish, Close::Reset][usize::from(scatter(life.name) % 2 == 1)];
                 owner.reactor.close(slot, how);
-                owner.reactor.connect(slot, oracle.address);
+                owner.dial(slot, oracle.address);
                 born += 1;
                 *life = Life { name: born, ..Life::default() };
                 // Some are over before the kernel has heard of them.
@@ -778,7 +798,7 @@ fn bytes_of_many_connections_queue_beyond_all_buffers<R: Reactor>(make: Make<R>)
     let mut peers = Vec::new();
     for slot in (0..PEERS).map(Slot) {
         let (address, peer) = peer(|mut stream| stream.write_all(&pattern(LEN)).unwrap());
-        owner.reactor.connect(slot, address);
+        owner.dial(slot, address);
         peers.push(peer);
     }
     let mut received = vec![Vec::new(); PEERS as usize];
@@ -863,7 +883,7 @@ fn receives_go_on_when_completions_had_overflown() {
     let payload = owner.publish(b"?", Confirm::Failure);
     owner.connect(Slot(0), address);
     for _ in 0..ATTEMPTS {
-        owner.reactor.connect(Slot(1), refusing);
+        owner.dial(Slot(1), refusing);
         owner.reactor.close(Slot(1), Close::Finish);
     }
     go.send(()).unwrap();
@@ -987,7 +1007,7 @@ fn more_is_asked_for_at_once_than_any_queue_holds<R: Reactor>(make: Make<R>) {
     let mut owner = Owner::new(make, CONNECTIONS);
     let payload = owner.publish(b"onetwo!!", Confirm::Failure);
     let slots = || (0..CONNECTIONS).map(Slot);
-    slots().for_each(|slot| owner.reactor.connect(slot, address));
+    slots().for_each(|slot| owner.dial(slot, address));
     for _ in slots() {
         let (slot, told) = owner.next();
         assert!(matches!(told, Told::Connected), "{slot:?}: {told:?}");

@@ -10,7 +10,7 @@
 //! receive.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -20,10 +20,13 @@ use rustix::io::Errno as E;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
 use socket2::SockRef;
 
+use super::page::{Pool, Rest};
 use super::payload::Payloads;
 use super::socket::{self, Blocking};
 use super::spun::Spun;
-use super::{Close, Completion, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock};
+use super::{
+    Address, Close, Completion, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock,
+};
 use crate::units::{Instant, Nanos};
 
 /// Events per wait, and so the most receives that share a moment. Measured in benches/RESULTS.md,
@@ -49,7 +52,7 @@ struct Life {
     socket: Option<OwnedFd>,
     state: State,
     /// What is left of a pending send.
-    sending: Option<(Payload, Range<usize>)>,
+    sending: Option<Rest>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -77,6 +80,7 @@ pub struct Epoll {
     interest: OwnedFd,
     lives: Vec<Life>,
     payloads: Payloads,
+    pool: Pool,
     listener: Option<OwnedFd>,
     listener_ready: bool,
     events: Vec<epoll::Event>,
@@ -109,6 +113,7 @@ impl Epoll {
             interest,
             lives: (0..slots).map(|_| Life::default()).collect(),
             payloads: Payloads::default(),
+            pool: Pool::default(),
             listener: None,
             listener_ready: false,
             events: Vec::with_capacity(BATCH),
@@ -138,14 +143,20 @@ impl Epoll {
         Ok(())
     }
 
-    fn start_connect(&mut self, slot: Slot, to: SocketAddr) -> io::Result<()> {
-        let socket = socket::open(to, Blocking::No)?;
+    fn start_connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) -> io::Result<()> {
+        let (name, socket) = (to.name()?, socket::open(to, from, Blocking::No)?);
+        if let Address::Unix(_) = to {
+            // Established at once or not at all, and watched only then: a unix socket that is not
+            // connected looks as if it were.
+            SockRef::from(&socket).connect(&name)?;
+            return self.install(slot, socket, State::Connecting);
+        }
         // Registered first, so that no edge can be missed.
         self.install(slot, socket, State::Connecting)?;
         let Some(socket) = self.life(slot).and_then(|life| life.socket.as_ref()) else {
             return Ok(());
         };
-        match SockRef::from(socket).connect(&to.into()) {
+        match SockRef::from(socket).connect(&name) {
             Err(error) if E::from_io_error(&error) == Some(E::INPROGRESS) => Ok(()),
             result => result,
         }
@@ -212,36 +223,27 @@ impl Epoll {
 
     /// Goes on with a pending send.
     fn push_on(&mut self, slot: Slot) -> Option<Completion> {
-        let (payload, range) = self.life(slot)?.sending.take()?;
-        match self.try_send(slot, payload, range) {
-            Ok(Sending::Free) => Some(Completion::Sent(slot)),
-            Ok(Sending::Pending) => None,
-            Err(errno) => Some(Completion::Failed(slot, During::Send, errno.into())),
+        let life = self.lives.get_mut(slot.index())?;
+        let mut rest = life.sending.take()?;
+        match send_some(life.socket.as_ref()?, rest.bytes(&self.payloads)) {
+            Ok(sent) if rest.advance(sent) => {
+                rest.recycle(&mut self.pool);
+                Some(Completion::Sent(slot))
+            }
+            Ok(_) => {
+                life.sending = Some(rest);
+                None
+            }
+            Err(errno) => {
+                rest.recycle(&mut self.pool);
+                Some(Completion::Failed(slot, During::Send, errno.into()))
+            }
         }
     }
 
-    /// Sends what the socket takes, and remembers the rest.
-    fn try_send(
-        &mut self,
-        slot: Slot,
-        payload: Payload,
-        mut range: Range<usize>,
-    ) -> Result<Sending, E> {
-        let Some(life) = self.lives.get_mut(slot.index()) else { return Ok(Sending::Free) };
-        let Some(socket) = &life.socket else { return Ok(Sending::Free) };
-        while !range.is_empty() {
-            let (bytes, _) = self.payloads.get(payload, range.clone());
-            match send(socket, bytes, SendFlags::NOSIGNAL) {
-                Ok(sent) => range.start += sent,
-                Err(E::AGAIN) => {
-                    life.sending = Some((payload, range));
-                    return Ok(Sending::Pending);
-                }
-                Err(E::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(Sending::Free)
+    fn fail_send(&mut self, slot: Slot, errno: E) -> Sending {
+        self.own.push(Completion::Failed(slot, During::Send, errno.into()));
+        Sending::Free
     }
 
     fn accept(&mut self) -> Option<Completion> {
@@ -314,6 +316,20 @@ impl Epoll {
     }
 }
 
+/// Sends what `socket` takes of `bytes` now, and returns how much that was.
+fn send_some(socket: &OwnedFd, mut bytes: &[u8]) -> Result<usize, E> {
+    let len = bytes.len();
+    while !bytes.is_empty() {
+        match send(socket, bytes, SendFlags::NOSIGNAL) {
+            Ok(sent) => bytes = bytes.get(sent..).unwrap_or(&[]),
+            Err(E::AGAIN) => break,
+            Err(E::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(len - bytes.len())
+}
+
 impl Reactor for Epoll {
     fn clock(&mut self) -> Instant {
         clock::now()
@@ -327,8 +343,8 @@ impl Reactor for Epoll {
         self.payloads.publish(bytes, confirm)
     }
 
-    fn connect(&mut self, slot: Slot, to: SocketAddr) {
-        if let Err(error) = self.start_connect(slot, to) {
+    fn connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) {
+        if let Err(error) = self.start_connect(slot, to, from) {
             self.own.push(Completion::Failed(slot, During::Connect, Errno::from(&error)));
         }
     }
@@ -352,18 +368,56 @@ impl Reactor for Epoll {
     }
 
     fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
-        self.try_send(slot, payload, range).unwrap_or_else(|errno| {
-            self.own.push(Completion::Failed(slot, During::Send, errno.into()));
-            Sending::Free
-        })
+        let Some(life) = self.lives.get_mut(slot.index()) else { return Sending::Free };
+        debug_assert!(life.sending.is_none(), "a send is pending");
+        let Some(socket) = &life.socket else { return Sending::Free };
+        let (bytes, _) = self.payloads.get(payload, range.clone());
+        match send_some(socket, bytes) {
+            Ok(sent) if sent == bytes.len() => Sending::Free,
+            Ok(sent) => {
+                life.sending = Some(Rest::Published(payload, range.start + sent..range.end));
+                Sending::Pending
+            }
+            Err(errno) => self.fail_send(slot, errno),
+        }
+    }
+
+    fn page(&mut self) -> Vec<u8> {
+        self.pool.take()
+    }
+
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+        debug_assert!(!page.is_empty(), "nothing to send");
+        let life = self.lives.get_mut(slot.index());
+        let Some((sending, socket)) = life.and_then(|l| Some((&mut l.sending, l.socket.as_ref()?)))
+        else {
+            self.pool.give(page);
+            return Sending::Free;
+        };
+        debug_assert!(sending.is_none(), "a send is pending");
+        let sent = send_some(socket, &page);
+        if let Ok(sent) = sent
+            && sent < page.len()
+        {
+            *sending = Some(Rest::Page(page, sent));
+            return Sending::Pending;
+        }
+        self.pool.give(page);
+        sent.map_or_else(|errno| self.fail_send(slot, errno), |_| Sending::Free)
+    }
+
+    fn give_page(&mut self, page: Vec<u8>) {
+        self.pool.give(page);
     }
 
     fn close(&mut self, slot: Slot, how: Close) {
         // A failure that was noted for this life must not meet the next one.
         self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
-        let Some(life) = self.life(slot) else { return };
+        let Some(life) = self.lives.get_mut(slot.index()) else { return };
         life.generation = life.generation.wrapping_add(1);
-        life.sending = None;
+        if let Some(rest) = life.sending.take() {
+            rest.recycle(&mut self.pool);
+        }
         if let Some(socket) = life.socket.take() {
             socket::hang_up(&socket, how);
         }
@@ -411,6 +465,10 @@ impl Reactor for Epoll {
 
     fn bytes(&self, lease: &Lease) -> &[u8] {
         self.buffer.get(..lease.len as usize).unwrap_or(&[])
+    }
+
+    fn bytes_mut(&mut self, lease: &Lease) -> &mut [u8] {
+        self.buffer.get_mut(..lease.len as usize).unwrap_or(&mut [])
     }
 
     fn release(&mut self, lease: Lease) {

@@ -24,25 +24,31 @@
 //!
 //! # Sending
 //!
-//! What is sent never changes, so it is [published](Reactor::publish) once and sent by reference:
-//! no copy, no buffer per connection, and nothing that could be freed while the kernel reads it.
-
+//! What never changes is [published](Reactor::publish) once and sent by reference: no copy, no
+//! buffer per connection, and nothing that could be freed while the kernel reads it. What is made
+//! during the run is written into a [page](Reactor::page) and [sent](Reactor::send_page) with it:
+//! from then on the page is the reactor's, and one that is not sent after all is
+//! [given back](Reactor::give_page). One send of a connection is under way at a time.
 //!
 //! # Invariants that the `unsafe` blocks below this folder rest on
 //!
 //! - **R1** Published bytes are neither moved nor freed nor changed until the reactor is dropped,
 //!   and a ring is dropped before them: a send may read them at any time in between.
 //! - **R2** A receive buffer belongs to the kernel or to exactly one [`Lease`]: it is handed to the
-//!   kernel at start and by `release`, and lent out only on a completion that names it.
+//!   kernel at start and by `release`, and lent out only on a completion that names it. Who has the
+//!   lease may read it and write to it.
 //! - **R3** The memory of the buffer ring outlives the ring that it is registered with.
 //! - **R4** An address to connect to lives in its slot until the kernel has taken the submission
 //!   that names it, and copied it.
+//! - **R5** The page of a send that a ring has in hand is neither freed nor changed until the
+//!   completion of that send was reaped, also when its slot is closed and used again meanwhile.
 //!
 //! A ring that is dropped first cancels what is pending, for closing it only starts that; if the
 //! kernel does not confirm, the memory is leaked.
 
-#![expect(unsafe_code, reason = "rings and buffers shared with the kernel; see R1 to R4")]
+#![expect(unsafe_code, reason = "rings and buffers shared with the kernel; see R1 to R5")]
 
+mod address;
 mod choice;
 pub mod clock;
 #[cfg(test)]
@@ -50,6 +56,7 @@ pub(crate) mod conformance;
 mod epoll;
 mod errno;
 mod listen;
+mod page;
 mod payload;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
@@ -59,9 +66,10 @@ pub mod thread;
 mod uring;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
+pub use address::Address;
 pub use choice::{Choice, ChooseError, Description, Kind, Wish, choose};
 pub use epoll::Epoll;
 pub use errno::Errno;
@@ -102,7 +110,10 @@ pub enum Confirm {
 /// nothing unanswered in it, so that the kernel takes it whole and at once.
 pub const SILENT_BYTES_MAX: usize = 4096;
 
-/// What became of a [`Reactor::send`].
+/// Bytes for which a [page](Reactor::page) has room, at least.
+pub const PAGE: usize = 64 * 1024;
+
+/// What became of a [`Reactor::send`] or of a [`Reactor::send_page`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Sending {
@@ -182,8 +193,9 @@ pub trait Reactor {
     /// After 65,535 payloads.
     fn publish(&mut self, bytes: Vec<u8>, confirm: Confirm) -> io::Result<Payload>;
 
-    /// Starts to connect the free slot `slot` to `to`.
-    fn connect(&mut self, slot: Slot, to: SocketAddr);
+    /// Starts to connect the free slot `slot` to `to`; over the internet from the local address
+    /// `from`, if one is given, and from a port of the kernel's choice.
+    fn connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>);
 
     /// Accepts on `listener` from now on.
     ///
@@ -196,6 +208,16 @@ pub trait Reactor {
 
     /// Sends the bytes `range` of `payload` on the established connection `slot`.
     fn send(&mut self, slot: Slot, payload: Payload, range: core::ops::Range<usize>) -> Sending;
+
+    /// An empty page, to be filled with up to [`PAGE`] bytes.
+    fn page(&mut self) -> Vec<u8>;
+
+    /// Sends all bytes of `page`, of which there is at least one, on the established connection
+    /// `slot`. After [`Sending::Pending`] the owner waits for [`Completion::Sent`].
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending;
+
+    /// Takes back a page that was not sent after all.
+    fn give_page(&mut self, page: Vec<u8>);
 
     /// Ends the connection in `slot` and frees the slot. No completion of it will be popped any
     /// more.
@@ -232,6 +254,9 @@ pub trait Reactor {
 
     /// The bytes of a lease.
     fn bytes(&self, lease: &Lease) -> &[u8];
+
+    /// The bytes of a lease, to be changed in place: none but its owner sees them.
+    fn bytes_mut(&mut self, lease: &Lease) -> &mut [u8];
 
     /// Gives the buffer of a lease back.
     fn release(&mut self, lease: Lease);

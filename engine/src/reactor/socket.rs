@@ -1,14 +1,14 @@
 //! Creating and closing sockets the same way for every reactor.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::net::{Shutdown, shutdown, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Close;
+use super::{Address, Close};
 
 /// Whether an operation that cannot go on returns at once (`epoll`), or is left to the kernel to
 /// finish (`io_uring`, which would otherwise give up instead of waiting).
@@ -18,14 +18,40 @@ pub(super) enum Blocking {
     No,
 }
 
-/// A TCP socket for the address family of `to`, which sends small segments at once.
-pub(super) fn open(to: SocketAddr, blocking: Blocking) -> io::Result<OwnedFd> {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+/// A socket to connect to `to`. One of TCP sends small segments at once, and is bound to the local
+/// address `from` if there is one.
+pub(super) fn open(to: &Address, from: Option<IpAddr>, blocking: Blocking) -> io::Result<OwnedFd> {
+    let socket = match to {
+        Address::Inet(to) => tcp(Domain::for_address(*to), from)?,
+        Address::Unix(_) => Socket::new(Domain::UNIX, Type::STREAM, None)?,
+    };
     if blocking == Blocking::No {
         socket.set_nonblocking(true)?;
     }
-    socket.set_tcp_nodelay(true)?;
     Ok(socket.into())
+}
+
+fn tcp(domain: Domain, from: Option<IpAddr>) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(from) = from {
+        leave_port_to_connect(&socket)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
+    Ok(socket)
+}
+
+/// Has the port chosen when the socket connects and not when it is bound: a port may then serve
+/// several connections, as long as they lead to different places.
+fn leave_port_to_connect(socket: &Socket) -> io::Result<()> {
+    let (yes, len) = (1_i32, size_of::<i32>());
+    let (level, option) = (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT);
+    let len = libc::socklen_t::try_from(len).unwrap_or_default();
+    // SAFETY: the kernel reads `len` bytes of `yes`, which is as long, before the call returns.
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const yes).cast(), len)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Prepares an accepted connection.

@@ -6,14 +6,13 @@
 
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::conn::{Past, State, Traffic};
 use super::deadline::Deadlines;
 use super::mailbox::Opened;
 use crate::plan::{Load, Plan, ShardPlan};
-use crate::reactor::Slot;
+use crate::reactor::{Address, Slot};
 use crate::record::{Cause, Phase, Trouble};
 use crate::units::{Instant, Nanos};
 
@@ -27,10 +26,10 @@ const BACKOFF_FIRST: Nanos = Nanos::from_millis(10);
 const BACKOFF_LONGEST: Nanos = Nanos::from_millis(250);
 
 /// A connection to be established.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) slot: Slot,
-    pub(super) to: SocketAddr,
+    pub(super) to: Address,
 }
 
 /// Decides when which connection of a shard is established, and where to; the shard does it.
@@ -47,7 +46,7 @@ pub(super) struct Dialler {
     /// Connections, from the first on, that have been handed to be opened, of `room`.
     begun: u32,
     room: u32,
-    failure: (SocketAddr, Trouble),
+    failure: (Address, Trouble),
     /// Index of the address that worked last.
     address: usize,
 }
@@ -87,7 +86,11 @@ impl Dialler {
         // A target that took none of so many takes none: it is not asked ten thousand times.
         let hopeless = traffic.open() == 0 && self.failed >= CONNECTING_MAX;
         let over = self.tried == self.total || hopeless;
-        over.then(|| Opened { open: traffic.open(), failed: self.failed, failure: self.failure })
+        over.then(|| Opened {
+            open: traffic.open(),
+            failed: self.failed,
+            failure: self.failure.clone(),
+        })
     }
 
     /// The connections that join in later are opened from `barrier` on, group after group; returns
@@ -148,7 +151,7 @@ impl Dialler {
             Past::Untried => connection.address.max(self.address),
             Past::Failed | Past::Opened => self.address,
         };
-        let to = *self.plan.target.addresses.all().get(connection.address)?;
+        let to = self.plan.target.addresses.all().get(connection.address)?.clone();
         connection.state = State::Connecting(now);
         self.connecting += 1;
         self.timeouts.arm(slot.index(), now);
@@ -177,7 +180,7 @@ impl Dialler {
         traffic.closed(slot);
         let addresses = self.plan.target.addresses.all();
         let Some(connection) = traffic.get(slot) else { return };
-        let address = addresses.get(connection.address).copied();
+        let address = addresses.get(connection.address).cloned();
         if connection.past == Past::Untried {
             // Every address has its chance before the attempt counts as failed.
             if connection.address + 1 < addresses.len() {

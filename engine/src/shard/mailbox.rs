@@ -5,9 +5,9 @@
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::reactor::Address;
 use crate::record::{Snapshot, Trouble};
 use crate::units::{Instant, Nanos};
-use std::net::SocketAddr;
 
 /// Messages that a queue holds: an envelope, a start, a stop, and room to spare.
 const QUEUE: usize = 8;
@@ -46,12 +46,12 @@ pub(crate) struct Effort {
 }
 
 /// How opening the connections went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) open: u32,
     pub(crate) failed: u32,
     /// The last failure and the address that it happened with; of interest if nothing is open.
-    pub(crate) failure: (SocketAddr, Trouble),
+    pub(crate) failure: (Address, Trouble),
 }
 
 /// What a shard knows about itself at its end.

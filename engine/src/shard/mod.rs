@@ -394,7 +394,7 @@ impl<R: Reactor> Shard<R> {
     /// Establishes the connections whose time has come.
     fn dial(&mut self, now: Instant) {
         while let Some(Attempt { slot, to }) = self.dialler.next(&mut self.traffic, now) {
-            self.reactor.connect(slot, to);
+            self.reactor.connect(slot, &to, None);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Each rule at its limit, with made-up reports and machines.
 
 use core::num::{NonZeroU8, NonZeroU32};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pummel_proto_http::Request;
@@ -36,7 +37,7 @@ fn plan(open: bool) -> Plan {
     Plan {
         target: Target {
             url: "http://example.org/".to_owned(),
-            addresses: Addresses::new(vec![([127, 0, 0, 1], 80).into()]).unwrap(),
+            addresses: Addresses::new(vec![SocketAddr::from(([127, 0, 0, 1], 80))]).unwrap(),
             request: Request::builder("GET", "example.org", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
         },

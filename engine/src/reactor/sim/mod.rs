@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -29,8 +29,10 @@ use self::model::Target;
 pub use self::model::{
     Client, Entrance, Fault, Freeze, Knock, Law, Model, Service, Stall, Way, When, Wrong,
 };
+use super::page::Pool;
 use super::{
-    Close, Completion, Confirm, Description, During, Errno, Lease, Payload, Reactor, Sending, Slot,
+    Address, Close, Completion, Confirm, Description, During, Errno, Lease, Payload, Reactor,
+    Sending, Slot,
 };
 use crate::units::{Instant, Nanos};
 
@@ -106,7 +108,7 @@ pub(crate) enum WaitEnd {
 /// Whoever is at the other end of all connections, and the way there.
 pub(crate) trait Peer {
     /// Somebody connects `line` to `to`.
-    fn knock(&mut self, at: Instant, line: usize, to: SocketAddr) -> Door;
+    fn knock(&mut self, at: Instant, line: usize, to: &Address) -> Door;
 
     /// A request was sent; adds what follows to `acts`, and returns how long after it the answer is
     /// complete, if it ever is.
@@ -177,6 +179,7 @@ impl World {
             lives: vec![Life::default(); slots as usize],
             request_len,
             payloads: Vec::new(),
+            pool: Pool::default(),
             events: BinaryHeap::new(),
             decided: 0,
             batch: VecDeque::new(),
@@ -275,6 +278,8 @@ struct Life {
     /// A send has failed, so that no other may follow.
     broken: bool,
     asked: u64,
+    /// Bytes of a request whose rest is still to be sent, which pages may do.
+    begun: usize,
 }
 
 /// The reactor of one shard in a [`World`].
@@ -288,6 +293,7 @@ pub struct Sim {
     /// Length of a request; all that is published is one, so many times.
     request_len: usize,
     payloads: Vec<(usize, Confirm)>,
+    pool: Pool,
     events: BinaryHeap<Event>,
     /// Events so far.
     decided: u64,
@@ -343,6 +349,31 @@ impl Sim {
         }
         self.acts = acts;
         fails
+    }
+
+    /// So many requests leave; returns whether the send fails. What follows the one that fails
+    /// never leaves.
+    fn ask_all(&mut self, slot: Slot, requests: usize) -> bool {
+        (0..requests).any(|_| self.ask(slot))
+    }
+
+    /// The connection in `slot`, on which something is sent.
+    fn may_send(&mut self, slot: Slot) -> &mut Life {
+        self.told = true;
+        let life = self.life(slot);
+        assert!(life.state == State::Established, "{slot:?} is not established");
+        assert!(!life.sending, "a send is pending on {slot:?}");
+        assert!(!life.broken, "a send on {slot:?} has failed");
+        life
+    }
+
+    /// A confirmed send of `len` bytes is under way.
+    fn pend(&mut self, slot: Slot, len: usize, fails: bool) -> Sending {
+        self.life(slot).sending = true;
+        if !fails {
+            self.plan(slot, sending(len), Happening::Sent);
+        }
+        Sending::Pending
     }
 
     /// The first event, or `until` if that comes before.
@@ -419,7 +450,7 @@ impl Reactor for Sim {
         Ok(Payload(name))
     }
 
-    fn connect(&mut self, slot: Slot, to: SocketAddr) {
+    fn connect(&mut self, slot: Slot, to: &Address, _: Option<IpAddr>) {
         let life = self.life(slot);
         assert!(life.state == State::Free, "{slot:?} is not free");
         *life = Life { generation: life.generation, state: State::Connecting, ..Life::default() };
@@ -445,27 +476,40 @@ impl Reactor for Sim {
     }
 
     fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
-        let life = self.life(slot);
-        assert!(life.state == State::Established, "{slot:?} is not established");
-        assert!(!life.sending, "a send is pending on {slot:?}");
-        assert!(!life.broken, "a send on {slot:?} has failed");
+        let begun = self.may_send(slot).begun;
+        assert!(begun == 0, "a page on {slot:?} has ended within a request");
         let published = self.payloads.get(usize::from(payload.0)).copied();
         let (end, confirm) = published.unwrap_or((0, Confirm::Failure));
         let (len, whole) = (range.len(), self.request_len);
         assert!(range.start.is_multiple_of(whole), "part of a request");
         assert!(len.is_multiple_of(whole) && len > 0, "part of a request, or nothing");
         assert!(range.end <= end, "more than was published");
-        self.told = true;
-        // What follows a send that failed never leaves.
-        let fails = (0..len / whole).any(|_| self.ask(slot));
+        let fails = self.ask_all(slot, len / whole);
         if confirm == Confirm::Failure {
             return Sending::Free;
         }
-        self.life(slot).sending = true;
-        if !fails {
-            self.plan(slot, sending(len), Happening::Sent);
-        }
-        Sending::Pending
+        self.pend(slot, len, fails)
+    }
+
+    fn page(&mut self) -> Vec<u8> {
+        self.pool.take()
+    }
+
+    /// A request is asked when its last byte is sent: whatever the bytes say, so many of them are
+    /// one.
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+        assert!(!page.is_empty(), "nothing to send");
+        let (len, whole) = (page.len(), self.request_len);
+        let life = self.may_send(slot);
+        let bytes = life.begun + len;
+        life.begun = bytes % whole;
+        self.pool.give(page);
+        let fails = self.ask_all(slot, bytes / whole);
+        self.pend(slot, len, fails)
+    }
+
+    fn give_page(&mut self, page: Vec<u8>) {
+        self.pool.give(page);
     }
 
     fn close(&mut self, slot: Slot, _: Close) {
@@ -525,6 +569,11 @@ impl Reactor for Sim {
 
     fn bytes(&self, lease: &Lease) -> &[u8] {
         self.lent(lease)
+    }
+
+    fn bytes_mut(&mut self, lease: &Lease) -> &mut [u8] {
+        self.lent(lease);
+        self.lent.as_mut().map_or(&mut [], |lent| lent.to_mut())
     }
 
     fn release(&mut self, lease: Lease) {

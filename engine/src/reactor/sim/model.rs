@@ -13,10 +13,9 @@
 use core::cmp::Reverse;
 use std::borrow::Cow;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 
 use super::random::Random;
-use super::{Act, Acts, Asked, Door, Errno, Peer, WaitEnd};
+use super::{Act, Acts, Address, Asked, Door, Errno, Peer, WaitEnd};
 use crate::units::{Instant, Nanos};
 
 /// An answer, whole.
@@ -446,7 +445,7 @@ impl Saying<'_> {
 }
 
 impl Peer for Target {
-    fn knock(&mut self, at: Instant, line: usize, _: SocketAddr) -> Door {
+    fn knock(&mut self, at: Instant, line: usize, _: &Address) -> Door {
         let (number, takes) = (self.knocks, self.model.entrance.takes);
         self.knocks += 1;
         let (faults, door) = (&self.model.entrance.faults, &mut self.door);

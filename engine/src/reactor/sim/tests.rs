@@ -19,8 +19,8 @@ fn at(after: Nanos) -> Instant {
     ORIGIN + after
 }
 
-fn address() -> SocketAddr {
-    ([127, 0, 0, 1], 80).into()
+fn address() -> Address {
+    Address::Inet(([127, 0, 0, 1], 80).into())
 }
 
 /// A reactor with connections that are established, and what it sends.
@@ -31,7 +31,7 @@ fn connected(model: &Model, connections: u32) -> (Sim, Payload) {
 fn connected_in(world: &World, connections: u32) -> (Sim, Payload) {
     let mut sim = world.reactor(connections, REQUEST);
     let payload = sim.publish(vec![b'x'; 8 * REQUEST], Confirm::Failure).unwrap();
-    (0..connections).map(Slot).for_each(|slot| sim.connect(slot, address()));
+    (0..connections).map(Slot).for_each(|slot| sim.connect(slot, &address(), None));
     let established = told(&mut sim, ORIGIN);
     assert_eq!(established.len(), connections as usize);
     (sim, payload)
@@ -110,7 +110,7 @@ fn nothing_is_heard_of_an_earlier_life() {
     let (mut sim, payload) = connected(&constant(millis(3)), 1);
     let _free = sim.send(Slot(0), payload, 0..REQUEST);
     sim.close(Slot(0), Close::Finish);
-    sim.connect(Slot(0), address());
+    sim.connect(Slot(0), &address(), None);
     assert_eq!(told(&mut sim, ORIGIN), [Told::Connected(Slot(0))]);
     let _free = sim.send(Slot(0), payload, 0..REQUEST);
     let _free = sim.send(Slot(0), payload, 0..REQUEST);
@@ -237,26 +237,26 @@ fn an_entrance_has_so_many_places_and_gets_them_back() {
     let faults = vec![Fault { when: When::Nth(1), what: Wrong::Close }];
     let mut sim = World::new(&Model { entrance, faults, ..Model::default() }).reactor(3, REQUEST);
     let payload = sim.publish(vec![b'x'; REQUEST], Confirm::Failure).unwrap();
-    (0..3).map(Slot).for_each(|slot| sim.connect(slot, address()));
+    (0..3).map(Slot).for_each(|slot| sim.connect(slot, &address(), None));
     let refused = |slot| Told::Failed(Slot(slot), During::Connect, Errno::REFUSED);
     let connected = |slot| Told::Connected(Slot(slot));
     assert_eq!(told(&mut sim, ORIGIN), [connected(0), connected(1), refused(2)]);
     sim.close(Slot(2), Close::Finish);
     // The client leaves.
     sim.close(Slot(0), Close::Finish);
-    sim.connect(Slot(2), address());
+    sim.connect(Slot(2), &address(), None);
     assert_eq!(told(&mut sim, ORIGIN), [connected(2)]);
-    sim.connect(Slot(0), address());
+    sim.connect(Slot(0), &address(), None);
     assert_eq!(told(&mut sim, ORIGIN), [refused(0)]);
     sim.close(Slot(0), Close::Finish);
     // The server leaves: its place is free before the client has closed.
     let _free = sim.send(Slot(1), payload, 0..REQUEST);
     let _free = sim.send(Slot(1), payload, 0..REQUEST);
     assert_eq!(told(&mut sim, ORIGIN).last(), Some(&Told::Ended(Slot(1))));
-    sim.connect(Slot(0), address());
+    sim.connect(Slot(0), &address(), None);
     assert_eq!(told(&mut sim, ORIGIN), [connected(0)]);
     sim.close(Slot(1), Close::Finish);
-    sim.connect(Slot(1), address());
+    sim.connect(Slot(1), &address(), None);
     assert_eq!(told(&mut sim, ORIGIN), [refused(1)], "a place is given back once");
 }
 
@@ -266,7 +266,7 @@ fn doors_do_what_they_are_told() {
         let faults = vec![(When::Every { of: 1, offset: 0 }, knock)];
         let entrance = Entrance { takes: micros(30), most: None, faults };
         let mut sim = World::new(&Model { entrance, ..Model::default() }).reactor(1, REQUEST);
-        sim.connect(Slot(0), address());
+        sim.connect(Slot(0), &address(), None);
         story(&mut sim, millis(1))
     };
     let refused = Told::Failed(Slot(0), During::Connect, Errno::REFUSED);
@@ -307,7 +307,7 @@ fn shards_of_one_world_share_its_server() {
     let shards = [world.reactor(1, REQUEST), world.reactor(1, REQUEST)];
     let heard = shards.map(|mut sim| {
         let payload = sim.publish(vec![b'x'; REQUEST], Confirm::Failure).unwrap();
-        sim.connect(Slot(0), address());
+        sim.connect(Slot(0), &address(), None);
         assert_eq!(told(&mut sim, ORIGIN).len(), 1);
         let _free = sim.send(Slot(0), payload, 0..REQUEST);
         story(&mut sim, millis(9))[0].0
@@ -326,7 +326,7 @@ fn answers(model: &Model, gaps: &[u64]) -> Vec<u64> {
     let world = World::listed(model);
     let mut sim = world.reactor(1, REQUEST);
     let payload = sim.publish(vec![b'x'; REQUEST], Confirm::Failure).unwrap();
-    sim.connect(Slot(0), address());
+    sim.connect(Slot(0), &address(), None);
     assert_eq!(told(&mut sim, ORIGIN).len(), 1);
     let mut next = Nanos::ZERO;
     for &gap in gaps {

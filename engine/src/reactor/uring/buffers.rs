@@ -149,6 +149,19 @@ impl Buffers {
         unsafe { std::slice::from_raw_parts(self.start_of(buffer), len) }
     }
 
+    /// The same, to be changed.
+    pub(super) fn bytes_mut(&mut self, buffer: u16, len: u32) -> &mut [u8] {
+        debug_assert!(len <= BUFFER_SIZE);
+        if !self.is_lent(buffer) {
+            return &mut [];
+        }
+        let len = len.min(BUFFER_SIZE) as usize;
+        // SAFETY: R2 — the buffer is leased, so the kernel neither reads nor writes it, and nobody
+        // else has a view of it while `self` is borrowed; it is initialised, being zeroed at first
+        // and written by the kernel since; it lies within the mapping.
+        unsafe { std::slice::from_raw_parts_mut(self.start_of(buffer), len) }
+    }
+
     fn start_of(&self, buffer: u16) -> *mut u8 {
         let offset = usize::from(buffer % BUFFER_COUNT) * BUFFER_SIZE as usize;
         // SAFETY: `offset` is below the length of the mapping.

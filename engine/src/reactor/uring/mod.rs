@@ -13,7 +13,7 @@ mod token;
 use std::collections::VecDeque;
 use std::hint::spin_loop;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -27,11 +27,13 @@ use socket2::SockAddr;
 use self::buffers::{BUFFER_SIZE, Buffers};
 pub(super) use self::probe::{features, probe};
 use self::token::{Generation, Operation, Token};
+use super::page::{Lingering, Pool, Rest};
 use super::payload::Payloads;
 use super::socket::{self, Blocking};
 use super::spun::Spun;
 use super::{
-    Close, Completion, Confirm, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock,
+    Address, Close, Completion, Confirm, During, Errno, Lease, Payload, Reactor, Sending, Slot,
+    clock,
 };
 use crate::units::{Instant, Nanos};
 
@@ -63,16 +65,24 @@ struct Life {
     socket: Option<OwnedFd>,
     /// R4: read by the kernel when it takes the submission.
     address: Option<Box<SockAddr>>,
-    /// What is left of a confirmed send.
-    sending: Option<(Payload, Range<usize>)>,
+    /// What is left of a confirmed send, or of a page (R5).
+    sending: Option<Rest>,
+}
+
+/// The pages that are in no life of a slot.
+#[derive(Default)]
+struct Pages {
+    pool: Pool,
+    lingering: Lingering,
 }
 
 /// The reactor on io_uring.
 pub struct Uring {
-    /// Dropped first: what the kernel reads and writes is below (R1, R3).
+    /// Dropped first: what the kernel reads and writes is below (R1, R3, R5).
     ring: IoUring,
     buffers: Buffers,
     payloads: Payloads,
+    pages: Pages,
     lives: Vec<Life>,
     listener: Option<OwnedFd>,
     /// The batch of this turn, and how far it has been popped.
@@ -108,6 +118,7 @@ impl Uring {
             absolute: probe::takes_absolute_deadlines(&ring),
             buffers,
             payloads: Payloads::default(),
+            pages: Pages::default(),
             lives: (0..slots).map(|_| Life::default()).collect(),
             listener: None,
             reaped: Vec::with_capacity(completions as usize),
@@ -129,7 +140,7 @@ impl Uring {
 
     /// Queues a submission; when the queue is full, the kernel is given what is in it first.
     fn submit(&mut self, entry: &Entry) {
-        // SAFETY: R1, R3, R4 — what the entry points to outlives the operation.
+        // SAFETY: R1, R3, R4, R5 — what the entry points to outlives the operation.
         while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.flush();
             if self.refusal.is_some() {
@@ -193,25 +204,39 @@ impl Uring {
         }
     }
 
-    fn submit_send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Confirm {
-        let (bytes, confirm) = self.payloads.get(payload, range);
-        let operation = match confirm {
-            Confirm::Failure => Operation::SendSilent,
-            Confirm::Always => Operation::SendConfirmed,
+    /// Begins a send that reports its success.
+    fn begin_send(&mut self, slot: Slot, rest: Rest) -> Sending {
+        let life = self.lives.get_mut(slot.index()).filter(|life| life.socket.is_some());
+        debug_assert!(life.as_ref().is_none_or(|l| l.sending.is_none()), "a send is pending");
+        // R5: what the kernel has in hand is not replaced, whatever is asked for.
+        match life.filter(|life| life.sending.is_none()) {
+            Some(life) => {
+                life.sending = Some(rest);
+                self.submit_rest(slot);
+            }
+            None => rest.recycle(&mut self.pages.pool),
+        }
+        Sending::Pending
+    }
+
+    /// Hands over what is left of the send in `slot`.
+    fn submit_rest(&mut self, slot: Slot) {
+        let Some(rest) = self.lives.get(slot.index()).and_then(|life| life.sending.as_ref()) else {
+            return;
         };
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        // WAITALL: the kernel itself goes on when the socket's buffer was full.
-        let flags = RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits();
-        let entry = opcode::Send::new(Fixed(slot.0), bytes.as_ptr(), len)
-            .flags(flags.cast_signed())
-            .build()
-            .user_data(self.token(operation, slot));
-        let entry = match confirm {
-            Confirm::Failure => entry.flags(Flags::SKIP_SUCCESS),
-            Confirm::Always => entry,
+        let operation = match rest {
+            Rest::Published(..) => Operation::SendConfirmed,
+            Rest::Page(..) => Operation::SendPage,
         };
+        let entry = send_entry(slot, rest.bytes(&self.payloads), self.token(operation, slot));
         self.submit(&entry);
-        confirm
+    }
+
+    fn open(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) -> io::Result<SockAddr> {
+        let name = to.name()?;
+        let socket = socket::open(to, from, Blocking::Yes)?;
+        self.install(slot, socket)?;
+        Ok(name)
     }
 
     /// Translates a completion; `None` if it is of no interest, or of an earlier life of its slot.
@@ -227,6 +252,11 @@ impl Uring {
             .is_some_and(|life| life.generation == token.generation && life.socket.is_some());
         if !current {
             self.give_back(raw.flags);
+            if token.operation == Operation::SendPage
+                && let Some(page) = self.pages.lingering.reaped(raw.token)
+            {
+                self.pages.pool.give(page);
+            }
             return None;
         }
         match token.operation {
@@ -235,7 +265,7 @@ impl Uring {
             Operation::SendSilent => {
                 Some(Completion::Failed(slot, During::Send, failure_of_send(raw.result)))
             }
-            Operation::SendConfirmed => self.sent(slot, raw.result),
+            Operation::SendConfirmed | Operation::SendPage => self.sent(slot, raw.result),
             Operation::Accept | Operation::Ignored => None,
         }
     }
@@ -283,17 +313,19 @@ impl Uring {
     }
 
     fn sent(&mut self, slot: Slot, result: i32) -> Option<Completion> {
-        if result <= 0 {
-            return Some(Completion::Failed(slot, During::Send, failure_of_send(result)));
-        }
-        let (payload, rest) = self.life(slot)?.sending.take()?;
-        let rest = rest.start + result.unsigned_abs() as usize..rest.end;
-        if rest.is_empty() {
-            return Some(Completion::Sent(slot));
+        let life = self.lives.get_mut(slot.index())?;
+        let mut rest = life.sending.take()?;
+        let done = result <= 0 || rest.advance(result.unsigned_abs() as usize);
+        if done {
+            rest.recycle(&mut self.pages.pool);
+            return Some(match result {
+                1.. => Completion::Sent(slot),
+                _ => Completion::Failed(slot, During::Send, failure_of_send(result)),
+            });
         }
         // Cut short in spite of WAITALL: going on either works or tells why.
-        self.life(slot)?.sending = Some((payload, rest.clone()));
-        self.submit_send(slot, payload, rest);
+        life.sending = Some(rest);
+        self.submit_rest(slot);
         None
     }
 
@@ -346,7 +378,7 @@ impl Uring {
         let mut flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
         flags.set(EnterFlags::ABS_TIMER, self.absolute);
         let queued = u32::try_from(self.queued()).unwrap_or(u32::MAX);
-        // SAFETY: the arguments live until the call returns; R1, R3 and R4 cover the submissions.
+        // SAFETY: the arguments live until the call returns; R1, R3, R4 and R5 cover the submissions.
         unsafe { self.ring.submitter().enter(queued, want, flags.bits(), Some(&args)) }
     }
 
@@ -408,13 +440,22 @@ fn is_passing(error: &io::Error) -> bool {
     E::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
 }
 
+/// A send of `bytes`, which must stay where they are until it has completed (R1, R5).
+fn send_entry(slot: Slot, bytes: &[u8], token: u64) -> Entry {
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    // WAITALL: the kernel itself goes on when the socket's buffer was full.
+    let flags = RecvFlags::WAITALL.bits() | SendFlags::NOSIGNAL.bits();
+    let entry = opcode::Send::new(Fixed(slot.0), bytes.as_ptr(), len).flags(flags.cast_signed());
+    entry.build().user_data(token)
+}
+
 /// A silent send that is short, or a confirmed one of nothing, met a peer that is gone.
 fn failure_of_send(result: i32) -> Errno {
     if result < 0 { Errno(-result) } else { Errno::BROKEN_PIPE }
 }
 
 impl Drop for Uring {
-    /// Takes back what the kernel may still read or write (R1, R3): closing a ring only starts
+    /// Takes back what the kernel may still read or write (R1, R3, R5): closing a ring only starts
     /// that.
     fn drop(&mut self) {
         let all = CancelBuilder::any();
@@ -436,6 +477,10 @@ impl Drop for Uring {
         if !quiet {
             self.buffers.leak();
             std::mem::forget(std::mem::take(&mut self.payloads));
+            std::mem::forget(std::mem::take(&mut self.pages.lingering));
+            for life in &mut self.lives {
+                std::mem::forget(life.sending.take());
+            }
         }
     }
 }
@@ -453,15 +498,17 @@ impl Reactor for Uring {
         self.payloads.publish(bytes, confirm)
     }
 
-    fn connect(&mut self, slot: Slot, to: SocketAddr) {
-        let opened = socket::open(to, Blocking::Yes).and_then(|socket| self.install(slot, socket));
-        if let Err(error) = opened {
-            self.own.push(Completion::Failed(slot, During::Connect, Errno::from(&error)));
-            return;
-        }
+    fn connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) {
+        let name = match self.open(slot, to, from) {
+            Ok(name) => name,
+            Err(error) => {
+                self.own.push(Completion::Failed(slot, During::Connect, Errno::from(&error)));
+                return;
+            }
+        };
         let token = self.token(Operation::Connect, slot);
         let Some(life) = self.life(slot) else { return };
-        let address = life.address.insert(Box::new(SockAddr::from(to)));
+        let address = life.address.insert(Box::new(name));
         let entry = opcode::Connect::new(Fixed(slot.0), address.as_ptr().cast(), address.len());
         self.submit(&entry.build().user_data(token));
     }
@@ -483,24 +530,38 @@ impl Reactor for Uring {
     }
 
     fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
-        match self.submit_send(slot, payload, range.clone()) {
-            Confirm::Failure => Sending::Free,
-            Confirm::Always => {
-                if let Some(life) = self.life(slot) {
-                    debug_assert!(life.sending.is_none(), "a send is pending");
-                    life.sending = Some((payload, range));
-                }
-                Sending::Pending
-            }
+        let (bytes, confirm) = self.payloads.get(payload, range.clone());
+        if confirm == Confirm::Always {
+            return self.begin_send(slot, Rest::Published(payload, range));
         }
+        let entry = send_entry(slot, bytes, self.token(Operation::SendSilent, slot));
+        self.submit(&entry.flags(Flags::SKIP_SUCCESS));
+        Sending::Free
+    }
+
+    fn page(&mut self) -> Vec<u8> {
+        self.pages.pool.take()
+    }
+
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+        debug_assert!(!page.is_empty(), "nothing to send");
+        let page = self.pages.pool.compact(page);
+        self.begin_send(slot, Rest::Page(page, 0))
+    }
+
+    fn give_page(&mut self, page: Vec<u8>) {
+        self.pages.pool.give(page);
     }
 
     fn close(&mut self, slot: Slot, how: Close) {
         // A failure that was noted for this life must not meet the next one.
         self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
-        let Some(life) = self.life(slot) else { return };
+        let page_sent = self.token(Operation::SendPage, slot);
+        let Some(life) = self.lives.get_mut(slot.index()) else { return };
         life.generation = life.generation.next();
-        life.sending = None;
+        if let Some(rest) = life.sending.take() {
+            self.pages.lingering.keep(page_sent, rest);
+        }
         let Some(socket) = life.socket.take() else { return };
         if how == Close::Finish {
             // What was queued to be sent goes out before the farewell.
@@ -582,6 +643,10 @@ impl Reactor for Uring {
 
     fn bytes(&self, lease: &Lease) -> &[u8] {
         self.buffers.bytes(lease.buffer, lease.len)
+    }
+
+    fn bytes_mut(&mut self, lease: &Lease) -> &mut [u8] {
+        self.buffers.bytes_mut(lease.buffer, lease.len)
     }
 
     fn release(&mut self, lease: Lease) {

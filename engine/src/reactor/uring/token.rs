@@ -12,6 +12,8 @@ pub(super) enum Operation {
     SendSilent,
     /// A send that always reports.
     SendConfirmed,
+    /// A send of a page, which always reports.
+    SendPage,
     /// Not of interest to anybody.
     Ignored,
 }
@@ -51,6 +53,7 @@ impl Token {
             2 => Operation::Receive,
             3 => Operation::SendSilent,
             4 => Operation::SendConfirmed,
+            5 => Operation::SendPage,
             _ => Operation::Ignored,
         };
         #[expect(clippy::cast_possible_truncation, reason = "cuts the fields out")]
@@ -68,7 +71,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_token_survives_packing(
-            operation in 0_u64..6,
+            operation in 0_u64..7,
             generation in 0_u32..1 << 24,
             slot: u32,
         ) {

@@ -85,7 +85,7 @@ fn a_silent_door_is_given_up_after_the_connect_timeout() {
     let opened = ended.opened.unwrap();
     assert_eq!((opened.open, opened.failed), (0, 2));
     let (at, trouble) = opened.failure;
-    assert_eq!((at, trouble.cause), (address(1), Cause::TimedOut));
+    assert_eq!((at, trouble.cause), (address(1).into(), Cause::TimedOut));
     assert_eq!(ended.log.closed[0].0.since(ORIGIN), Nanos::new(123_456_789));
     assert!(ended.log.sent.is_empty());
 }
@@ -336,7 +336,7 @@ fn a_server_that_hangs_up_before_the_opening_is_over_is_named() {
         };
         let ended = run(plan, script);
         let opened = ended.opened.unwrap();
-        assert_eq!((opened.open, opened.failure.0), (0, address(1)));
+        assert_eq!((opened.open, opened.failure.0), (0, address(1).into()));
         assert_eq!(opened.failure.1.cause, Cause::Closed);
         let most = 15 * connections as usize;
         assert!(ended.log.dialled.len() < most, "{} attempts", ended.log.dialled.len());

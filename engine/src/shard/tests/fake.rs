@@ -6,13 +6,15 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use crate::reactor::sim::{self, Peer, Sim, WaitEnd, World};
-use crate::reactor::{Close, Completion, Confirm, Errno, Lease, Payload, Reactor, Sending, Slot};
+use crate::reactor::{
+    Address, Close, Completion, Confirm, Errno, Lease, Payload, Reactor, Sending, Slot,
+};
 use crate::units::{Instant, Nanos};
 
 pub(super) use crate::reactor::sim::Door;
@@ -72,8 +74,8 @@ struct Scripted {
 }
 
 impl Peer for Scripted {
-    fn knock(&mut self, at: Instant, _: usize, to: SocketAddr) -> Door {
-        (self.script.door)(at, to)
+    fn knock(&mut self, at: Instant, _: usize, to: &Address) -> Door {
+        (self.script.door)(at, to.inet().unwrap())
     }
 
     fn answer(&mut self, asked: &sim::Asked, acts: &mut sim::Acts) -> Option<Nanos> {
@@ -149,9 +151,9 @@ impl Reactor for Fake {
         self.sim.publish(bytes, confirm)
     }
 
-    fn connect(&mut self, slot: Slot, to: SocketAddr) {
-        self.log.borrow_mut().dialled.push((self.now(), slot, to));
-        self.sim.connect(slot, to);
+    fn connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) {
+        self.log.borrow_mut().dialled.push((self.now(), slot, to.inet().unwrap()));
+        self.sim.connect(slot, to, from);
     }
 
     fn listen(&mut self, listener: OwnedFd) -> io::Result<()> {
@@ -169,6 +171,18 @@ impl Reactor for Fake {
         log.sent.push((self.now(), slot, range.len() / self.request.len()));
         drop(log);
         self.sim.send(slot, payload, range)
+    }
+
+    fn page(&mut self) -> Vec<u8> {
+        self.sim.page()
+    }
+
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+        self.sim.send_page(slot, page)
+    }
+
+    fn give_page(&mut self, page: Vec<u8>) {
+        self.sim.give_page(page);
     }
 
     fn close(&mut self, slot: Slot, how: Close) {
@@ -194,6 +208,10 @@ impl Reactor for Fake {
 
     fn bytes(&self, lease: &Lease) -> &[u8] {
         self.sim.bytes(lease)
+    }
+
+    fn bytes_mut(&mut self, lease: &Lease) -> &mut [u8] {
+        self.sim.bytes_mut(lease)
     }
 
     fn release(&mut self, lease: Lease) {

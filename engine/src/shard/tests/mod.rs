@@ -223,7 +223,7 @@ fn run_sleeper(
         while let Some(reply) = desk.reply() {
             match reply {
                 Reply::Opened(how) => {
-                    opened = Some(how);
+                    opened = Some(how.clone());
                     barrier = BARRIER.max(now + LEAD);
                     desk.order(if how.open > 0 || how.failed == 0 {
                         Order::Start(barrier)

@@ -29,7 +29,9 @@ fn a_server_that_closes_every_connection_is_not_taken_for_a_stop() {
             plan.reactor = kind;
             match crate::run(plan, Observers::none(), &Control::default()) {
                 Ok(report) => assert_eq!(report.totals.ledger.ok, 0),
-                Err(RunError::NoConnection { address: named, .. }) => assert_eq!(named, address),
+                Err(RunError::NoConnection { address: named, .. }) => {
+                    assert_eq!(named, address.into());
+                }
                 Err(other) => panic!("{kind:?}, {connections} connections: {other}"),
             }
         }
