@@ -9,6 +9,7 @@
 //! in batches of a few only, so that [`now`](Reactor::now) stays close to the moment of the
 //! receive.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -18,7 +19,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno as E;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
-use socket2::SockRef;
+use socket2::{SockAddr, SockRef};
 
 use super::page::{Pool, Rest};
 use super::payload::Payloads;
@@ -38,6 +39,10 @@ const BUFFER_SIZE: usize = 64 * 1024;
 
 /// Most connections that are accepted per turn.
 const ACCEPTS_MAX: u32 = 64;
+
+/// How long an attempt waits that met a full queue of a unix socket: nobody tells when there is
+/// room again.
+const PAUSE: Nanos = Nanos::from_millis(1);
 
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
@@ -64,6 +69,13 @@ enum State {
     Ended,
 }
 
+/// An attempt to connect to a unix socket whose queue is full.
+struct Queued {
+    slot: Slot,
+    socket: OwnedFd,
+    to: SockAddr,
+}
+
 /// What is left to be looked at in one event.
 #[derive(Clone, Copy)]
 struct Ready {
@@ -79,6 +91,8 @@ struct Ready {
 pub struct Epoll {
     interest: OwnedFd,
     lives: Vec<Life>,
+    /// The attempts that are made again with every turn, and at least every millisecond.
+    queued: VecDeque<Queued>,
     payloads: Payloads,
     pool: Pool,
     listener: Option<OwnedFd>,
@@ -112,6 +126,7 @@ impl Epoll {
         Ok(Self {
             interest,
             lives: (0..slots).map(|_| Life::default()).collect(),
+            queued: VecDeque::new(),
             payloads: Payloads::default(),
             pool: Pool::default(),
             listener: None,
@@ -146,10 +161,9 @@ impl Epoll {
     fn start_connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) -> io::Result<()> {
         let (name, socket) = (to.name()?, socket::open(to, from, Blocking::No)?);
         if let Address::Unix(_) = to {
-            // Established at once or not at all, and watched only then: a unix socket that is not
-            // connected looks as if it were.
-            SockRef::from(&socket).connect(&name)?;
-            return self.install(slot, socket, State::Connecting);
+            let full = self.connect_unix(Queued { slot, socket, to: name })?;
+            self.queued.extend(full);
+            return Ok(());
         }
         // Registered first, so that no edge can be missed.
         self.install(slot, socket, State::Connecting)?;
@@ -160,6 +174,40 @@ impl Epoll {
             Err(error) if E::from_io_error(&error) == Some(E::INPROGRESS) => Ok(()),
             result => result,
         }
+    }
+
+    /// Connects to a unix socket, which is done at once or not at all: returns the attempt if the
+    /// queue is full. The socket is watched only then, for it looks established before it is.
+    fn connect_unix(&mut self, attempt: Queued) -> io::Result<Option<Queued>> {
+        match SockRef::from(&attempt.socket).connect(&attempt.to) {
+            Ok(()) => self.install(attempt.slot, attempt.socket, State::Connecting).map(|()| None),
+            Err(error) if E::from_io_error(&error) == Some(E::AGAIN) => Ok(Some(attempt)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the attempts again that met a full queue, until the first that still does.
+    fn connect_queued(&mut self) {
+        while let Some(attempt) = self.queued.pop_front() {
+            let slot = attempt.slot;
+            match self.connect_unix(attempt) {
+                Ok(None) => {}
+                Ok(Some(full)) => return self.queued.push_back(full),
+                Err(error) => {
+                    self.own.push(Completion::Failed(slot, During::Connect, Errno::from(&error)));
+                }
+            }
+        }
+    }
+
+    /// Begins a turn that is to last until `until`, and says until when it does.
+    fn open_turn(&mut self, until: Instant) -> Instant {
+        debug_assert!(self.ready.is_empty(), "the last batch was not popped to its end");
+        if self.queued.is_empty() {
+            return until;
+        }
+        self.connect_queued();
+        until.min(clock::now() + PAUSE)
     }
 
     /// The next completion of one event, and the event with what is left of it.
@@ -413,6 +461,7 @@ impl Reactor for Epoll {
     fn close(&mut self, slot: Slot, how: Close) {
         // A failure that was noted for this life must not meet the next one.
         self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
+        self.queued.retain(|attempt| attempt.slot != slot);
         let Some(life) = self.lives.get_mut(slot.index()) else { return };
         life.generation = life.generation.wrapping_add(1);
         if let Some(rest) = life.sending.take() {
@@ -424,14 +473,14 @@ impl Reactor for Epoll {
     }
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
-        debug_assert!(self.ready.is_empty(), "the last batch was not popped to its end");
+        let until = self.open_turn(until);
         self.ask(&self.timeout(until))?;
         self.close_turn(clock::now());
         Ok(())
     }
 
     fn spin(&mut self, until: Instant) -> io::Result<()> {
-        debug_assert!(self.ready.is_empty(), "the last batch was not popped to its end");
+        let until = self.open_turn(until);
         let idle = self.idle();
         self.spun.begin(clock::now());
         self.ask(&AT_ONCE)?;

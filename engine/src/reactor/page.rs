@@ -82,6 +82,11 @@ impl Lingering {
         let place = self.0.iter().position(|(kept, _)| *kept == token)?;
         self.0.remove(place).map(|(_, page)| page)
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// What is left of a send.
@@ -168,6 +173,19 @@ mod tests {
         let memory = own.as_ptr();
         let own = pool.compact(own);
         assert_eq!(own.as_ptr(), memory);
+    }
+
+    #[test]
+    fn a_page_lingers_until_its_own_send_was_reaped() {
+        let (mut lingering, mut payloads) = (Lingering::default(), Payloads::default());
+        let payload = payloads.publish(vec![0], Confirm::Always).unwrap();
+        (0..3).for_each(|token| lingering.keep(token.into(), Rest::Page(vec![token], 0)));
+        lingering.keep(3, Rest::Published(payload, 0..1));
+        assert_eq!(lingering.len(), 3, "published bytes need not be kept");
+        for token in [1, 0, 2] {
+            assert_eq!(lingering.reaped(token.into()), Some(vec![token]));
+            assert_eq!(lingering.reaped(token.into()), None);
+        }
     }
 
     #[test]

@@ -69,3 +69,20 @@ pub(super) fn hang_up(socket: impl AsFd, how: Close) {
         Close::Reset => sockopt::set_socket_linger(socket, Some(Duration::ZERO)),
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_chosen_when_the_socket_connects() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let to = listener.local_addr().unwrap();
+        let from = Some([127, 0, 0, 9].into());
+        let socket = Socket::from(open(&to.into(), from, Blocking::Yes).unwrap());
+        let local = || socket.local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(local(), "127.0.0.9:0".parse().unwrap());
+        socket.connect(&to.into()).unwrap();
+        assert_ne!(local().port(), 0);
+    }
+}

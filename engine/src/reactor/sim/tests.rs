@@ -147,6 +147,47 @@ fn a_confirmed_send_is_pending_for_a_while() {
 }
 
 #[test]
+fn a_request_is_asked_with_the_last_of_its_bytes_in_pages() {
+    let world = World::listed(&constant(millis(3)));
+    let (mut sim, payload) = connected_in(&world, 1);
+    let mut asked = Vec::new();
+    for len in [REQUEST / 4, REQUEST / 4, REQUEST / 2, 2 * REQUEST + 1, REQUEST - 1] {
+        let mut page = sim.page();
+        page.resize(len, b'x');
+        assert_eq!(sim.send_page(Slot(0), page), Sending::Pending);
+        asked.push(world.exchanges().len());
+        assert_eq!(told(&mut sim, at(millis(1))), [Told::Sent(Slot(0))]);
+    }
+    assert_eq!(asked, [0, 0, 1, 3, 4]);
+    let unused = sim.page();
+    sim.give_page(unused);
+    // Published requests may follow once the last one is whole.
+    let _free = sim.send(Slot(0), payload, 0..REQUEST);
+    assert_eq!(world.exchanges().len(), 5);
+}
+
+#[test]
+#[should_panic(expected = "has ended within a request")]
+fn a_request_does_not_begin_within_another() {
+    let (mut sim, payload) = connected(&Model::default(), 1);
+    let _pending = sim.send_page(Slot(0), vec![b'x'; REQUEST + 1]);
+    let _sent = told(&mut sim, at(millis(1)));
+    let _sent = told(&mut sim, at(millis(1)));
+    let _free = sim.send(Slot(0), payload, 0..REQUEST);
+}
+
+#[test]
+fn what_was_heard_can_be_changed_in_place() {
+    let (mut sim, payload) = connected(&constant(millis(3)), 1);
+    let _free = sim.send(Slot(0), payload, 0..REQUEST);
+    sim.wait(at(millis(3))).unwrap();
+    let Some(Completion::Received(_, lease)) = sim.pop() else { panic!("no answer") };
+    sim.bytes_mut(&lease).fill(b'-');
+    assert_eq!(sim.bytes(&lease), [b'-'; ANSWER]);
+    sim.release(lease);
+}
+
+#[test]
 #[should_panic(expected = "a send is pending")]
 fn a_send_before_the_last_one_is_done_is_a_broken_contract() {
     let (mut sim, _) = connected(&Model::default(), 1);

@@ -653,3 +653,109 @@ impl Reactor for Uring {
         self.buffers.give(lease.buffer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::reactor::PAGE;
+    use crate::reactor::conformance::uring_works;
+
+    const PATIENCE: Nanos = Nanos::from_secs(30);
+
+    /// The next completion.
+    fn next(uring: &mut Uring) -> Completion {
+        let deadline = clock::now() + PATIENCE;
+        loop {
+            if let Some(completion) = uring.pop() {
+                return completion;
+            }
+            assert!(clock::now() < deadline, "nothing happens");
+            uring.wait(deadline).unwrap();
+        }
+    }
+
+    /// Sends pages to a peer that reads nothing, until one is stuck; returns where that one is.
+    fn send_until_stuck(uring: &mut Uring, fill: u8) -> *const u8 {
+        for _ in 0..10_000 {
+            let mut page = uring.page();
+            page.resize(PAGE, fill);
+            let memory = page.as_ptr();
+            assert_eq!(uring.send_page(Slot(0), page), Sending::Pending);
+            uring.wait(clock::now() + Nanos::from_millis(50)).unwrap();
+            match uring.pop() {
+                Some(Completion::Sent(_)) => {}
+                None => return memory,
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("the sockets hold all of it");
+    }
+
+    fn connect(uring: &mut Uring, listener: &TcpListener) -> TcpStream {
+        uring.connect(Slot(0), &listener.local_addr().unwrap().into(), None);
+        assert!(matches!(next(uring), Completion::Connected(_)));
+        let peer = listener.accept().unwrap().0;
+        peer.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        peer
+    }
+
+    #[test]
+    fn a_page_in_the_kernels_hands_outlives_its_connection() {
+        if !uring_works() {
+            return;
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut uring = Uring::new(1).unwrap();
+        for how in [Close::Finish, Close::Reset] {
+            let mut peer = connect(&mut uring, &listener);
+            let stuck = send_until_stuck(&mut uring, b'1');
+            uring.close(Slot(0), how);
+            assert_eq!(uring.pages.lingering.len(), 1);
+            // The slot lives again, with a page that is another one, before the first is reaped.
+            let other = uring.page();
+            assert_ne!(other.as_ptr(), stuck);
+            uring.give_page(other);
+            let mut again = connect(&mut uring, &listener);
+            let _stuck = send_until_stuck(&mut uring, b'2');
+            assert_eq!(uring.pages.lingering.len(), 0, "reaped");
+            uring.close(Slot(0), Close::Reset);
+            // Only now the kernel lets go of the socket.
+            uring.wait(clock::now() + Nanos::from_millis(5)).unwrap();
+            assert!(uring.pop().is_none());
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            // Either may end with a reset.
+            let _ends = (peer.read_to_end(&mut first), again.read_to_end(&mut second));
+            assert!(first.iter().all(|&byte| byte == b'1'));
+            assert!(second.iter().all(|&byte| byte == b'2'));
+            assert!(first.len().min(second.len()) > PAGE);
+        }
+        // What is stuck at the end is taken back from the kernel, or leaked.
+        let _peer = connect(&mut uring, &listener);
+        send_until_stuck(&mut uring, b'3');
+    }
+
+    #[test]
+    fn a_send_that_is_cut_short_goes_on_with_the_rest() {
+        if !uring_works() {
+            return;
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut uring = Uring::new(1).unwrap();
+        let mut peer = connect(&mut uring, &listener);
+        let payload = uring.publish(b"payload".to_vec(), Confirm::Always).unwrap();
+        let page = b"..page".to_vec();
+        for rest in [Rest::Page(page, 0), Rest::Published(payload, 0..7)] {
+            // As if the kernel had taken the first two bytes.
+            uring.lives[0].sending = Some(rest);
+            assert!(uring.sent(Slot(0), 2).is_none());
+            assert!(matches!(next(&mut uring), Completion::Sent(_)));
+        }
+        let mut bytes = [0; 9];
+        peer.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"pageyload");
+    }
+}

@@ -1,6 +1,9 @@
 //! What every reactor does alike: one suite, run on each of them over loopback, against peers of
 //! the standard library on threads of their own. It is run twice: waiting, and spinning instead.
 
+mod pages;
+mod places;
+
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,9 +19,22 @@ use rustix::io::Errno as E;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, SockRef, Socket, Type};
 
+use self::pages::{
+    a_page_arrives_as_it_was_filled, a_page_comes_back_when_it_was_sent,
+    a_page_to_a_peer_that_is_gone_fails_and_comes_back, pages_and_payloads_take_turns,
+    pages_arrive_whole_at_a_slow_peer, received_bytes_can_be_changed_in_place,
+    sending_pages_allocates_nothing,
+};
+use self::places::{
+    a_connection_comes_from_where_it_was_told_to, a_unix_socket_carries_bytes_both_ways,
+    a_unix_socket_that_is_not_there_is_told_with_its_reason,
+    a_unix_socket_with_a_full_queue_is_waited_for,
+    an_address_that_is_not_ours_is_a_failure_to_connect,
+    an_attempt_in_a_full_queue_can_be_given_up,
+};
 use super::{
-    Address, Close, Completion, Confirm, During, Epoll, Errno, Lease, Payload, Reactor, Sending,
-    Slot, Uring, clock, uring,
+    Address, Close, Completion, Confirm, During, Epoll, Errno, Lease, PAGE, Payload, Reactor,
+    Sending, Slot, Uring, clock, uring,
 };
 use crate::units::{Instant, Nanos};
 
@@ -94,6 +110,19 @@ conformance! {
     a_listener_hands_over_every_connection
     more_is_asked_for_at_once_than_any_queue_holds
     ten_thousand_slots_can_be_had
+    a_page_arrives_as_it_was_filled
+    pages_arrive_whole_at_a_slow_peer
+    a_page_comes_back_when_it_was_sent
+    a_page_to_a_peer_that_is_gone_fails_and_comes_back
+    pages_and_payloads_take_turns
+    sending_pages_allocates_nothing
+    received_bytes_can_be_changed_in_place
+    a_unix_socket_carries_bytes_both_ways
+    a_unix_socket_that_is_not_there_is_told_with_its_reason
+    a_unix_socket_with_a_full_queue_is_waited_for
+    an_attempt_in_a_full_queue_can_be_given_up
+    a_connection_comes_from_where_it_was_told_to
+    an_address_that_is_not_ours_is_a_failure_to_connect
 }
 
 /// A reactor that spins whenever it is to wait.
@@ -749,8 +778,15 @@ fn a_reused_slot_sees_nothing_of_its_earlier_lives<R: Reactor>(make: Make<R>) {
             let mut over = life.check(told);
             if connected && !life.name.is_multiple_of(3) {
                 life.sends = true;
-                let (payload, len) = if life.name % 3 == 1 { (small, 1) } else { (large, 1 << 20) };
-                let _pending = owner.reactor.send(slot, payload, 0..len);
+                let _pending = match life.name % 6 {
+                    1 | 4 => owner.reactor.send(slot, small, 0..1),
+                    2 => owner.reactor.send(slot, large, 0..1 << 20),
+                    _ => {
+                        let mut page = owner.reactor.page();
+                        page.resize(PAGE, b'p');
+                        owner.reactor.send_page(slot, page)
+                    }
+                };
             }
             over |= life.done();
             while over {
