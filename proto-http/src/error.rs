@@ -142,6 +142,27 @@ error_kinds! {
     /// The peer closed within a body of known end (RFC 9112 section 8).
     TruncatedBody = "truncated_body",
         "read a response: the peer closed the connection within its body";
+    /// An index of a header block that neither table holds (RFC 7541 section 2.3.3).
+    HpackBadIndex = "hpack_bad_index",
+        "decode a header block: it names a field that no table holds";
+    /// An integer of a header block above 2³² − 1, or spelled with too many bytes (RFC 7541 section
+    /// 5.1).
+    HpackBadInteger = "hpack_bad_integer",
+        "decode a header block: one of its integers is not below 2^32";
+    /// A Huffman code of no byte, or one cut off, or wrong padding after the last (RFC 7541 section
+    /// 5.2).
+    HpackBadHuffman = "hpack_bad_huffman",
+        "decode a header block: one of its strings is no valid Huffman code";
+    /// A dynamic table size above the one announced, or elsewhere than at the beginning of a header
+    /// block (RFC 7541 sections 4.2 and 6.3).
+    HpackTableSize = "hpack_table_size",
+        "decode a header block: it sets the size of the table above the limit or out of place";
+    /// A header block that ends within a field (RFC 7541 section 3.2).
+    HpackTruncated = "hpack_truncated",
+        "decode a header block: it ends within a field";
+    /// A header list longer than this side announced to accept (RFC 9113 section 6.5.2).
+    HeaderListTooLarge = "header_list_too_large",
+        "decode a header block: its fields are longer than the limit announced";
 }
 
 /// Why a request cannot start on this connection now.

@@ -73,6 +73,7 @@ mod event;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod h1;
+pub mod h2;
 pub mod limits;
 mod request;
 
