@@ -79,4 +79,4 @@ mod request;
 
 pub use error::{ErrorKind, ProtocolError, StartError};
 pub use event::{Done, Event, Head, Phase, Reuse, Version};
-pub use request::{Expect, Request, RequestBuilder, RequestError};
+pub use request::{Expect, Request, RequestBuilder, RequestError, Scheme};
