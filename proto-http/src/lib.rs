@@ -73,9 +73,10 @@ mod event;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod h1;
+pub mod h2;
 pub mod limits;
 mod request;
 
 pub use error::{ErrorKind, ProtocolError, StartError};
 pub use event::{Done, Event, Head, Phase, Reuse, Version};
-pub use request::{Expect, Request, RequestBuilder, RequestError};
+pub use request::{Expect, Request, RequestBuilder, RequestError, Scheme};

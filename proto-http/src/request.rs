@@ -15,10 +15,22 @@ const USER_AGENT: &str = concat!("pummel/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     method: String,
+    scheme: Scheme,
     authority: String,
     target: String,
     fields: Vec<Field>,
     body: Option<Vec<u8>>,
+}
+
+/// What the connection that a request is sent on is secured by. HTTP/1.1 does not say it in a
+/// request, HTTP/2 does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// `http`: nothing.
+    #[default]
+    Http,
+    /// `https`: TLS.
+    Https,
 }
 
 /// A field line; its name is a token and its value cannot end a line.
@@ -27,6 +39,9 @@ struct Field {
     name: String,
     value: String,
 }
+
+/// A field line of HTTP/2: name in lowercase, and value.
+pub(crate) type Line = (Vec<u8>, Vec<u8>);
 
 /// What a request makes of the response to it on the wire.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -70,6 +85,16 @@ pub enum RequestError {
     /// A second `Host` field (RFC 9112 section 3.2 allows one).
     #[error("send a second Host field: a request has exactly one")]
     SecondHost,
+    /// The field speaks of an HTTP/1.1 connection (RFC 9113 section 8.2.2).
+    #[error("send field {0} over HTTP/2: it is about HTTP/1.1 connections; leave it out")]
+    ConnectionField(String),
+    /// The header block is longer than
+    /// [`H2_REQUEST_BLOCK_BYTES_MAX`](crate::limits::H2_REQUEST_BLOCK_BYTES_MAX).
+    #[error("send {0} bytes of fields over HTTP/2: at most 32 KiB are supported")]
+    HeadTooLong(usize),
+    /// The body has 4 GiB or more.
+    #[error("send a body of {0} bytes over HTTP/2: it must be shorter than 4 GiB")]
+    BodyTooLong(usize),
 }
 
 impl Request {
@@ -100,6 +125,7 @@ impl Request {
         Ok(RequestBuilder {
             request: Self {
                 method: method.to_owned(),
+                scheme: Scheme::default(),
                 authority: authority.to_owned(),
                 target: target.to_owned(),
                 fields: Vec::new(),
@@ -149,8 +175,60 @@ impl Request {
             render_field(&mut out, "Content-Length", &length.to_string());
         }
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(self.body.as_deref().unwrap_or_default());
+        out.extend_from_slice(self.content());
         out
+    }
+
+    /// Renders the request for HTTP/2: its header block and its body.
+    ///
+    /// Allocates the result; made for once per run. Several requests for the same connections are
+    /// rendered together, by [`h2::Rendered::set`](crate::h2::Rendered::set).
+    ///
+    /// # Errors
+    /// [`RequestError`] names what HTTP/2 cannot send.
+    pub fn render_h2(&self) -> Result<crate::h2::Rendered, RequestError> {
+        let mut set = crate::h2::Rendered::set(&[self])?;
+        // One request makes one.
+        set.pop().ok_or(RequestError::HeadTooLong(0))
+    }
+
+    /// Returns the field lines of HTTP/2 in their order (RFC 9113 section 8.3.1).
+    pub(crate) fn h2_fields(&self) -> Result<Vec<Line>, RequestError> {
+        let line = |name: &str, value: &str| {
+            (name.to_ascii_lowercase().into_bytes(), value.as_bytes().to_vec())
+        };
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        let mut lines = Vec::new();
+        lines.push(line(":method", &self.method));
+        lines.push(line(":scheme", scheme));
+        let authority = self.value_of("Host").unwrap_or(&self.authority);
+        if !authority.is_empty() {
+            lines.push(line(":authority", authority));
+        }
+        lines.push(line(":path", &self.target));
+        for (name, value) in [("user-agent", USER_AGENT), ("accept", "*/*")] {
+            if self.value_of(name).is_none() {
+                lines.push(line(name, value));
+            }
+        }
+        for field in self.fields.iter().filter(|field| !field.is("Host")) {
+            if field.is_about_connections() {
+                return Err(RequestError::ConnectionField(field.name.clone()));
+            }
+            lines.push(line(&field.name, &field.value));
+        }
+        if let Some(length) = self.content_length() {
+            lines.push(line("content-length", &length.to_string()));
+        }
+        Ok(lines)
+    }
+
+    /// Returns the body, empty if there is none.
+    pub(crate) fn content(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
     }
 
     /// Returns the value of the first user field called `name`.
@@ -172,6 +250,13 @@ impl Request {
 impl Field {
     fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Whether HTTP/2 has no place for it (RFC 9113 section 8.2.2). Those which frame a body or ask
+    /// for another protocol no request has.
+    fn is_about_connections(&self) -> bool {
+        ["Connection", "Keep-Alive", "Proxy-Connection"].iter().any(|name| self.is(name))
+            || self.is("TE") && !self.value.eq_ignore_ascii_case("trailers")
     }
 }
 
@@ -215,6 +300,13 @@ impl RequestBuilder {
         let value = value.trim_matches([' ', '\t']).to_owned();
         self.request.fields.push(Field { name: name.to_owned(), value });
         Ok(self)
+    }
+
+    /// Sets what the connection is secured by; nothing unless set.
+    #[must_use]
+    pub const fn scheme(mut self, scheme: Scheme) -> Self {
+        self.request.scheme = scheme;
+        self
     }
 
     /// Sets the body, which any method may have; an empty one is announced as `Content-Length: 0`.

@@ -80,7 +80,7 @@ impl Fields {
 ///
 /// RFC 9112 section 6.3, rule 5: a list of one valid value repeated counts as that value, whether
 /// it is spread over one line or several; anything else is an error.
-fn read_length(
+pub(crate) fn read_length(
     earlier: Result<Option<u64>, ErrorKind>,
     value: &[u8],
 ) -> Result<Option<u64>, ErrorKind> {

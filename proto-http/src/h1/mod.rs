@@ -29,6 +29,7 @@ use body::{Body, Framing, Progress};
 use core::num::NonZeroU8;
 use head::{HeadReader, ResponseHead};
 
+pub(crate) use fields::read_length;
 pub use recall::Recall;
 
 /// The client's side of one HTTP/1.1 connection.

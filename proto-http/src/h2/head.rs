@@ -1,0 +1,190 @@
+//! What a response's header block means, and the memory of the last one.
+//!
+//! Responses to the same request differ in little, and a server that indexes its fields sends the
+//! same ten bytes for each: a block that entered nothing into the table means the same again for as
+//! long as nothing else did. So the last such block is remembered with its meaning, and comparing
+//! is nearly all that a head costs.
+
+use super::hpack::Decoder;
+use crate::error::ErrorKind;
+use crate::h1::read_length;
+use crate::limits::H2_BLOCK_BYTES_MAX;
+
+/// Longest block that is remembered; longer ones are decoded each time.
+const MEMORY_BYTES: usize = 232;
+
+/// What counts of a response's head.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(super) struct Head {
+    /// 100 to 999.
+    pub(super) status: u16,
+    pub(super) length: Option<u64>,
+}
+
+/// A block that is decoded may be malformed, which is no concern of the connection as a whole
+/// (RFC 9113 section 8.1.1).
+pub(super) type Meaning<T> = Result<T, ErrorKind>;
+
+/// Reads one header block after another.
+#[derive(Debug)]
+pub(super) struct HeadReader {
+    decoder: Decoder,
+    memory: Memory,
+}
+
+/// The last block that changed no table, and what it meant.
+#[derive(Debug)]
+struct Memory {
+    bytes: [u8; MEMORY_BYTES],
+    length: u8,
+    generation: u64,
+    head: Head,
+}
+
+const _: () = assert!(MEMORY_BYTES <= u8::MAX as usize);
+
+impl HeadReader {
+    /// A reader whose decoder may use `table_max` bytes of dynamic table.
+    pub(super) fn new(table_max: u32) -> Self {
+        let head = Head { status: 0, length: None };
+        let memory = Memory { bytes: [0; MEMORY_BYTES], length: 0, generation: 0, head };
+        Self { decoder: Decoder::new(table_max), memory }
+    }
+
+    /// Reads the block of a response's head.
+    ///
+    /// An outer error means that the decoder has lost its place, and the connection with it.
+    #[inline]
+    pub(super) fn head(&mut self, block: &[u8]) -> Result<Meaning<Head>, ErrorKind> {
+        let known = self.memory.bytes.get(..usize::from(self.memory.length));
+        // An empty block has no `:status`, and an empty memory nothing to say.
+        if self.memory.generation == self.decoder.generation()
+            && known == Some(block)
+            && !block.is_empty()
+        {
+            return Ok(Ok(self.memory.head));
+        }
+        self.decode_head(block)
+    }
+
+    fn decode_head(&mut self, block: &[u8]) -> Result<Meaning<Head>, ErrorKind> {
+        let before = self.decoder.generation();
+        let mut fields = Fields::default();
+        self.decoder.decode(block, H2_BLOCK_BYTES_MAX, |name, value| fields.read(name, value))?;
+        let meaning = fields.head();
+        if let Ok(head) = meaning
+            && self.decoder.generation() == before
+            && let Some(room) = self.memory.bytes.get_mut(..block.len())
+        {
+            room.copy_from_slice(block);
+            self.memory.length = u8::try_from(block.len()).unwrap_or(0);
+            self.memory.generation = before;
+            self.memory.head = head;
+        }
+        Ok(meaning)
+    }
+
+    /// Reads the block of trailers.
+    pub(super) fn trailers(&mut self, block: &[u8]) -> Result<Meaning<()>, ErrorKind> {
+        let mut fault = None;
+        self.decoder.decode(block, H2_BLOCK_BYTES_MAX, |name, value| {
+            // RFC 9113 section 8.1: trailers have no pseudo-header fields.
+            let pseudo = name.first() == Some(&b':');
+            let judged = if pseudo { Err(ErrorKind::H2BadPseudo) } else { check(name, value) };
+            fault = fault.or(judged.err());
+        })?;
+        Ok(fault.map_or(Ok(()), Err))
+    }
+
+    /// Reads a block that nobody waits for any more: the decoder must see it all the same (RFC 9113
+    /// section 4.3).
+    pub(super) fn skip(&mut self, block: &[u8]) -> Result<(), ErrorKind> {
+        self.decoder.decode(block, H2_BLOCK_BYTES_MAX, |_, _| {})
+    }
+}
+
+/// The fields of a head, as they come.
+#[derive(Debug)]
+struct Fields {
+    status: Option<u16>,
+    length: Result<Option<u64>, ErrorKind>,
+    /// Whether a regular field has come, after which no pseudo-header field may.
+    regular: bool,
+    fault: Option<ErrorKind>,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { status: None, length: Ok(None), regular: false, fault: None }
+    }
+}
+
+impl Fields {
+    fn read(&mut self, name: &[u8], value: &[u8]) {
+        if let Err(kind) = self.try_read(name, value) {
+            self.fault.get_or_insert(kind);
+        }
+    }
+
+    fn try_read(&mut self, name: &[u8], value: &[u8]) -> Result<(), ErrorKind> {
+        if name.first() == Some(&b':') {
+            if self.regular || name != b":status" {
+                return Err(ErrorKind::H2BadPseudo);
+            }
+            let status = parse_status(value).ok_or(ErrorKind::H2BadStatus)?;
+            return match self.status.replace(status) {
+                None => Ok(()),
+                Some(_) => Err(ErrorKind::H2BadStatus),
+            };
+        }
+        self.regular = true;
+        check(name, value)?;
+        if name == b"content-length" {
+            self.length = read_length(self.length, value);
+        }
+        Ok(())
+    }
+
+    fn head(self) -> Meaning<Head> {
+        if let Some(kind) = self.fault {
+            return Err(kind);
+        }
+        let status = self.status.ok_or(ErrorKind::H2BadStatus)?;
+        Ok(Head { status, length: self.length? })
+    }
+}
+
+/// Returns the status code that three digits spell, from 100 on.
+fn parse_status(value: &[u8]) -> Option<u16> {
+    let &[a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] = value else {
+        return None;
+    };
+    Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
+}
+
+/// Judges a regular field by itself (RFC 9113 sections 8.2.1 and 8.2.2).
+fn check(name: &[u8], value: &[u8]) -> Result<(), ErrorKind> {
+    if name.is_empty() || !name.iter().all(|byte| may_stand_in_name(*byte)) {
+        return Err(ErrorKind::BadFieldName);
+    }
+    let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if value.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n'))
+        || space(value.first())
+        || space(value.last())
+    {
+        return Err(ErrorKind::BadFieldValue);
+    }
+    match name {
+        b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
+            Err(ErrorKind::H2ConnectionField)
+        }
+        b"te" if value != b"trailers" => Err(ErrorKind::H2ConnectionField),
+        _ => Ok(()),
+    }
+}
+
+/// RFC 9113 section 8.2.1: neither control characters, space, capitals nor bytes above ASCII; a
+/// colon begins pseudo-header fields only.
+const fn may_stand_in_name(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7e) && !byte.is_ascii_uppercase() && byte != b':'
+}

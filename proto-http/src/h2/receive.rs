@@ -1,0 +1,654 @@
+//! Reading: from bytes, split anywhere, to frames, and from frames to events.
+//!
+//! ```text
+//!            ┌────────────── a frame without event ──────────────┐
+//!            ▼                                                   │
+//!  ┌──► State::Frame ── DATA ──► PadLength ──► Content ─ Body ──►┤ Done, if it ends the stream
+//!  │         ├── a type without meaning ─────► Skip ────────────►┤
+//!  │         ├── any other, split ───────────► Payload ─────────►┤ Head, Reset, …
+//!  │         └── any other, whole ──────────────────────────────►┘
+//!  └─ all NotProcessed told ◄── Beyond ◄── GOAWAY
+//! ```
+//!
+//! `DATA` is passed on as it comes. All other frames are judged whole: where they lie, if they came
+//! in one piece, else gathered first. A header block that takes several frames is gathered, too.
+
+use super::Conn;
+use super::event::{Event, Tag};
+use super::flood::Waste;
+use super::flow::SendWindow;
+use super::frame::{
+    self, ACK, Code, END_HEADERS, END_STREAM, HEADER_BYTES, Header, Kind, PADDED,
+    PAYLOAD_BYTES_DEFAULT, PRIORITY_BYTES,
+};
+use super::head::Head;
+use super::stream::{Found, Stage, Stream};
+use crate::error::{ErrorKind, ProtocolError};
+use crate::limits::{CARRY_KEEP_BYTES_MAX, H2_BLOCK_BYTES_MAX, H2_CONTINUATIONS_MAX, INTERIM_MAX};
+use alloc::vec::Vec;
+use core::mem;
+
+/// What the next byte is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum State {
+    /// A frame's header, of which a part may have come.
+    Frame,
+    /// The payload of any frame but `DATA`, a part of which is gathered.
+    Payload(Header),
+    /// The length of the padding of a `DATA` frame.
+    PadLength(Header),
+    /// The content of a `DATA` frame.
+    Content(Content),
+    /// Bytes of no interest.
+    Skip(u32),
+    /// The streams above `last`, from `position` on, are to be told of as not processed.
+    Beyond { last: u32, position: u32 },
+    /// After a violation.
+    Failed(ProtocolError),
+}
+
+/// What is left of a `DATA` frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Content {
+    stream: u32,
+    left: u32,
+    /// Bytes of padding behind it.
+    padding: u32,
+    /// Whether it ends the stream.
+    ends: bool,
+}
+
+/// What a step of reading came to.
+enum Step<'b> {
+    Event(Event<'b>),
+    /// A state was left, or a frame read, of which the owner hears nothing.
+    Silent,
+    /// All input is consumed.
+    Starved,
+}
+
+type Stepped<'b> = Result<Step<'b>, ErrorKind>;
+
+/// The beginning of a header that was split.
+#[derive(Debug)]
+pub(super) struct Partial {
+    bytes: [u8; HEADER_BYTES],
+    length: u8,
+}
+
+impl Partial {
+    pub(super) const EMPTY: Self = Self { bytes: [0; HEADER_BYTES], length: 0 };
+
+    /// Consumes a header from the front of `input`; `None` when all of it was consumed before.
+    #[inline]
+    fn take(&mut self, input: &mut &[u8]) -> Option<[u8; HEADER_BYTES]> {
+        if self.length == 0
+            && let Some((header, rest)) = input.split_first_chunk()
+        {
+            *input = rest;
+            return Some(*header);
+        }
+        self.fill(input)
+    }
+
+    #[cold]
+    fn fill(&mut self, input: &mut &[u8]) -> Option<[u8; HEADER_BYTES]> {
+        while let Some(place) = self.bytes.get_mut(usize::from(self.length)) {
+            let (byte, rest) = input.split_first()?;
+            *place = *byte;
+            *input = rest;
+            self.length += 1;
+        }
+        self.length = 0;
+        Some(self.bytes)
+    }
+}
+
+/// What had to be put together.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// The payload of a frame that was split.
+    payload: Vec<u8>,
+    /// A header block that takes several frames.
+    block: Vec<u8>,
+    /// Whose block it is; `None` between blocks.
+    of: Option<Unfinished>,
+}
+
+/// A header block of which more must come.
+#[derive(Debug, Clone, Copy)]
+struct Unfinished {
+    stream: u32,
+    /// Whether the stream ends with it.
+    ends: bool,
+    continuations: u8,
+}
+
+impl Gathered {
+    pub(super) const EMPTY: Self = Self { payload: Vec::new(), block: Vec::new(), of: None };
+
+    /// Whether a header block of stream `id` has begun and not ended.
+    pub(super) fn is_block_of(&self, id: u32) -> bool {
+        self.of.is_some_and(|unfinished| unfinished.stream == id)
+    }
+
+    fn extend_block(&mut self, fragment: &[u8]) -> Result<(), ErrorKind> {
+        if self.block.len() + fragment.len() > H2_BLOCK_BYTES_MAX as usize {
+            return Err(ErrorKind::H2BlockTooLarge);
+        }
+        self.block.extend_from_slice(fragment);
+        Ok(())
+    }
+}
+
+/// Empties a buffer for the next use, and lets go of a large one.
+fn recycled(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    if buffer.capacity() > CARRY_KEEP_BYTES_MAX { Vec::new() } else { buffer }
+}
+
+impl Conn {
+    /// Consumes from the front of `input` and returns the next event; `None` when all of `input` is
+    /// consumed and more is needed.
+    ///
+    /// O(bytes consumed), but for `SETTINGS` and `GOAWAY`, which look at each stream. Call it until
+    /// it returns `None`, with the same `input`: a request may end without another byte.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] on the first violation of a rule of the connection, and again on every later
+    /// call; what is left of `input` is meaningless then, and [`transmit`](Self::transmit) writes
+    /// the peer a last word.
+    #[inline]
+    pub fn receive<'b>(
+        &mut self,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        // Each step consumes input or leaves a state for `Frame`.
+        loop {
+            match self.step(input) {
+                Ok(Step::Event(event)) if self.silent && event.tag() == Some(super::UPGRADED) => {
+                    self.silent = !event.is_end();
+                }
+                Ok(Step::Event(event)) => return Ok(Some(event)),
+                Ok(Step::Silent) => {}
+                Ok(Step::Starved) => return Ok(None),
+                Err(kind) => {
+                    return Err(match self.state {
+                        State::Failed(error) => error,
+                        _ => self.fail(kind),
+                    });
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn step<'b>(&mut self, input: &mut &'b [u8]) -> Stepped<'b> {
+        match self.state {
+            State::Frame => self.receive_frame(input),
+            State::Content(content) => Ok(self.receive_content(content, input)),
+            State::Payload(header) => self.gather_payload(header, input),
+            State::PadLength(header) => self.receive_pad_length(header, input),
+            State::Skip(left) => Ok(self.skip(left, input)),
+            State::Beyond { last, position } => Ok(self.tell_beyond(last, position)),
+            State::Failed(error) => Err(error.kind()),
+        }
+    }
+
+    fn receive_frame<'b>(&mut self, input: &mut &'b [u8]) -> Stepped<'b> {
+        let Some(bytes) = self.partial.take(input) else {
+            return Ok(Step::Starved);
+        };
+        let header = Header::parse(&bytes);
+        if !self.peer.settled {
+            check_first(&bytes, header)?;
+        }
+        if header.length > PAYLOAD_BYTES_DEFAULT {
+            return Err(ErrorKind::H2FrameTooLarge);
+        }
+        // RFC 9113 section 6.10: nothing may stand between the frames of a header block.
+        if self.gathered.of.is_some() && header.kind != Kind::Continuation {
+            return Err(ErrorKind::H2Continuation);
+        }
+        match header.kind {
+            Kind::Data => self.begin_data(header),
+            Kind::Unknown => {
+                self.budgets.spend(Waste::Ignored)?;
+                self.state = State::Skip(header.length);
+                Ok(Step::Silent)
+            }
+            // RFC 9113 section 8.4: this side has set SETTINGS_ENABLE_PUSH to 0.
+            Kind::PushPromise => Err(ErrorKind::H2PushPromise),
+            _ => {
+                if let Some((payload, rest)) = input.split_at_checked(header.length as usize) {
+                    *input = rest;
+                    return self.receive_payload(header, payload);
+                }
+                self.state = State::Payload(header);
+                Ok(Step::Silent)
+            }
+        }
+    }
+
+    #[cold]
+    fn gather_payload<'b>(&mut self, header: Header, input: &mut &[u8]) -> Stepped<'b> {
+        let missing = (header.length as usize).saturating_sub(self.gathered.payload.len());
+        let (taken, rest) = input.split_at_checked(missing).unwrap_or((input, &[]));
+        self.gathered.payload.extend_from_slice(taken);
+        *input = rest;
+        if taken.len() < missing {
+            return Ok(Step::Starved);
+        }
+        self.state = State::Frame;
+        let payload = mem::take(&mut self.gathered.payload);
+        let step = self.receive_payload(header, &payload);
+        self.gathered.payload = recycled(payload);
+        step
+    }
+
+    /// Judges a whole frame that is neither `DATA` nor without meaning.
+    fn receive_payload<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        match header.kind {
+            Kind::Headers => self.receive_headers(header, payload),
+            Kind::Continuation => self.receive_continuation(header, payload),
+            Kind::WindowUpdate => self.receive_window_update(header, payload),
+            Kind::RstStream => self.receive_reset(header, payload),
+            Kind::Settings => self.receive_settings(header, payload),
+            Kind::Ping => self.receive_ping(header, payload),
+            Kind::GoAway => self.receive_goaway(header, payload),
+            Kind::Priority => self.receive_priority(header, payload),
+            // They do not come here.
+            Kind::Data | Kind::PushPromise | Kind::Unknown => Ok(Step::Silent),
+        }
+    }
+
+    // Header blocks.
+
+    #[inline]
+    fn receive_headers<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        let fragment = frame::fragment(header, payload)?;
+        let ends = header.has(END_STREAM);
+        if header.has(END_HEADERS) {
+            return self.receive_block(header.stream, ends, fragment);
+        }
+        if self.streams.find(header.stream) == Found::Never {
+            return Err(ErrorKind::H2BadStream);
+        }
+        self.gathered.of = Some(Unfinished { stream: header.stream, ends, continuations: 0 });
+        self.gathered.extend_block(fragment)?;
+        Ok(Step::Silent)
+    }
+
+    #[cold]
+    fn receive_continuation<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        let Some(unfinished) = &mut self.gathered.of else {
+            return Err(ErrorKind::H2Continuation);
+        };
+        if unfinished.stream != header.stream {
+            return Err(ErrorKind::H2Continuation);
+        }
+        if unfinished.continuations == H2_CONTINUATIONS_MAX {
+            return Err(ErrorKind::H2ContinuationFlood);
+        }
+        unfinished.continuations += 1;
+        let Unfinished { stream, ends, .. } = *unfinished;
+        self.gathered.extend_block(payload)?;
+        if !header.has(END_HEADERS) {
+            return Ok(Step::Silent);
+        }
+        self.gathered.of = None;
+        let block = mem::take(&mut self.gathered.block);
+        let step = self.receive_block(stream, ends, &block);
+        self.gathered.block = recycled(block);
+        step
+    }
+
+    #[inline]
+    fn receive_block<'b>(&mut self, id: u32, ends: bool, block: &[u8]) -> Stepped<'b> {
+        let position = match self.streams.find(id) {
+            Found::Open(position) => position,
+            Found::Never => return Err(ErrorKind::H2BadStream),
+            Found::Ended => {
+                self.heads.skip(block)?;
+                self.budgets.spend_late()?;
+                return Ok(Step::Silent);
+            }
+        };
+        let Some(stream) = self.streams.at_mut(position) else { return Ok(Step::Silent) };
+        let tag = Tag(position);
+        let judged = if stream.stage == Stage::Body {
+            self.heads.trailers(block)?.and_then(|()| take_trailers(stream, ends)).map(|()| None)
+        } else {
+            self.heads.head(block)?.and_then(|head| take_head(stream, tag, head, ends)).map(Some)
+        };
+        let event = match judged {
+            Ok(event) => event,
+            Err(kind) => return Ok(self.malformed(position, kind)),
+        };
+        if ends {
+            self.state = State::Content(Content { stream: id, left: 0, padding: 0, ends });
+        }
+        self.budgets.work();
+        Ok(event.map_or(Step::Silent, Step::Event))
+    }
+
+    // Content.
+
+    #[inline]
+    fn begin_data<'b>(&mut self, header: Header) -> Stepped<'b> {
+        // RFC 9113 section 6.9.1: all of the payload counts, on whatever stream it comes.
+        self.receive_window.charge(header.length)?;
+        if self.receive_window.is_low() {
+            self.outbox.refill();
+        }
+        if header.has(PADDED) {
+            if header.length == 0 {
+                return Err(ErrorKind::H2FrameSize);
+            }
+            self.state = State::PadLength(header);
+            return Ok(Step::Silent);
+        }
+        self.open_content(header, header.length, 0)
+    }
+
+    #[cold]
+    fn receive_pad_length<'b>(&mut self, header: Header, input: &mut &[u8]) -> Stepped<'b> {
+        let Some((padding, rest)) = input.split_first() else {
+            return Ok(Step::Starved);
+        };
+        *input = rest;
+        let padding = u32::from(*padding);
+        let length = header.length.checked_sub(1 + padding).ok_or(ErrorKind::H2Padding)?;
+        self.open_content(header, length, padding)
+    }
+
+    /// Judges `DATA` with `length` bytes of content and `padding` behind them.
+    #[inline]
+    fn open_content<'b>(&mut self, header: Header, length: u32, padding: u32) -> Stepped<'b> {
+        let position = match self.streams.find(header.stream) {
+            Found::Open(position) => position,
+            Found::Never => return Err(ErrorKind::H2BadStream),
+            Found::Ended => {
+                self.budgets.spend_late()?;
+                self.state = State::Skip(length + padding);
+                return Ok(Step::Silent);
+            }
+        };
+        let Some(stream) = self.streams.at_mut(position) else { return Ok(Step::Silent) };
+        let ends = header.has(END_STREAM);
+        stream.receive_window.charge(header.length)?;
+        if stream.receive_window.is_low() && !ends && !stream.refill {
+            stream.refill = true;
+            self.outbox.refill_stream();
+        }
+        if let Err(kind) = take_content(stream, u64::from(length), ends) {
+            self.state = State::Skip(length + padding);
+            return Ok(self.malformed(position, kind));
+        }
+        if length > 0 {
+            self.budgets.work();
+        } else if !ends {
+            self.budgets.spend(Waste::EmptyData)?;
+        }
+        let stream = header.stream;
+        self.state = State::Content(Content { stream, left: length, padding, ends });
+        Ok(Step::Silent)
+    }
+
+    #[inline]
+    fn receive_content<'b>(&mut self, content: Content, input: &mut &'b [u8]) -> Step<'b> {
+        let mut content = content;
+        let Found::Open(position) = self.streams.find(content.stream) else {
+            // It was cancelled since.
+            self.state = State::Skip(content.left + content.padding);
+            return Step::Silent;
+        };
+        if content.left > 0 {
+            let bytes = take(&mut content.left, input);
+            if bytes.is_empty() {
+                return Step::Starved;
+            }
+            self.state = State::Content(content);
+            return Step::Event(Event::Body { tag: Tag(position), bytes });
+        }
+        if content.padding > 0 {
+            take(&mut content.padding, input);
+            if content.padding > 0 {
+                self.state = State::Content(content);
+                return Step::Starved;
+            }
+        }
+        self.state = State::Frame;
+        if !content.ends {
+            return Step::Silent;
+        }
+        // RFC 9113 section 8.1: nobody waits for the rest of a request that is answered.
+        let unsent = self.streams.at(position).is_some_and(|stream| stream.unsent > 0);
+        self.end_stream(position, unsent.then_some(Code::Cancel));
+        Step::Event(Event::Done { tag: Tag(position) })
+    }
+
+    #[cold]
+    fn skip<'b>(&mut self, left: u32, input: &mut &[u8]) -> Step<'b> {
+        let mut left = left;
+        take(&mut left, input);
+        if left > 0 {
+            self.state = State::Skip(left);
+            return Step::Starved;
+        }
+        self.state = State::Frame;
+        Step::Silent
+    }
+
+    // All the others.
+
+    /// Ends a stream whose rules the peer has broken (RFC 9113 section 5.4.2).
+    #[cold]
+    fn malformed<'b>(&mut self, position: u16, kind: ErrorKind) -> Step<'b> {
+        self.end_stream(position, Some(Code::of(kind)));
+        Step::Event(Event::Malformed { tag: Tag(position), error: kind.into() })
+    }
+
+    fn receive_reset<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        let code = frame::rst_stream(payload)?;
+        match self.streams.find(header.stream) {
+            Found::Never => Err(ErrorKind::H2BadStream),
+            // Often the farewell of a server that did not want to read all of a body.
+            Found::Ended => self.budgets.spend(Waste::Reset).map(|()| Step::Silent),
+            Found::Open(position) => {
+                self.end_stream(position, None);
+                let processed = code != Code::RefusedStream as u32;
+                Ok(Step::Event(Event::Reset { tag: Tag(position), code, processed }))
+            }
+        }
+    }
+
+    fn receive_window_update<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        let increment = frame::window_update(payload)?;
+        self.budgets.spend(Waste::WindowUpdate)?;
+        self.uploads.unblock();
+        let grow = |window: &mut SendWindow| match increment {
+            0 => Err(ErrorKind::H2ZeroIncrement),
+            increment => window.grow(increment),
+        };
+        if header.stream == 0 {
+            return grow(&mut self.send_window).map(|()| Step::Silent);
+        }
+        let position = match self.streams.find(header.stream) {
+            Found::Never => return Err(ErrorKind::H2BadStream),
+            // RFC 9113 section 5.1: may come for a while after the end.
+            Found::Ended => return Ok(Step::Silent),
+            Found::Open(position) => position,
+        };
+        let grown = self.streams.at_mut(position).map(|stream| grow(&mut stream.send_window));
+        match grown {
+            Some(Err(kind)) => Ok(self.malformed(position, kind)),
+            _ => Ok(Step::Silent),
+        }
+    }
+
+    fn receive_settings<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        if header.stream != 0 {
+            return Err(ErrorKind::H2BadStream);
+        }
+        self.budgets.spend(Waste::Settings)?;
+        if header.has(ACK) {
+            return if payload.is_empty() { Ok(Step::Silent) } else { Err(ErrorKind::H2FrameSize) };
+        }
+        let (settled, before) = (self.peer.settled, self.peer.initial_window);
+        self.peer.settle(payload)?;
+        let after = self.peer.initial_window;
+        if after != before {
+            // RFC 9113 section 6.9.2: streams that are open follow.
+            for stream in self.streams.iter_mut() {
+                stream.send_window.shift(before, after)?;
+            }
+            self.uploads.unblock();
+        }
+        self.outbox.settings_ack();
+        Ok(if settled { Step::Silent } else { Step::Event(Event::Settled) })
+    }
+
+    fn receive_ping<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        if header.stream != 0 {
+            return Err(ErrorKind::H2BadStream);
+        }
+        let payload = frame::ping(payload)?;
+        self.budgets.spend(Waste::Ping)?;
+        // This side sends none, so an answer means nothing.
+        if !header.has(ACK) {
+            self.outbox.pong(payload)?;
+        }
+        Ok(Step::Silent)
+    }
+
+    fn receive_goaway<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        if header.stream != 0 {
+            return Err(ErrorKind::H2BadStream);
+        }
+        let (last, code) = frame::goaway(payload)?;
+        if let Some(before) = self.last_stream {
+            // RFC 9113 section 6.8: what was given up may have been sent again elsewhere.
+            if last > before {
+                return Err(ErrorKind::H2GoAwayRaised);
+            }
+            self.budgets.spend(Waste::Ignored)?;
+        }
+        self.last_stream = Some(last);
+        self.closing = true;
+        self.state = State::Beyond { last, position: 0 };
+        Ok(Step::Event(Event::GoAway { code }))
+    }
+
+    fn tell_beyond<'b>(&mut self, last: u32, from: u32) -> Step<'b> {
+        let Some(position) = self.streams.beyond(last, from) else {
+            self.state = State::Frame;
+            return Step::Silent;
+        };
+        self.state = State::Beyond { last, position: u32::from(position) + 1 };
+        self.end_stream(position, None);
+        Step::Event(Event::NotProcessed { tag: Tag(position) })
+    }
+
+    fn receive_priority<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+        if header.stream == 0 {
+            return Err(ErrorKind::H2BadStream);
+        }
+        self.budgets.spend(Waste::Ignored)?;
+        match self.streams.find(header.stream) {
+            // RFC 9113 section 6.3: an error of the stream, which may be in any state.
+            Found::Open(position) if payload.len() != PRIORITY_BYTES => {
+                Ok(self.malformed(position, ErrorKind::H2FrameSize))
+            }
+            _ => Ok(Step::Silent),
+        }
+    }
+}
+
+/// Takes up to `left` bytes off the front of `input`.
+#[inline]
+fn take<'b>(left: &mut u32, input: &mut &'b [u8]) -> &'b [u8] {
+    let (taken, rest) = input.split_at_checked(*left as usize).unwrap_or((input, &[]));
+    *input = rest;
+    // Not more than `left`.
+    *left -= u32::try_from(taken.len()).unwrap_or(*left);
+    taken
+}
+
+/// Judges the first bytes of the peer, which must be those of `SETTINGS` (RFC 9113 section 3.4).
+#[cold]
+fn check_first(bytes: &[u8; HEADER_BYTES], header: Header) -> Result<(), ErrorKind> {
+    if bytes.starts_with(b"HTTP/") {
+        return Err(ErrorKind::NotHttp2Http1);
+    }
+    let settings = header.kind == Kind::Settings && header.stream == 0 && !header.has(ACK);
+    let plausible = header.length <= PAYLOAD_BYTES_DEFAULT && header.length.is_multiple_of(6);
+    if settings && plausible { Ok(()) } else { Err(ErrorKind::NotHttp2) }
+}
+
+/// Takes in the head of a response (RFC 9113 section 8.1).
+#[inline]
+fn take_head<'b>(
+    stream: &mut Stream,
+    tag: Tag,
+    head: Head,
+    ends: bool,
+) -> Result<Event<'b>, ErrorKind> {
+    let status = head.status;
+    if status < 200 {
+        return take_interim(stream, status, ends).map(|()| Event::Interim { tag, status });
+    }
+    // RFC 9110 sections 6.4.1 and 15.3.6: no content follows, whatever length is given.
+    stream.content_left = if stream.is_head || matches!(status, 204 | 205 | 304) {
+        0
+    } else {
+        head.length.unwrap_or(Stream::ANY_LENGTH)
+    };
+    if ends && !stream.may_end() {
+        return Err(ErrorKind::H2LengthMismatch);
+    }
+    stream.stage = Stage::Body;
+    Ok(Event::Head { tag, status })
+}
+
+#[cold]
+fn take_interim(stream: &mut Stream, status: u16, ends: bool) -> Result<(), ErrorKind> {
+    if ends {
+        return Err(ErrorKind::H2InterimEnds);
+    }
+    // RFC 9113 section 8.6: HTTP/2 has no 101.
+    if status == 101 {
+        return Err(ErrorKind::UnexpectedUpgrade);
+    }
+    if stream.interim == INTERIM_MAX {
+        return Err(ErrorKind::TooManyInterim);
+    }
+    stream.interim += 1;
+    stream.stage = Stage::Interim;
+    Ok(())
+}
+
+/// Takes in trailers, whose fields were judged (RFC 9113 section 8.1).
+#[cold]
+fn take_trailers(stream: &Stream, ends: bool) -> Result<(), ErrorKind> {
+    if !ends {
+        return Err(ErrorKind::H2BadTrailers);
+    }
+    if stream.may_end() { Ok(()) } else { Err(ErrorKind::H2LengthMismatch) }
+}
+
+/// Takes in `length` bytes of content (RFC 9113 section 8.1.1).
+#[inline]
+fn take_content(stream: &mut Stream, length: u64, ends: bool) -> Result<(), ErrorKind> {
+    if stream.stage != Stage::Body {
+        return Err(ErrorKind::H2UnexpectedData);
+    }
+    if stream.content_left != Stream::ANY_LENGTH {
+        stream.content_left = match stream.content_left.checked_sub(length) {
+            Some(left) => left,
+            None if stream.content_left == 0 => return Err(ErrorKind::H2UnexpectedData),
+            None => return Err(ErrorKind::H2LengthMismatch),
+        };
+    }
+    if ends && !stream.may_end() { Err(ErrorKind::H2LengthMismatch) } else { Ok(()) }
+}
