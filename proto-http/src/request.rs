@@ -8,6 +8,9 @@ use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::event::Version;
+use crate::h2::UPGRADE_SETTINGS;
+
 /// The default `User-Agent`.
 const USER_AGENT: &str = concat!("pummel/", env!("CARGO_PKG_VERSION"));
 
@@ -42,6 +45,32 @@ struct Field {
 
 /// A field line of HTTP/2: name in lowercase, and value.
 pub(crate) type Line = (Vec<u8>, Vec<u8>);
+
+/// How a request is put into HTTP/1.x. The default is HTTP/1.1, straight to the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendering {
+    /// The version in the request line.
+    pub version: Version,
+    /// What stands between method and version.
+    pub form: Form,
+    /// Field lines beyond the request's own, for a proxy.
+    pub fields: Vec<(String, String)>,
+}
+
+/// What stands between method and version (RFC 9112 section 3.2).
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Form {
+    /// The path and the query.
+    Origin,
+    /// The whole URL, as a proxy wants it.
+    Absolute,
+}
+
+impl Default for Rendering {
+    fn default() -> Self {
+        Self { version: Version::Http11, form: Form::Origin, fields: Vec::new() }
+    }
+}
 
 /// What a request makes of the response to it on the wire.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -158,18 +187,43 @@ impl Request {
     /// Allocates the result; made for once per run, not once per request.
     #[must_use]
     pub fn render_h1(&self) -> Vec<u8> {
+        self.render_h1_as(&Rendering::default())
+    }
+
+    /// The same, in the version and form that `rendering` says.
+    #[must_use]
+    pub fn render_h1_as(&self, rendering: &Rendering) -> Vec<u8> {
+        let Rendering { version, form, fields } = rendering;
+        let version = match version {
+            Version::Http10 => " HTTP/1.0\r\n",
+            Version::Http11 => " HTTP/1.1\r\n",
+        };
+        let host = self.value_of("Host").unwrap_or(&self.authority);
         let mut out = Vec::new();
-        for part in [&self.method, " ", &self.target, " HTTP/1.1\r\n"] {
+        // RFC 9112 section 3.2.4: a proxy is asked for OPTIONS of the whole server without a path.
+        let (before, target) = match form {
+            Form::Origin => ([""; 2], self.target.as_str()),
+            Form::Absolute if self.target == "*" => (["http://", host], ""),
+            Form::Absolute => (["http://", host], self.target.as_str()),
+        };
+        for part in [&self.method, " "].into_iter().chain(before).chain([target, version]) {
             out.extend_from_slice(part.as_bytes());
         }
-        render_field(&mut out, "Host", self.value_of("Host").unwrap_or(&self.authority));
+        render_field(&mut out, "Host", host);
         for (name, value) in [("User-Agent", USER_AGENT), ("Accept", "*/*")] {
             if self.value_of(name).is_none() {
                 render_field(&mut out, name, value);
             }
         }
+        // RFC 9112 section 9.3: in HTTP/1.0 who wants a connection to persist says so.
+        if matches!(rendering.version, Version::Http10) && self.value_of("Connection").is_none() {
+            render_field(&mut out, "Connection", "keep-alive");
+        }
         for field in self.fields.iter().filter(|field| !field.is("Host")) {
             render_field(&mut out, &field.name, &field.value);
+        }
+        for (name, value) in fields {
+            render_field(&mut out, name, value);
         }
         if let Some(length) = self.content_length() {
             render_field(&mut out, "Content-Length", &length.to_string());
@@ -229,6 +283,20 @@ impl Request {
     /// Returns the body, empty if there is none.
     pub(crate) fn content(&self) -> &[u8] {
         self.body.as_deref().unwrap_or_default()
+    }
+
+    /// Renders the wish to go on in HTTP/2 (RFC 7540 section 3.2): an `OPTIONS` about the whole
+    /// server, which changes nothing and has no body.
+    #[must_use]
+    pub fn render_upgrade(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend_from_slice(b"OPTIONS * HTTP/1.1\r\n");
+        render_field(&mut out, "Host", self.value_of("Host").unwrap_or(&self.authority));
+        render_field(&mut out, "Connection", "Upgrade, HTTP2-Settings");
+        render_field(&mut out, "Upgrade", "h2c");
+        render_field(&mut out, "HTTP2-Settings", UPGRADE_SETTINGS);
+        out.extend_from_slice(b"\r\n");
+        out
     }
 
     /// Returns the value of the first user field called `name`.
@@ -505,6 +573,34 @@ mod tests {
         }
         assert_eq!(build("OPTIONS", "h", "*"), None);
         assert_eq!(build("PURGE", "[::1]:80", "/a|b{c}?d=%7E"), None);
+    }
+
+    #[test]
+    fn a_proxy_is_given_the_whole_url_and_its_own_fields() {
+        let rendering = Rendering {
+            form: Form::Absolute,
+            fields: [("Proxy-Authorization".into(), "Basic eDp5".into())].into(),
+            ..Rendering::default()
+        };
+        let get = Request::builder("GET", "h:81", "/a?b").unwrap().build();
+        let text = String::from_utf8(get.render_h1_as(&rendering)).unwrap();
+        assert!(text.starts_with("GET http://h:81/a?b HTTP/1.1\r\nHost: h:81\r\n"), "{text}");
+        assert!(text.ends_with("\r\nProxy-Authorization: Basic eDp5\r\n\r\n"), "{text}");
+        let options = Request::builder("OPTIONS", "h", "*").unwrap().build();
+        let text = String::from_utf8(options.render_h1_as(&rendering)).unwrap();
+        assert!(text.starts_with("OPTIONS http://h HTTP/1.1\r\n"), "{text}");
+    }
+
+    #[test]
+    fn http_1_0_says_that_the_connection_is_to_persist_unless_it_is_not() {
+        let rendering = Rendering { version: Version::Http10, ..Rendering::default() };
+        let get = Request::builder("GET", "h", "/").unwrap();
+        let text = String::from_utf8(get.clone().build().render_h1_as(&rendering)).unwrap();
+        assert!(text.starts_with("GET / HTTP/1.0\r\nHost: h\r\n"), "{text}");
+        assert!(text.contains("\r\nConnection: keep-alive\r\n"), "{text}");
+        let close = get.field("Connection", "close").unwrap().build();
+        let text = String::from_utf8(close.render_h1_as(&rendering)).unwrap();
+        assert_eq!(text.matches("Connection").count(), 1, "{text}");
     }
 
     proptest! {

@@ -5,6 +5,8 @@ use core::num::NonZeroU16;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use pummel_proto_http::{Form, Rendering, Version};
+
 use super::Tls;
 use crate::reactor::Close;
 use crate::units::Rate;
@@ -88,6 +90,22 @@ impl Default for Wire {
             sources: Arc::default(),
             close: Close::Finish,
             keep: Keep::Open,
+        }
+    }
+}
+
+impl Wire {
+    /// How requests are put into HTTP/1.x.
+    #[must_use]
+    pub fn rendering(&self) -> Rendering {
+        let forward = self.proxy.as_ref().filter(|proxy| proxy.means == Means::Forward);
+        Rendering {
+            version: match self.protocol {
+                Protocol::Http10 => Version::Http10,
+                _ => Version::Http11,
+            },
+            form: if forward.is_some() { Form::Absolute } else { Form::Origin },
+            fields: forward.map(|proxy| proxy.fields.clone()).unwrap_or_default(),
         }
     }
 }

@@ -8,9 +8,10 @@ use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::conn::{Past, State, Traffic};
+use super::conn::{Past, State};
 use super::deadline::Deadlines;
 use super::mailbox::Opened;
+use super::traffic::Traffic;
 use crate::plan::{Load, Plan, ShardPlan};
 use crate::reactor::{Address, Slot};
 use crate::record::{Cause, Phase, Trouble};
@@ -175,7 +176,13 @@ impl Dialler {
     }
 
     /// The attempt at `slot`, which the shard has closed, failed.
-    pub(super) fn failed(&mut self, slot: Slot, cause: Cause, traffic: &mut Traffic, now: Instant) {
+    pub(super) fn failed(
+        &mut self,
+        slot: Slot,
+        trouble: Trouble,
+        traffic: &mut Traffic,
+        now: Instant,
+    ) {
         self.leave(slot);
         traffic.closed(slot);
         let addresses = self.plan.target.addresses.all();
@@ -192,7 +199,6 @@ impl Dialler {
             self.tried += 1;
             self.failed += 1;
         }
-        let trouble = Trouble { phase: Phase::Connect, cause };
         if let Some(address) = address {
             self.failure = (address, trouble);
         }

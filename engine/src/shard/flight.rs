@@ -1,4 +1,7 @@
-//! Requests in flight: their moments, oldest first per connection, in one table made at the start.
+//! Requests in flight: their moments, in one table made at the start.
+//!
+//! Each connection has a row of places. HTTP/1.1 answers in order, so a row is a ring there, which
+//! gives out the oldest; HTTP/2 names the place itself, by the tag of a stream.
 
 use crate::record::Moments;
 use crate::units::Instant;
@@ -14,17 +17,28 @@ pub(super) struct Flight {
     pub(super) written: Instant,
     /// Whether at most a quarter of the connections were in use then.
     pub(super) light: bool,
+    /// How often it has been sent before, and was not processed.
+    pub(super) retries: u8,
+    /// HTTP/2: the status of the response that is arriving, and when its head was reaped.
+    pub(super) status: u16,
+    pub(super) first_byte: Instant,
 }
 
 impl Flight {
+    /// Nothing of a response has arrived yet.
+    pub(super) const fn new(intended: Instant, picked: Instant, written: Instant) -> Self {
+        let first_byte = written;
+        Self { intended, picked, written, light: false, retries: 0, status: 0, first_byte }
+    }
+
     /// Its moments, if it ended at `finished`.
     pub(super) fn ended(&self, first_byte: Instant, finished: Instant) -> Moments {
-        let Self { intended, picked, written, light } = *self;
+        let Self { intended, picked, written, light, .. } = *self;
         Moments { intended, picked, granted: written, written, light, first_byte, finished }
     }
 }
 
-/// A ring of flights per connection, all rings in one table: ring `c` occupies `c × depth …`.
+/// A row of flights per connection, all rows in one table: row `c` occupies `c × depth …`.
 pub(super) struct Flights {
     depth: u32,
     table: Box<[Flight]>,
@@ -41,7 +55,7 @@ impl Flights {
     /// Room for `depth` flights on each of `connections`.
     pub(super) fn new(connections: u32, depth: u32) -> Self {
         let origin = Instant::from_origin(0);
-        let idle = Flight { intended: origin, picked: origin, written: origin, light: false };
+        let idle = Flight::new(origin, origin, origin);
         let places = connections as usize * depth as usize;
         Self {
             depth,
@@ -58,6 +72,22 @@ impl Flights {
     /// The connection to which `place` belongs.
     pub(super) fn connection_of(&self, place: usize) -> usize {
         place / self.depth as usize
+    }
+
+    /// The place `position` of `connection`.
+    pub(super) fn place(&self, connection: usize, position: u16) -> usize {
+        connection * self.depth as usize + usize::from(position)
+    }
+
+    /// The position of `place` within the row of its connection.
+    pub(super) fn position_of(&self, place: usize) -> u16 {
+        // A row is never longer than positions can tell.
+        u16::try_from(place % self.depth as usize).unwrap_or(u16::MAX)
+    }
+
+    /// The flight at `place`.
+    pub(super) fn at(&mut self, place: usize) -> Option<&mut Flight> {
+        self.table.get_mut(place)
     }
 
     /// Adds the newest flight of `connection`, and returns its place; `None` if the ring is full.
@@ -92,7 +122,7 @@ mod tests {
 
     fn flight(n: u64) -> Flight {
         let moment = Instant::from_origin(n);
-        Flight { intended: moment, picked: moment, written: moment, light: false }
+        Flight::new(moment, moment, moment)
     }
 
     #[test]

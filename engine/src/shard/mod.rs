@@ -11,26 +11,35 @@ mod flight;
 mod full;
 mod late;
 pub(crate) mod mailbox;
+mod opening;
+mod outgoing;
 mod patience;
+mod renewal;
+mod serial;
+mod streams;
 mod supply;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 
-use self::conn::{Fate, Traffic};
+use self::conn::{Fate, State};
 use self::dial::{Attempt, Dialler};
 use self::flight::Flight;
 use self::late::HeldUp;
 use self::mailbox::{Finished, Mailbox, Order, Reply};
 use self::patience::{Patience, Wake};
+use self::renewal::Renewal;
 use self::supply::Supply;
-use crate::plan::{Load, ShardPlan};
+use self::traffic::{End, Traffic};
+use crate::plan::{Load, Plan, ShardPlan, Wire};
 use crate::reactor::{
-    Close, Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot,
+    Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot,
 };
-use crate::record::{Cause, Recorder, Snapshot, Unsent, Window};
+use crate::record::{Cause, Phase as TroublePhase, Recorder, Snapshot, Trouble, Unsent, Window};
 use crate::units::{Instant, Nanos};
 
 /// Longest time for which a shard does not look into its mailbox.
@@ -66,6 +75,14 @@ enum Phase {
     Done,
 }
 
+/// The request, as the reactor holds it.
+#[derive(Clone, Copy)]
+struct Published {
+    payload: Payload,
+    /// Bytes of one request.
+    len: usize,
+}
+
 /// A shard on the reactor `R`.
 pub(crate) struct Shard<R> {
     reactor: R,
@@ -73,15 +90,17 @@ pub(crate) struct Shard<R> {
     mailbox: Mailbox,
     traffic: Traffic,
     dialler: Dialler,
+    renewal: Renewal,
     supply: Supply,
     patience: Patience,
     phase: Phase,
     /// Connections that may have room for a request.
     free: VecDeque<Slot>,
-    /// The request, as often as may be sent at once.
-    payload: Payload,
-    request_len: usize,
-    /// Requests in the payload.
+    /// Connections that have something to say beyond it.
+    talkers: Vec<Slot>,
+    /// The request, as often as may be sent at once; `None` where each is written anew.
+    payload: Option<Published>,
+    /// Requests that may be sent at once.
     batch: u32,
     /// Room that a connection must have before it is given requests. A closed loop fills a pipeline
     /// up when half of it is free: one send for each answer would cost the kernel as much as no
@@ -102,32 +121,27 @@ impl<R: Reactor> Shard<R> {
     /// Prepares a shard; nothing is connected yet.
     ///
     /// # Errors
-    /// If the reactor does not take the request.
+    /// If the reactor does not take the request, or TLS cannot be set up.
     pub(crate) fn new(plan: ShardPlan, mut reactor: R, mailbox: Mailbox) -> io::Result<Self> {
         let open_loop = matches!(plan.plan.load, Load::Open { .. });
         let recorder = Recorder::new(Box::<Snapshot>::default(), open_loop);
-        let request = plan.plan.target.request.render_h1();
-        let request_len = request.len();
-        let depth = usize::from(plan.plan.depth().get());
-        let batch = (BATCH_BYTES_MAX / request_len.max(1)).clamp(1, depth);
-        // Only where there is one request at a time does an answer say that the last send is done.
-        let silent = depth == 1 && request_len <= SILENT_BYTES_MAX;
-        let confirm = if silent { Confirm::Failure } else { Confirm::Always };
-        let payload = reactor.publish(request.repeat(batch), confirm)?;
-        let batch = u32::try_from(batch).unwrap_or(u32::MAX);
-        let depth = u32::from(plan.plan.depth().get());
+        let traffic = Traffic::new(&plan, recorder)?;
+        let (batch, refill) = portions(&plan.plan, traffic.way.serial.len());
+        let published = is_published(&plan.plan.wire);
+        let payload = published.then(|| publish(&mut reactor, &traffic.way.serial, batch, &plan));
         let now = reactor.clock();
         Ok(Self {
-            traffic: Traffic::new(&plan, recorder),
+            traffic,
             dialler: Dialler::new(&plan),
+            renewal: Renewal::new(&plan),
             supply: Supply::new(&plan),
             patience: Patience::new(&plan.plan),
             phase: Phase::Opening,
             free: VecDeque::with_capacity(plan.room.get() as usize),
-            payload,
-            request_len,
+            talkers: Vec::with_capacity(plan.room.get() as usize),
+            payload: payload.transpose()?,
             batch,
-            refill: if open_loop { 1 } else { depth.div_ceil(2).min(batch) },
+            refill,
             barrier: now,
             last_open: now,
             last_outcome: now,
@@ -174,7 +188,9 @@ impl<R: Reactor> Shard<R> {
         let more = self.start_due(now);
         let outstanding = self.traffic.outstanding();
         self.expire(now);
+        self.renew(now);
         self.dial(now);
+        self.transmit(now);
         let wake = if more { Wake::at(self.reactor.now()) } else { self.next_wake(now) };
         self.patience.wait(&mut self.reactor, wake, now)?;
         let mut completed = false;
@@ -254,6 +270,7 @@ impl<R: Reactor> Shard<R> {
         let window = self.supply.begin(barrier, self.plan.plan.stop);
         self.traffic.recorder.open_window(window);
         let joining = self.dialler.begin(&self.plan, barrier);
+        self.renewal.begin(barrier);
         self.barrier = barrier;
         self.patience.begin(&self.reactor);
         // Nobody is lost who is yet to come.
@@ -357,6 +374,10 @@ impl<R: Reactor> Shard<R> {
         let closed_loop = matches!(self.supply, Supply::Closed { .. });
         let ready = self.traffic.get(slot).map_or(now, |connection| connection.free_since);
         for started in 0..room {
+            if let Some(flight) = self.traffic.next_retry(now) {
+                self.traffic.start(slot, flight);
+                continue;
+            }
             let Some(intended) = self.supply.take(now, window) else { return started };
             // In an open loop the schedule counts them.
             if closed_loop && window.contains(intended) {
@@ -365,37 +386,57 @@ impl<R: Reactor> Shard<R> {
             self.burst += 1;
             let picked = intended + self.held_up.share(intended, ready, now);
             let light = 4 * self.traffic.outstanding() <= self.plan.connections.get();
-            self.traffic.start(slot, Flight { intended, picked, written: now, light });
+            let flight = Flight { light, ..Flight::new(intended, picked, now) };
+            self.traffic.start(slot, flight);
         }
         room
     }
 
     fn send(&mut self, slot: Slot, count: u32) {
-        let len = count as usize * self.request_len;
-        let pending = self.reactor.send(slot, self.payload, 0..len) == Sending::Pending;
+        let Some(Published { payload, len }) = self.payload else {
+            self.traffic.owe(slot, count);
+            self.listen_to(slot);
+            return;
+        };
+        let len = count as usize * len;
+        let pending = self.reactor.send(slot, payload, 0..len) == Sending::Pending;
         self.traffic.sent(slot, len, pending);
     }
 
     /// Gives up the requests that have waited long enough, and their connections with them.
     fn expire(&mut self, now: Instant) {
-        while let Some(slot) = self.traffic.expire(now) {
-            self.close(slot, now);
+        while let Some((slot, fate)) = self.traffic.expire(now) {
+            self.settle(slot, fate, now);
         }
         while let Some(slot) = self.dialler.expired(now) {
-            self.connect_failed(slot, Cause::TimedOut, now);
+            let phase = match self.traffic.get(slot).map(|connection| connection.state) {
+                Some(State::Opening(opening)) => opening.step.phase(),
+                _ => TroublePhase::Connect,
+            };
+            self.connect_failed(slot, Trouble { phase, cause: Cause::TimedOut }, now);
         }
     }
 
-    fn connect_failed(&mut self, slot: Slot, cause: Cause, now: Instant) {
-        self.reactor.close(slot, Close::Finish);
-        self.dialler.failed(slot, cause, &mut self.traffic, now);
+    fn connect_failed(&mut self, slot: Slot, trouble: Trouble, now: Instant) {
+        self.take_leave(slot);
+        self.reactor.close(slot, self.plan.plan.wire.close);
+        self.dialler.failed(slot, trouble, &mut self.traffic, now);
     }
 
     /// Establishes the connections whose time has come.
     fn dial(&mut self, now: Instant) {
         while let Some(Attempt { slot, to }) = self.dialler.next(&mut self.traffic, now) {
-            self.reactor.connect(slot, &to, None);
+            let from = self.source(slot);
+            self.reactor.connect(slot, &to, from);
         }
+    }
+
+    /// The address that the connection in `slot` comes from, if the plan names some: they take turns
+    /// over the connections of all shards.
+    fn source(&self, slot: Slot) -> Option<IpAddr> {
+        let sources = &self.plan.plan.wire.sources;
+        let number = usize::try_from(self.plan.share.connection(slot.0)).unwrap_or_default();
+        sources.get(number.checked_rem(sources.len())?).copied()
     }
 
     /// The moment at which something is to be done, whatever arrives.
@@ -404,6 +445,7 @@ impl<R: Reactor> Shard<R> {
         let wakes = [
             self.traffic.next_deadline(),
             self.dialler.next_wake(),
+            self.renewal.next_due().filter(|_| self.phase == Phase::Running),
             self.next_relief(),
             match self.phase {
                 Phase::Running => Some(self.traffic.recorder.window().to),
@@ -428,24 +470,29 @@ impl<R: Reactor> Shard<R> {
         let now = self.reactor.now();
         match completion {
             Completion::Received(slot, lease) => {
-                let fate = self.traffic.receive(slot, self.reactor.bytes(&lease), now);
+                let fate = if self.plan.plan.wire.tls.is_some() {
+                    self.traffic.decrypt(slot, self.reactor.bytes_mut(&lease), now)
+                } else {
+                    self.traffic.receive(slot, self.reactor.bytes(&lease), now)
+                };
                 self.reactor.release(lease);
                 self.settle(slot, fate, now);
             }
             Completion::Connected(slot) => {
-                self.dialler.established(slot, &mut self.traffic, now);
-                self.enter_line(slot, now);
+                let fate = self.traffic.connected(slot, now);
+                self.settle(slot, fate, now);
             }
             Completion::Ended(slot) => {
-                let fate = self.traffic.ended(slot, now);
+                let fate = self.traffic.ended(slot, End::Seen, now);
                 self.settle(slot, fate, now);
             }
             Completion::Sent(slot) => {
                 self.traffic.send_done(slot);
-                self.enter_line(slot, now);
+                self.settle(slot, Fate::Keep, now);
             }
             Completion::Failed(slot, During::Connect, errno) => {
-                self.connect_failed(slot, Cause::System(errno), now);
+                let trouble = Trouble { phase: TroublePhase::Connect, cause: Cause::System(errno) };
+                self.connect_failed(slot, trouble, now);
             }
             Completion::Failed(slot, During::Send, errno) => {
                 let fate = self.traffic.send_failed(slot, errno, now);
@@ -463,12 +510,26 @@ impl<R: Reactor> Shard<R> {
     fn settle(&mut self, slot: Slot, fate: Fate, now: Instant) {
         match fate {
             Fate::Keep => self.enter_line(slot, now),
-            Fate::Close => self.close(slot, now),
+            Fate::Close => return self.close(slot, now),
+            Fate::Unready(trouble) => return self.connect_failed(slot, trouble, now),
+            Fate::Ready => {
+                self.dialler.established(slot, &mut self.traffic, now);
+                self.renewal.ready(slot, now);
+                let fate = self.traffic.read_early(slot, now);
+                self.enter_line(slot, now);
+                if fate == Fate::Close {
+                    return self.close(slot, now);
+                }
+            }
+        }
+        if self.payload.is_none() || fate == Fate::Ready {
+            self.listen_to(slot);
         }
     }
 
     fn close(&mut self, slot: Slot, now: Instant) {
-        self.reactor.close(slot, Close::Finish);
+        self.take_leave(slot);
+        self.reactor.close(slot, self.plan.plan.wire.close);
         self.traffic.closed(slot);
         // A new connection is of use only if something may still start.
         let over = match self.phase {
@@ -548,4 +609,37 @@ impl<R: Reactor> Shard<R> {
         let envelope = self.traffic.recorder.into_envelope();
         self.mailbox.reply(Reply::Finished(envelope, finished));
     }
+}
+
+/// Whether the request is sent by reference: it never changes, and nothing is done to it.
+const fn is_published(wire: &Wire) -> bool {
+    wire.tls.is_none() && !wire.protocol.may_be_http2()
+}
+
+/// Requests that may be sent on a connection at once, and the room that it must have for some.
+fn portions(plan: &Plan, request_len: usize) -> (u32, u32) {
+    let streams = u32::from(plan.wire.streams.get());
+    let depth = u32::from(plan.depth().get());
+    let fit = u32::try_from(BATCH_BYTES_MAX / request_len.max(1)).unwrap_or(u32::MAX);
+    let batch = fit.clamp(1, depth);
+    match plan.load {
+        // A turn's requests leave together, so there is no need to wait for more room.
+        _ if plan.wire.protocol.may_be_http2() => (streams.max(batch), 1),
+        Load::Open { .. } => (batch, 1),
+        Load::Closed { .. } => (batch, depth.div_ceil(2).min(batch)),
+    }
+}
+
+/// Hands the request to `reactor`, as often as may be sent at once.
+fn publish(
+    reactor: &mut impl Reactor,
+    request: &[u8],
+    batch: u32,
+    plan: &ShardPlan,
+) -> io::Result<Published> {
+    // Only where there is one request at a time does an answer say that the last send is done.
+    let silent = plan.plan.depth().get() == 1 && request.len() <= SILENT_BYTES_MAX;
+    let confirm = if silent { Confirm::Failure } else { Confirm::Always };
+    let payload = reactor.publish(request.repeat(batch as usize), confirm)?;
+    Ok(Published { payload, len: request.len() })
 }

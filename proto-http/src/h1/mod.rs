@@ -46,6 +46,8 @@ pub struct Conn {
     interim: u8,
     /// Whether no request may start any more: either side has announced the end of the connection.
     closing: bool,
+    /// Whether the request asks for another protocol.
+    upgrade: bool,
 }
 
 const _: () = assert!(size_of::<Conn>() <= 128);
@@ -100,7 +102,17 @@ impl Conn {
             depth,
             interim: 0,
             closing: false,
+            upgrade: false,
         }
+    }
+
+    /// Makes the state of a fresh connection whose only request asks for another protocol: a 101 is
+    /// an [`Event::Interim`] then, and what follows it belongs to that protocol.
+    #[must_use]
+    pub const fn for_upgrade() -> Self {
+        let mut conn = Self::new(NonZeroU8::MIN);
+        conn.upgrade = true;
+        conn
     }
 
     /// Returns how many requests may start now; 0 once the connection is closing, closed or failed.
@@ -127,6 +139,12 @@ impl Conn {
             _ if self.head.is_within_head() || self.interim > 0 => Phase::Head,
             _ => Phase::AwaitingHead,
         }
+    }
+
+    /// Returns whether a body is being read that nothing but the end of the connection ends.
+    #[must_use]
+    pub const fn lasts_until_end(&self) -> bool {
+        matches!(self.state, State::Body { body: Body::UntilClose, .. })
     }
 
     /// Notes that a request was sent, of which `expect` is
@@ -232,9 +250,8 @@ impl Conn {
     /// 15.2).
     #[cold]
     fn receive_interim(&mut self, head: &ResponseHead) -> Result<Event<'static>, ErrorKind> {
-        // RFC 9110 section 7.8: a server must not switch unasked, and no request asks (`Upgrade` is
-        // refused).
-        if head.status == 101 {
+        // RFC 9110 section 7.8: a server must not switch unasked.
+        if head.status == 101 && !self.upgrade {
             return Err(ErrorKind::UnexpectedUpgrade);
         }
         if self.interim == INTERIM_MAX {

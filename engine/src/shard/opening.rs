@@ -1,0 +1,241 @@
+//! From an established connection to one that is ready for requests: a tunnel through the proxy,
+//! the TLS handshake, the change to HTTP/2, as far as the plan asks for them.
+
+use core::num::{NonZeroU8, NonZeroU16};
+use std::io;
+
+use pummel_proto_http::{Event, Expect, Request, h1, h2};
+
+use super::conn::{Connection, Fate, Http, Opening, State, Step};
+use super::traffic::Traffic;
+use crate::plan::{Keep, Means, Plan, Protocol};
+use crate::reactor::Slot;
+use crate::record::{Alpn, Cause, TlsTrouble, Trouble};
+use crate::tls::{Connector, Session};
+use crate::units::Instant;
+
+/// The way to the server, ready to be gone.
+pub(super) struct Way {
+    protocol: Protocol,
+    streams: NonZeroU16,
+    depth: NonZeroU8,
+    pub(super) keep: Keep,
+    connector: Option<Connector>,
+    /// What a proxy is asked for a tunnel with.
+    tunnel: Option<Box<[u8]>>,
+    /// What a server is asked for HTTP/2 with.
+    upgrade: Option<Box<[u8]>>,
+    /// The request as HTTP/1.x.
+    pub(super) serial: Box<[u8]>,
+    /// The request as HTTP/2.
+    pub(super) rendered: Vec<h2::Rendered>,
+    /// What arrived before a connection was ready for it.
+    pub(super) early: Vec<u8>,
+    /// Where frames are put together before they are encrypted.
+    pub(super) scratch: Vec<u8>,
+}
+
+impl Way {
+    /// The way that `plan` goes.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up so.
+    pub(super) fn new(plan: &Plan) -> io::Result<Self> {
+        let (wire, request) = (&plan.wire, &plan.target.request);
+        let connector = wire.tls.as_ref().map(Connector::new).transpose();
+        let tunnel = wire.proxy.as_ref().and_then(|proxy| match &proxy.means {
+            Means::Tunnel(to) => Some(connect_to(to, &proxy.fields).into()),
+            Means::Forward => None,
+        });
+        let two = wire.protocol.may_be_http2();
+        let upgrade = wire.protocol == Protocol::Http2Upgrade;
+        Ok(Self {
+            protocol: wire.protocol,
+            streams: wire.streams,
+            depth: plan.depth(),
+            keep: wire.keep,
+            connector: connector.map_err(io::Error::other)?,
+            tunnel,
+            upgrade: upgrade.then(|| request.render_upgrade().into()),
+            serial: request.render_h1_as(&wire.rendering()).into(),
+            rendered: if two { vec![rendered(request)?] } else { Vec::new() },
+            early: Vec::new(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// What is to be done after `step`, or first.
+    fn after(&self, step: Option<Step>) -> Option<Step> {
+        let all = [
+            self.tunnel.is_some().then_some(Step::Proxy),
+            self.connector.is_some().then_some(Step::Tls),
+            self.upgrade.is_some().then_some(Step::Upgrade),
+        ];
+        let steps = all.into_iter().flatten();
+        match step {
+            None => steps.into_iter().next(),
+            Some(done) => steps.skip_while(|step| *step != done).nth(1),
+        }
+    }
+}
+
+/// The request as HTTP/2. Whoever made the plan has seen to it that there is one.
+fn rendered(request: &Request) -> io::Result<h2::Rendered> {
+    request.render_h2().map_err(io::Error::other)
+}
+
+/// The request for a tunnel to `authority` (RFC 9110 section 9.3.6).
+fn connect_to(authority: &str, fields: &[(String, String)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for part in ["CONNECT ", authority, " HTTP/1.1\r\nHost: ", authority, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    for (name, value) in fields {
+        for part in [name, ": ", value, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// A tunnel's answer has no body (RFC 9110 section 9.3.6), and any other ends the connection.
+const TUNNEL: Expect = Expect { body: false, close: false };
+
+/// The answer to the wish for HTTP/2 comes as HTTP/2, if it is granted.
+const UPGRADE: Expect = Expect { body: true, close: false };
+
+impl Traffic {
+    /// `slot` is established.
+    pub(super) fn connected(&mut self, slot: Slot, now: Instant) -> Fate {
+        let first = self.way.after(None);
+        let Some(connection) = self.get(slot) else { return Fate::Keep };
+        let State::Connecting(since) = connection.state else { return Fate::Keep };
+        if let Some(step) = first {
+            let opening = Opening { since, established: now, step, began: now };
+            connection.state = State::Opening(opening);
+        }
+        self.begin(slot, first, now)
+    }
+
+    /// Begins the next step, or ends the opening.
+    fn begin(&mut self, slot: Slot, step: Option<Step>, now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        let way = &self.way;
+        if let (State::Opening(opening), Some(step)) = (&mut connection.state, step) {
+            (opening.step, opening.began) = (step, now);
+        }
+        match step {
+            None => return self.choose(slot),
+            Some(Step::Proxy) => ask(connection, way.tunnel.as_deref(), h1_once(), TUNNEL),
+            Some(Step::Upgrade) => {
+                let http = h1::Conn::for_upgrade();
+                ask(connection, way.upgrade.as_deref(), http, UPGRADE);
+            }
+            Some(Step::Tls) => {
+                let begun = way.connector.as_ref().map(Connector::connect).transpose();
+                let Ok(Some(mut session)) = begun else {
+                    return unready(Step::Tls, Cause::Tls(TlsTrouble::Internal));
+                };
+                if let Err(trouble) = session.begin(&mut connection.outgoing.unsent) {
+                    return unready(Step::Tls, Cause::Tls(trouble));
+                }
+                connection.tls = Some(Box::new(session));
+            }
+        }
+        Fate::Keep
+    }
+
+    /// The way is free: what is spoken on `slot`?
+    fn choose(&mut self, slot: Slot) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        let way = &self.way;
+        let secured = connection.tls.as_deref();
+        let agreed = secured.and_then(Session::agreed).and_then(|agreed| agreed.alpn);
+        connection.http = match way.protocol {
+            Protocol::Http2 if secured.is_some() && agreed != Some(Alpn::Http2) => {
+                return unready(Step::Tls, Cause::Tls(TlsTrouble::AlpnRefused));
+            }
+            Protocol::Http2Upgrade => Http::Two(Box::new(h2::Conn::upgraded(way.streams))),
+            Protocol::Http2 => Http::two(way.streams),
+            Protocol::Negotiated if agreed == Some(Alpn::Http2) => Http::two(way.streams),
+            Protocol::Http10 | Protocol::Http11 | Protocol::Negotiated => Http::one(way.depth),
+        };
+        Fate::Ready
+    }
+
+    /// `bytes` arrived on `slot`, which is not ready: an answer to what it asked for.
+    #[cold]
+    pub(super) fn open_on(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        let State::Opening(Opening { step, .. }) = connection.state else { return Fate::Keep };
+        let Http::One(http) = &mut connection.http else { return Fate::Keep };
+        let mut input = bytes;
+        let (mut status, mut granted) = (0, false);
+        loop {
+            match http.receive(&mut input, &mut self.recall) {
+                Ok(Some(Event::Head(head))) => {
+                    status = head.status;
+                    if step == Step::Proxy && (200..300).contains(&status) {
+                        granted = true;
+                    } else {
+                        return unready(step, Cause::Answered(status));
+                    }
+                }
+                Ok(Some(Event::Interim { status: 101 })) if step == Step::Upgrade => {
+                    granted = true;
+                    break;
+                }
+                Ok(Some(Event::Interim { .. } | Event::Body(_))) => {}
+                Ok(None | Some(Event::Done(_))) => break,
+                Err(error) => return unready(step, Cause::Protocol(error.kind())),
+            }
+        }
+        if !granted {
+            debug_assert_eq!(status, 0, "every other final answer has been refused");
+            return Fate::Keep;
+        }
+        let fate = self.begin(slot, self.way.after(Some(step)), now);
+        if input.is_empty() {
+            return fate;
+        }
+        // What follows the answer is the first of what was asked for.
+        match fate {
+            Fate::Ready => {
+                self.way.early.extend_from_slice(input);
+                Fate::Ready
+            }
+            // Nobody speaks first in TLS but the client.
+            Fate::Keep => unready(step, Cause::Tls(TlsTrouble::NotTls)),
+            fate => fate,
+        }
+    }
+
+    /// The handshake of `slot` is done.
+    pub(super) fn secured(&mut self, slot: Slot, now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        if let State::Opening(opening) = connection.state
+            && let Some(agreed) = connection.tls.as_deref().and_then(Session::agreed)
+        {
+            self.recorder.secured(now.since(opening.began), *agreed);
+        }
+        self.begin(slot, self.way.after(Some(Step::Tls)), now)
+    }
+}
+
+/// An exchange of HTTP/1.1 by itself.
+const fn h1_once() -> h1::Conn {
+    h1::Conn::new(NonZeroU8::MIN)
+}
+
+/// Asks for something on `connection`, in HTTP/1.1.
+fn ask(connection: &mut Connection, request: Option<&[u8]>, mut http: h1::Conn, expect: Expect) {
+    let started = http.start(expect);
+    debug_assert!(started.is_ok(), "it is fresh");
+    connection.http = Http::One(http);
+    connection.outgoing.unsent.extend_from_slice(request.unwrap_or_default());
+}
+
+pub(super) const fn unready(step: Step, cause: Cause) -> Fate {
+    Fate::Unready(Trouble { phase: step.phase(), cause })
+}

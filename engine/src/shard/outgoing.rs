@@ -1,0 +1,244 @@
+//! Bytes that are made during the run: handshakes, frames, everything over TLS.
+//!
+//! A request in the clear over HTTP/1.x never changes, and is sent by reference. All else is
+//! written into a page of the reactor right before the shard waits, once per turn and connection,
+//! so that whatever a turn has to say to a server goes out in one send.
+
+use super::conn::{Fate, Http, State, Step, phase_of};
+use super::opening::unready;
+use super::traffic::{End, Traffic};
+use super::{Cause, Shard};
+use crate::reactor::{Close, PAGE, Reactor, Sending, Slot};
+use crate::record::{Phase, TlsTrouble};
+use crate::tls::{Progress, sealed_len};
+use crate::units::Instant;
+
+/// What TLS adds, at most, to what it seals in one go.
+const SEAL: usize = sealed_len(PAGE) - PAGE;
+
+impl<R: Reactor> Shard<R> {
+    /// Notes that `slot` may have something to say.
+    pub(super) fn listen_to(&mut self, slot: Slot) {
+        if let Some(connection) = self.traffic.get(slot)
+            && connection.has_to_say()
+            && !connection.outgoing.listed
+        {
+            connection.outgoing.listed = true;
+            self.talkers.push(slot);
+        }
+    }
+
+    /// Sends what connections have to say.
+    pub(super) fn transmit(&mut self, now: Instant) {
+        while let Some(slot) = self.talkers.pop() {
+            if let Some(connection) = self.traffic.get(slot) {
+                connection.outgoing.listed = false;
+            }
+            self.say(slot, now);
+        }
+    }
+
+    /// Sends a page of what `slot` has to say, if its last one is on its way.
+    fn say(&mut self, slot: Slot, now: Instant) {
+        let Some(connection) = self.traffic.get(slot) else { return };
+        let connected = matches!(connection.state, State::Opening(_) | State::Open);
+        let free = connection.outgoing.sending.is_none() && connection.outgoing.failure.is_none();
+        if !connected || !free {
+            return;
+        }
+        let mut page = self.reactor.page();
+        let written = self.traffic.write(slot, &mut page);
+        let len = page.len();
+        if len == 0 {
+            self.reactor.give_page(page);
+        } else {
+            let pending = self.reactor.send_page(slot, page) == Sending::Pending;
+            self.traffic.sent(slot, len, pending);
+            self.listen_to(slot);
+        }
+        if let Err(trouble) = written {
+            let fate = self.traffic.unsealed(slot, trouble, now);
+            self.settle(slot, fate, now);
+        }
+    }
+
+    /// Says farewell on `slot`, which is about to be closed: why, in HTTP/2, and that this is the
+    /// end, in TLS.
+    pub(super) fn take_leave(&mut self, slot: Slot) {
+        let Some(connection) = self.traffic.get(slot) else { return };
+        let silent = connection.tls.is_none() && matches!(connection.http, Http::One(_));
+        let free = connection.outgoing.sending.is_none() && connection.outgoing.failure.is_none();
+        if silent || !free || self.plan.plan.wire.close == Close::Reset {
+            return;
+        }
+        let mut page = self.reactor.page();
+        // Whoever closes does not mind if that cannot be said.
+        let _unsaid = self.traffic.write(slot, &mut page);
+        if let Some(session) = self.traffic.get(slot).and_then(|c| c.tls.as_deref_mut()) {
+            session.close(&mut page);
+        }
+        let len = page.len();
+        if len == 0 {
+            self.reactor.give_page(page);
+        } else {
+            let _pending = self.reactor.send_page(slot, page);
+            self.traffic.recorder.sent(len as u64);
+        }
+    }
+}
+
+impl Traffic {
+    /// `count` requests have started on `slot`, of `len` bytes each as HTTP/1.x.
+    pub(super) fn owe(&mut self, slot: Slot, count: u32) {
+        let len = self.way.serial.len();
+        if let Some(connection) = self.get(slot)
+            && matches!(connection.http, Http::One(_))
+        {
+            connection.outgoing.owed += count as usize * len;
+        }
+    }
+
+    /// `bytes` were handed over on `slot`; `pending` says that the kernel is not done with them.
+    pub(super) fn sent(&mut self, slot: Slot, bytes: usize, pending: bool) {
+        if !pending {
+            self.recorder.sent(bytes as u64);
+        } else if let Some(connection) = self.get(slot) {
+            connection.outgoing.sending = Some(bytes);
+        }
+    }
+
+    /// The pending send of `slot` is done.
+    pub(super) fn send_done(&mut self, slot: Slot) {
+        if let Some(bytes) = self.get(slot).and_then(|c| c.outgoing.sending.take()) {
+            self.recorder.sent(bytes as u64);
+        }
+    }
+
+    /// Writes what `slot` has to say into the empty `page`, as far as there is room.
+    fn write(&mut self, slot: Slot, page: &mut Vec<u8>) -> Result<(), TlsTrouble> {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Ok(()) };
+        page.append(&mut connection.outgoing.unsent);
+        if connection.state != State::Open {
+            return Ok(());
+        }
+        let room = PAGE.saturating_sub(page.len());
+        let Some(session) = &mut connection.tls else {
+            match &mut connection.http {
+                Http::One(_) => {
+                    let whole = copies(&self.way.serial, &mut connection.outgoing.owed, room);
+                    whole.for_each(|part| page.extend_from_slice(part));
+                }
+                Http::Two(http) => http.transmit(&self.way.rendered, page, room),
+            }
+            return Ok(());
+        };
+        let room = room.saturating_sub(SEAL);
+        match &mut connection.http {
+            Http::One(_) => {
+                for part in copies(&self.way.serial, &mut connection.outgoing.owed, room) {
+                    session.write(part, page)?;
+                }
+                Ok(())
+            }
+            Http::Two(http) => {
+                let scratch = &mut self.way.scratch;
+                scratch.clear();
+                http.transmit(&self.way.rendered, scratch, room);
+                if scratch.is_empty() { Ok(()) } else { session.write(scratch, page) }
+            }
+        }
+    }
+
+    /// Bytes arrived on `slot`, sealed by TLS as soon as it has begun there.
+    pub(super) fn decrypt(&mut self, slot: Slot, bytes: &mut [u8], now: Instant) -> Fate {
+        self.recorder.received(bytes.len() as u64);
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        let Some(mut session) = connection.tls.take() else { return self.read(slot, bytes, now) };
+        let mut unsent = core::mem::take(&mut connection.outgoing.unsent);
+        let opening = connection.state != State::Open;
+        let mut fate = Fate::Keep;
+        let progress = session.receive(bytes, &mut unsent, |plain| {
+            if opening {
+                // The server may go on right after its last word of the handshake.
+                self.way.early.extend_from_slice(plain);
+            } else if fate == Fate::Keep {
+                fate = self.read(slot, plain, now);
+            }
+        });
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        connection.tls = Some(session);
+        connection.outgoing.unsent = unsent;
+        match progress {
+            _ if fate != Fate::Keep => fate,
+            Ok(Progress::Open) if opening => self.secured(slot, now),
+            Ok(Progress::Open | Progress::Handshaking) => Fate::Keep,
+            Ok(Progress::Ended) => self.ended(slot, End::Said, now),
+            Err(trouble) => self.unsealed(slot, trouble, now),
+        }
+    }
+
+    /// What arrived before `slot` was ready is read now that it is.
+    pub(super) fn read_early(&mut self, slot: Slot, now: Instant) -> Fate {
+        if self.way.early.is_empty() {
+            return Fate::Keep;
+        }
+        let early = core::mem::take(&mut self.way.early);
+        self.read(slot, &early, now)
+    }
+
+    /// TLS failed on `slot`.
+    pub(super) fn unsealed(&mut self, slot: Slot, trouble: TlsTrouble, now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
+        let cause = Cause::Tls(trouble);
+        if connection.state != State::Open {
+            return unready(Step::Tls, cause);
+        }
+        let phase = match &connection.http {
+            Http::One(http) => phase_of(http.phase()),
+            Http::Two(_) => Phase::Idle,
+        };
+        self.fail(slot, phase, cause, now);
+        Fate::Close
+    }
+}
+
+/// The next `room` bytes, at most, of requests of which `owed` bytes are still to be written: parts
+/// of `request`, again and again. Takes them off.
+fn copies<'r>(
+    request: &'r [u8],
+    owed: &mut usize,
+    mut room: usize,
+) -> impl Iterator<Item = &'r [u8]> {
+    core::iter::from_fn(move || {
+        let len = request.len().max(1);
+        // All of them end with the end of a request.
+        let left = match *owed % len {
+            0 if *owed > 0 => len,
+            left => left,
+        };
+        let part = left.min(room);
+        let from = len - left;
+        let bytes = request.get(from..from + part).filter(|bytes| !bytes.is_empty())?;
+        *owed -= part;
+        room -= part;
+        Some(bytes)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_written_one_after_the_other_whatever_room_there_is() {
+        for room in 1..12 {
+            let (mut owed, mut written) = (15, Vec::new());
+            while owed > 0 {
+                for part in copies(b"hello", &mut owed, room) {
+                    written.extend_from_slice(part);
+                }
+            }
+            assert_eq!(written, b"hello".repeat(3), "{room}");
+        }
+    }
+}

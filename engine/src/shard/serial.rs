@@ -1,0 +1,102 @@
+//! HTTP/1.x on a connection: one answer after the other, in the order of the requests.
+
+use pummel_proto_http::{Event, Phase as HttpPhase, Reuse};
+
+use super::conn::{Fate, Http, phase_of};
+use super::traffic::Traffic;
+use crate::reactor::Slot;
+use crate::record::{Cause, Phase};
+use crate::units::Instant;
+
+impl Traffic {
+    /// `bytes` of responses arrived on `slot`.
+    pub(super) fn read_in_order(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> Fate {
+        let mut input = bytes;
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        connection.first_byte.get_or_insert(now);
+        loop {
+            let Some(connection) = self.connections.get_mut(slot.index()) else {
+                return Fate::Keep;
+            };
+            let Http::One(http) = &mut connection.http else { return Fate::Keep };
+            match http.receive(&mut input, &mut self.recall) {
+                Ok(Some(Event::Head(head))) => connection.status = head.status,
+                Ok(Some(Event::Body(_))) => {}
+                // Not the response that the request waits for.
+                Ok(Some(Event::Interim { .. })) => {
+                    connection.first_byte = (!input.is_empty()).then_some(now);
+                }
+                Ok(Some(Event::Done(done))) => {
+                    self.complete(slot, now);
+                    if done.reuse == Reuse::Close {
+                        if !self.expect.close {
+                            self.recorder.closed_by_peer();
+                        }
+                        self.abandon(slot, Cause::LeftBehind, now);
+                        return Fate::Close;
+                    }
+                }
+                Ok(None) => return self.after_input(slot),
+                Err(error) => {
+                    let phase = phase_of(http.phase());
+                    self.fail(slot, phase, Cause::Protocol(error.kind()), now);
+                    return Fate::Close;
+                }
+            }
+        }
+    }
+
+    /// The peer closed its side of `slot`; `cause` is what that means to a request.
+    pub(super) fn ended_in_order(&mut self, slot: Slot, cause: Cause, now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
+        let Http::One(http) = &mut connection.http else { return Fate::Close };
+        let phase = phase_of(http.phase());
+        // What lasts until the close is complete now.
+        if let Ok(Some(Event::Done(_))) = http.receive_end() {
+            self.complete(slot, now);
+        } else if phase != Phase::Idle {
+            self.fail(slot, phase, cause, now);
+            return Fate::Close;
+        }
+        self.abandon(slot, Cause::Closed, now);
+        Fate::Close
+    }
+
+    /// The oldest request of `slot` has waited long enough.
+    pub(super) fn expire_in_order(&mut self, slot: Slot, now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
+        let Http::One(http) = &connection.http else { return Fate::Close };
+        let sending = connection.outgoing.sending.is_some() || connection.outgoing.owed > 0;
+        let phase = if sending { Phase::Send } else { phase_of(http.phase()) };
+        if let Some(errno) = connection.outgoing.failure {
+            self.fail(slot, Phase::Send, Cause::System(errno), now);
+        } else if let Some(flight) = self.land(slot) {
+            let first_byte = self.first_byte(slot).unwrap_or(now);
+            self.recorder.timeout(&flight.ended(first_byte, now), phase, slot.0);
+        }
+        self.abandon(slot, Cause::Abandoned, now);
+        Fate::Close
+    }
+
+    /// The oldest request of `slot` has its response.
+    fn complete(&mut self, slot: Slot, now: Instant) {
+        let Some(flight) = self.land(slot) else { return };
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return };
+        // The first byte of the next response, if it came in the same batch of bytes.
+        let first_byte = connection.first_byte.replace(now).unwrap_or(now);
+        let status = connection.status;
+        let good = self.expected.holds(status);
+        self.recorder.response(&flight.ended(first_byte, now), status, good, slot.0);
+    }
+
+    /// All input was consumed: a connection between responses has no first byte yet.
+    fn after_input(&mut self, slot: Slot) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        if let Http::One(http) = &connection.http
+            && matches!(http.phase(), HttpPhase::Idle | HttpPhase::AwaitingHead)
+        {
+            connection.first_byte = None;
+        }
+        if connection.spent && connection.is_over() { Fate::Close } else { Fate::Keep }
+    }
+}

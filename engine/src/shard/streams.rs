@@ -1,0 +1,109 @@
+//! HTTP/2 on a connection: answers by stream, in any order.
+
+use pummel_proto_http::h2::{Event, Tag};
+
+use super::conn::{Fate, Http, phase_of};
+use super::traffic::Traffic;
+use crate::reactor::Slot;
+use crate::record::{Cause, Phase, Trouble};
+use crate::units::Instant;
+
+impl Traffic {
+    /// `bytes` of frames arrived on `slot`.
+    pub(super) fn read_streams(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> Fate {
+        let mut input = bytes;
+        let row = self.flights.place(slot.index(), 0);
+        loop {
+            let Some(connection) = self.connections.get_mut(slot.index()) else {
+                return Fate::Keep;
+            };
+            connection.heard = now;
+            let Http::Two(http) = &mut connection.http else { return Fate::Keep };
+            let place = |tag: Tag| row + usize::from(tag.0);
+            match http.receive(&mut input) {
+                Ok(Some(Event::Head { tag, status })) => {
+                    if let Some(flight) = self.flights.at(place(tag)) {
+                        (flight.status, flight.first_byte) = (status, now);
+                    }
+                }
+                Ok(Some(Event::Body { .. } | Event::Interim { .. } | Event::Settled)) => {}
+                Ok(Some(Event::Done { tag })) => self.answered(slot, place(tag), now),
+                Ok(Some(event)) => self.unanswered(slot, &event, now),
+                Ok(None) => break,
+                Err(error) => {
+                    self.fail(slot, Phase::Wait, Cause::Protocol(error.kind()), now);
+                    return Fate::Close;
+                }
+            }
+        }
+        let over = self.get(slot).is_some_and(|connection| connection.is_over());
+        if over { Fate::Close } else { Fate::Keep }
+    }
+
+    /// The request at `place` has its response.
+    fn answered(&mut self, slot: Slot, place: usize, now: Instant) {
+        let Some(flight) = self.land_at(place) else { return };
+        let good = self.expected.holds(flight.status);
+        let moments = flight.ended(flight.first_byte, now);
+        self.recorder.response(&moments, flight.status, good, slot.0);
+    }
+
+    /// Something happened that is not a part of a response.
+    #[cold]
+    fn unanswered(&mut self, slot: Slot, event: &Event<'_>, now: Instant) {
+        let place = |tag: &Tag| self.flights.place(slot.index(), tag.0);
+        match event {
+            Event::Reset { tag, processed: false, .. } => {
+                let place = place(tag);
+                self.recorder.multiplexed().refused += 1;
+                self.again(slot, place, now);
+            }
+            Event::NotProcessed { tag } => {
+                let place = place(tag);
+                self.recorder.multiplexed().beyond_goaway += 1;
+                self.again(slot, place, now);
+            }
+            Event::Reset { tag, code, .. } => {
+                self.stream_failed(slot, place(tag), Cause::Reset(*code), now);
+            }
+            Event::Malformed { tag, error } => {
+                self.stream_failed(slot, place(tag), Cause::Protocol(error.kind()), now);
+            }
+            Event::GoAway { code } => self.recorder.multiplexed().goaway(*code),
+            Event::Settled
+            | Event::Interim { .. }
+            | Event::Head { .. }
+            | Event::Body { .. }
+            | Event::Done { .. } => {}
+        }
+    }
+
+    /// One stream failed, and the connection goes on.
+    fn stream_failed(&mut self, slot: Slot, place: usize, cause: Cause, now: Instant) {
+        let Some(flight) = self.land_at(place) else { return };
+        let phase = if flight.status == 0 { Phase::Wait } else { Phase::Body };
+        let trouble = Trouble { phase, cause };
+        self.recorder.error(&flight.ended(flight.first_byte, now), trouble, slot.0);
+    }
+
+    /// The request at `place` has waited long enough. Its stream is called off; but where nothing
+    /// at all has arrived since it was sent, it is the connection that is dead.
+    pub(super) fn expire_stream(&mut self, slot: Slot, place: usize, now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
+        let Http::Two(http) = &mut connection.http else { return Fate::Close };
+        let tag = Tag(self.flights.position_of(place));
+        let unsent = connection.outgoing.sending.is_some() || connection.outgoing.failure.is_some();
+        let phase = if unsent { Phase::Send } else { phase_of(http.phase(tag)) };
+        http.cancel(tag);
+        let heard = connection.heard;
+        let Some(flight) = self.land_at(place) else { return Fate::Close };
+        let first_byte = if flight.status == 0 { now } else { flight.first_byte };
+        self.recorder.timeout(&flight.ended(first_byte, now), phase, slot.0);
+        if heard <= flight.written {
+            self.abandon(slot, Cause::Abandoned, now);
+            return Fate::Close;
+        }
+        let over = self.get(slot).is_some_and(|connection| connection.is_over());
+        if over { Fate::Close } else { Fate::Keep }
+    }
+}

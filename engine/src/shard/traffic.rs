@@ -1,0 +1,365 @@
+//! The connections of a shard, and what is outstanding on them.
+//!
+//! This room knows HTTP, TLS and the ledger, but not the reactor: it is told what arrived, and
+//! answers what becomes of the connection. The shard does the rest. What the two versions of HTTP
+//! do in their own ways is in `serial` and `streams`, the way to a ready connection in `opening`,
+//! what goes out in `outgoing`.
+
+use core::num::NonZeroU8;
+use std::collections::VecDeque;
+use std::io;
+
+use pummel_proto_http::{Expect, h1, h2};
+
+use super::conn::{Connection, Fate, Http, Past, State, phase_of};
+use super::deadline::Deadlines;
+use super::flight::{Flight, Flights};
+use super::opening::Way;
+use crate::plan::{ExpectedStatus, Keep, ShardPlan};
+use crate::reactor::{Errno, Slot};
+use crate::record::{Cause, Phase, Recorder, Trouble};
+use crate::units::Instant;
+
+/// How the end of a connection became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The peer has closed it.
+    Seen,
+    /// The peer has said that it will, in TLS: nothing has been cut off.
+    Said,
+}
+
+/// How often a request is sent again that the peer did not process.
+const RETRIES_MAX: u8 = 3;
+
+/// The connections of a shard with their outstanding requests.
+pub(super) struct Traffic {
+    pub(super) connections: Box<[Connection]>,
+    pub(super) flights: Flights,
+    /// From the sending on.
+    timeouts: Deadlines,
+    /// From the intended start on.
+    deadlines: Option<Deadlines>,
+    /// Requests that were sent and not processed, to be sent again.
+    retries: VecDeque<Flight>,
+    /// The last response head, of whichever connection.
+    pub(super) recall: h1::Recall,
+    pub(super) recorder: Recorder,
+    pub(super) way: Way,
+    /// Connections that are ready.
+    open: u32,
+    outstanding: u32,
+    depth: NonZeroU8,
+    pub(super) expect: Expect,
+    pub(super) expected: ExpectedStatus,
+}
+
+impl Traffic {
+    /// The tables for the connections of `plan`; all memory is taken here, but for that of TLS and
+    /// HTTP/2, which comes and goes with the connections.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up as the plan says.
+    pub(super) fn new(plan: &ShardPlan, recorder: Recorder) -> io::Result<Self> {
+        let depth = plan.plan.depth();
+        let wire = &plan.plan.wire;
+        let row = if wire.protocol.may_be_http2() {
+            h2::Conn::positions(wire.streams).max(u32::from(depth.get()))
+        } else {
+            u32::from(depth.get())
+        };
+        let connections = plan.room.get();
+        let flights = Flights::new(connections, row);
+        let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
+        Ok(Self {
+            connections: (0..connections).map(|_| Connection::new(depth)).collect(),
+            timeouts: Deadlines::new(flights.places(), plan.plan.timeouts.request),
+            deadlines: deadline.map(|span| Deadlines::new(flights.places(), span)),
+            flights,
+            retries: VecDeque::new(),
+            recall: h1::Recall::new(),
+            recorder,
+            way: Way::new(&plan.plan)?,
+            open: 0,
+            outstanding: 0,
+            depth,
+            expect: plan.plan.target.request.expects(),
+            expected: plan.plan.target.expected.clone(),
+        })
+    }
+
+    pub(super) fn get(&mut self, slot: Slot) -> Option<&mut Connection> {
+        self.connections.get_mut(slot.index())
+    }
+
+    /// Ready connections.
+    pub(super) fn open(&self) -> u32 {
+        self.open
+    }
+
+    /// Requests without an outcome.
+    pub(super) fn outstanding(&self) -> u32 {
+        self.outstanding
+    }
+
+    /// When the next request times out.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.deadlines.as_ref().and_then(Deadlines::next);
+        [self.timeouts.next(), deadline].into_iter().flatten().min()
+    }
+
+    /// Requests that may start on `slot` now.
+    pub(super) fn room(&self, slot: Slot) -> u32 {
+        self.connections.get(slot.index()).map_or(0, Connection::room)
+    }
+
+    /// A request starts on `slot`, which has room.
+    pub(super) fn start(&mut self, slot: Slot, flight: Flight) {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return };
+        connection.spent |= self.way.keep == Keep::One;
+        let place = match &mut connection.http {
+            Http::One(http) => {
+                let started = http.start(self.expect);
+                debug_assert!(started.is_ok(), "there was room");
+                self.flights.push(slot.index(), flight)
+            }
+            Http::Two(http) => http.start(0).ok().map(|tag| {
+                let place = self.flights.place(slot.index(), tag.0);
+                if let Some(at) = self.flights.at(place) {
+                    *at = flight;
+                }
+                place
+            }),
+        };
+        let Some(place) = place else {
+            debug_assert!(false, "there was room");
+            return;
+        };
+        self.timeouts.arm(place, flight.written);
+        if let Some(deadlines) = &mut self.deadlines {
+            // Slots are taken in the order of their intended starts.
+            deadlines.arm(place, flight.intended);
+        }
+        self.outstanding += 1;
+        if flight.retries == 0 {
+            self.recorder.started(&flight.ended(flight.written, flight.written));
+        }
+    }
+
+    /// A request that is to be sent again, `now`.
+    pub(super) fn next_retry(&mut self, now: Instant) -> Option<Flight> {
+        let flight = self.retries.pop_front()?;
+        self.outstanding -= 1;
+        Some(Flight { written: now, first_byte: now, status: 0, ..flight })
+    }
+
+    /// `slot` is ready for requests since `now`.
+    pub(super) fn established(&mut self, slot: Slot, now: Instant) {
+        let Some(connection) = self.get(slot) else { return };
+        let took = match connection.state {
+            State::Connecting(since) => now.since(since),
+            State::Opening(opening) => opening.established.since(opening.since),
+            State::Closed | State::Open => return,
+        };
+        let again = connection.past == Past::Opened;
+        connection.state = State::Open;
+        connection.past = Past::Opened;
+        connection.heard = now;
+        self.open += 1;
+        self.recorder.connected(took, again);
+    }
+
+    /// Bytes arrived on `slot`, in the clear.
+    #[inline]
+    pub(super) fn receive(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> Fate {
+        self.recorder.received(bytes.len() as u64);
+        self.read(slot, bytes, now)
+    }
+
+    /// What HTTP has to read arrived on `slot`.
+    #[inline]
+    pub(super) fn read(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        if connection.state != State::Open {
+            return self.open_on(slot, bytes, now);
+        }
+        connection.attempts = 0;
+        match connection.http {
+            Http::One(_) => self.read_in_order(slot, bytes, now),
+            Http::Two(_) => self.read_streams(slot, bytes, now),
+        }
+    }
+
+    /// The peer closed its side of `slot`.
+    pub(super) fn ended(&mut self, slot: Slot, end: End, now: Instant) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
+        if let (End::Seen, Some(session)) = (end, &mut connection.tls)
+            && let Err(trouble) = session.receive_end().and_then(|()| connection.is_complete())
+        {
+            return self.unsealed(slot, trouble, now);
+        }
+        if let State::Opening(opening) = connection.state {
+            return Fate::Unready(Trouble { phase: opening.step.phase(), cause: Cause::Closed });
+        }
+        self.recorder.closed_by_peer();
+        let cause = connection.outgoing.failure.map_or(Cause::Closed, Cause::System);
+        match &connection.http {
+            Http::One(_) => self.ended_in_order(slot, cause, now),
+            Http::Two(http) if http.outstanding() > 0 => {
+                self.fail(slot, Phase::Wait, cause, now);
+                Fate::Close
+            }
+            Http::Two(_) => Fate::Close,
+        }
+    }
+
+    /// Receiving on `slot` failed.
+    pub(super) fn broken(&mut self, slot: Slot, errno: Errno, now: Instant) -> Fate {
+        let cause = Cause::System(errno);
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
+        if let State::Opening(opening) = connection.state {
+            return Fate::Unready(Trouble { phase: opening.step.phase(), cause });
+        }
+        let phase = match &connection.http {
+            Http::One(http) => phase_of(http.phase()),
+            Http::Two(_) => Phase::Idle,
+        };
+        self.fail(slot, phase, cause, now);
+        Fate::Close
+    }
+
+    /// Sending on `slot` failed. If that is because the peer has closed, it may have answered
+    /// before, so what it said is read first: the receive that is armed will bring it, and then its
+    /// end.
+    pub(super) fn send_failed(&mut self, slot: Slot, errno: Errno, now: Instant) -> Fate {
+        if [Errno::BROKEN_PIPE, Errno::RESET].contains(&errno) {
+            if let Some(connection) = self.get(slot) {
+                connection.outgoing.failure = Some(errno);
+            }
+            return Fate::Keep;
+        }
+        let cause = Cause::System(errno);
+        if let Some(State::Opening(opening)) = self.get(slot).map(|connection| connection.state) {
+            return Fate::Unready(Trouble { phase: opening.step.phase(), cause });
+        }
+        self.fail(slot, Phase::Send, cause, now);
+        Fate::Close
+    }
+
+    /// The connection whose longest waiting request has waited long enough at `now`, and what
+    /// becomes of it; that request is accounted for.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<(Slot, Fate)> {
+        let late = self.deadlines.as_ref().and_then(|deadlines| deadlines.expired(now));
+        let place = self.timeouts.expired(now).or(late)?;
+        let slot = Slot(u32::try_from(self.flights.connection_of(place)).ok()?);
+        let connection = self.connections.get_mut(slot.index())?;
+        // A slow server is not a dead one: the connection is replaced at once.
+        connection.attempts = 0;
+        let fate = match connection.http {
+            Http::One(_) => self.expire_in_order(slot, now),
+            Http::Two(_) => self.expire_stream(slot, place, now),
+        };
+        Some((slot, fate))
+    }
+
+    /// `slot` was closed by the shard. Nothing may be outstanding on it.
+    pub(super) fn closed(&mut self, slot: Slot) {
+        let depth = self.depth;
+        let Some(connection) = self.get(slot) else { return };
+        let was_open = connection.state == State::Open;
+        connection.end(depth);
+        self.open -= u32::from(was_open);
+    }
+
+    /// Gives up what is outstanding at the end of the run.
+    pub(super) fn leave_unfinished(&mut self, now: Instant) {
+        for slot in (0..).map(Slot).take(self.connections.len()) {
+            while let Some((_, flight)) = self.land_any(slot) {
+                self.recorder.unfinished(&flight.ended(now, now));
+            }
+        }
+        while let Some(flight) = self.retries.pop_front() {
+            self.outstanding -= 1;
+            self.recorder.unfinished(&flight.ended(now, now));
+        }
+    }
+
+    /// A request of `slot` failed with `cause` in `phase`, and all others with it: the oldest where
+    /// answers come in order, and any of them where they do not; the phase is then its own.
+    pub(super) fn fail(&mut self, slot: Slot, phase: Phase, cause: Cause, now: Instant) {
+        match self.land_any(slot) {
+            Some((own, flight)) => {
+                let first_byte = self.first_byte(slot).unwrap_or(now);
+                let trouble = Trouble { phase: own.unwrap_or(phase), cause };
+                self.recorder.error(&flight.ended(first_byte, now), trouble, slot.0);
+            }
+            None => self.recorder.connection_trouble(Trouble { phase: Phase::Idle, cause }),
+        }
+        let others = if cause == Cause::Closed { cause } else { Cause::Abandoned };
+        self.abandon(slot, others, now);
+    }
+
+    /// All that is outstanding on `slot`, and of whose answers nothing has arrived, ends with an
+    /// error.
+    pub(super) fn abandon(&mut self, slot: Slot, cause: Cause, now: Instant) {
+        while let Some((phase, flight)) = self.land_any(slot) {
+            let trouble = Trouble { phase: phase.unwrap_or(Phase::Wait), cause };
+            self.recorder.error(&flight.ended(now, now), trouble, slot.0);
+        }
+    }
+
+    /// The request at `place` of `slot` was not processed by the peer: it is sent again, or ends
+    /// with an error if that has been tried often enough.
+    pub(super) fn again(&mut self, slot: Slot, place: usize, now: Instant) {
+        let Some(flight) = self.land_at(place) else { return };
+        if flight.retries == RETRIES_MAX {
+            let trouble = Trouble { phase: Phase::Wait, cause: Cause::NotProcessed };
+            self.recorder.error(&flight.ended(now, now), trouble, slot.0);
+            return;
+        }
+        self.recorder.multiplexed().retried += 1;
+        self.outstanding += 1;
+        self.retries.push_back(Flight { retries: flight.retries + 1, ..flight });
+    }
+
+    /// When the first byte of the response that is arriving on `slot` was reaped.
+    pub(super) fn first_byte(&self, slot: Slot) -> Option<Instant> {
+        self.connections.get(slot.index())?.first_byte
+    }
+
+    /// Takes the oldest request of `slot` out of flight.
+    pub(super) fn land(&mut self, slot: Slot) -> Option<Flight> {
+        let (place, flight) = self.flights.pop(slot.index())?;
+        self.landed(place);
+        Some(flight)
+    }
+
+    /// Takes the request at `place` out of flight.
+    pub(super) fn land_at(&mut self, place: usize) -> Option<Flight> {
+        let flight = *self.flights.at(place)?;
+        self.landed(place);
+        Some(flight)
+    }
+
+    /// Takes a request of `slot` out of flight, if there is one; on HTTP/2 with the phase in which
+    /// it was.
+    fn land_any(&mut self, slot: Slot) -> Option<(Option<Phase>, Flight)> {
+        let connection = self.connections.get_mut(slot.index())?;
+        let Http::Two(http) = &mut connection.http else {
+            return self.land(slot).map(|flight| (None, flight));
+        };
+        let tag = http.tags().next()?;
+        let phase = phase_of(http.phase(tag));
+        http.cancel(tag);
+        let place = self.flights.place(slot.index(), tag.0);
+        self.land_at(place).map(|flight| (Some(phase), flight))
+    }
+
+    fn landed(&mut self, place: usize) {
+        self.timeouts.disarm(place);
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.disarm(place);
+        }
+        self.outstanding -= 1;
+    }
+}
