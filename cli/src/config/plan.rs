@@ -3,12 +3,13 @@
 use core::num::NonZeroU32;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use anyhow::{Context, Result, anyhow};
-use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target, Wire};
+use anyhow::{Context, Result, anyhow, bail};
+use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target};
 use pummel_engine::reactor::Kind;
 use pummel_tuning::{CpuList, Host, Quota, place};
 
-use super::{Config, TargetUrl, capacity};
+use super::way::{Destination, Way};
+use super::{Config, capacity};
 use crate::args::Quoted;
 use crate::exit::Failure;
 
@@ -29,7 +30,7 @@ pub(crate) fn plan(
     let pacing = pacing(config, host, cpus.len());
     let cores = Cores::new(cpus).context("no CPU to run on").map_err(Failure::impossible)?;
     let most = capacity::most(config.connections, config.most, host).map_err(Failure::usage)?;
-    let addresses = resolve(&config.target).map_err(Failure::impossible)?;
+    let addresses = resolve(&config.way).map_err(Failure::impossible)?;
     let plan = Plan {
         target: Target {
             url: config.target.url.clone(),
@@ -37,7 +38,7 @@ pub(crate) fn plan(
             request: config.request.clone(),
             expected: config.expected.clone(),
         },
-        wire: Wire::default(),
+        wire: config.wire.clone(),
         load: load(config, most),
         connections: config.connections,
         stop: config.stop,
@@ -93,9 +94,12 @@ fn used(mut cpus: Vec<usize>, config: &Config) -> (Vec<usize>, Option<String>) {
     (cpus, note)
 }
 
-/// The addresses of the target, in the system resolver's order of preference.
-fn resolve(target: &TargetUrl) -> Result<Addresses> {
-    let found = (target.host.as_str(), target.port).to_socket_addrs();
+/// The addresses to connect to, in the system resolver's order of preference.
+fn resolve(way: &Way) -> Result<Addresses> {
+    let Destination::Host(host, port) = &way.to else {
+        bail!("Unix sockets are not there yet");
+    };
+    let found = (host.as_str(), *port).to_socket_addrs();
     let found = found.map_err(|error| {
         // The standard library's own words for a failure of the resolver come first, its reason
         // second.
@@ -103,18 +107,19 @@ fn resolve(target: &TargetUrl) -> Result<Addresses> {
         let reason = text.strip_prefix("failed to lookup address information: ");
         anyhow!(
             "cannot resolve {}: {}; nothing was sent; check the name and the resolver",
-            Quoted(&target.host),
+            Quoted(host),
             reason.unwrap_or(&text)
         )
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found {
+    for address in found.filter(|address| way.family.holds(address.ip())) {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
-    Addresses::new(addresses)
-        .with_context(|| format!("{} has no address; nothing was sent", Quoted(&target.host)))
+    Addresses::new(addresses).with_context(|| {
+        format!("{} has no {}address; nothing was sent", Quoted(host), way.family.name())
+    })
 }
 
 #[cfg(test)]
