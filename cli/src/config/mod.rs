@@ -129,8 +129,12 @@ impl Config {
         if args.load.timetable.latency_correction {
             remarks.push(CORRECTED.to_owned());
         }
+        let request = request::build(&args.request, args.wire.host.as_deref(), &target)?;
+        if wire.protocol.may_be_http2() {
+            request::ensure_http2(&request)?;
+        }
         Ok(Self {
-            request: request::build(&args.request, args.wire.host.as_deref(), &target)?,
+            request,
             calibrate: calibrate(args.machine.calibrate, &wire)?,
             target,
             way,

@@ -1,21 +1,25 @@
 //! From what was meant to what this machine will do: CPUs, limits, addresses.
 
 use core::num::NonZeroU32;
+use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, ensure};
 use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target};
-use pummel_engine::reactor::Kind;
+use pummel_engine::reactor::{Address, Kind};
 use pummel_tuning::{CpuList, Host, Quota, place};
 
+use super::capacity::Ends;
 use super::way::{Destination, Way};
 use super::{Config, capacity};
 use crate::args::Quoted;
 use crate::exit::Failure;
 
 /// Makes the plan. What this machine cannot do is said before anything is asked of the network; the
-/// host name is resolved last, once for the whole run. With the plan comes a note for the user, if
-/// it leaves out a CPU that was asked for.
+/// host name is resolved last, once for the whole run. With the plan come notes for the user: a CPU
+/// that was asked for is left out, or ports may run out.
 ///
 /// # Errors
 /// A usage failure for what does not fit this machine, and an impossible run for a name that does
@@ -24,13 +28,16 @@ pub(crate) fn plan(
     config: &Config,
     host: &Host,
     reactor: Kind,
-) -> Result<(Plan, Option<String>), Failure> {
+) -> Result<(Plan, Vec<String>), Failure> {
     let placement = place(host, &config.placement).map_err(Failure::usage)?;
     let (cpus, note) = used(placement.shards, config);
     let pacing = pacing(config, host, cpus.len());
     let cores = Cores::new(cpus).context("no CPU to run on").map_err(Failure::impossible)?;
-    let most = capacity::most(config.connections, config.most, host).map_err(Failure::usage)?;
+    let ends = Ends::of(&config.way, &config.wire, host);
+    let most = capacity::most(config.connections, config.most, host, ends);
+    let most = most.map_err(Failure::usage)?;
     let addresses = resolve(&config.way).map_err(Failure::impossible)?;
+    let waits = capacity::churn(&config.wire, (&config.load, &config.stop), &addresses, ends);
     let plan = Plan {
         target: Target {
             url: config.target.url.clone(),
@@ -48,7 +55,7 @@ pub(crate) fn plan(
         reactor,
         seed: config.seed,
     };
-    Ok((plan, note))
+    Ok((plan, [note, waits].into_iter().flatten().collect()))
 }
 
 /// The load as it was meant, which grows up to `most` connections, if it does.
@@ -96,8 +103,13 @@ fn used(mut cpus: Vec<usize>, config: &Config) -> (Vec<usize>, Option<String>) {
 
 /// The addresses to connect to, in the system resolver's order of preference.
 fn resolve(way: &Way) -> Result<Addresses> {
-    let Destination::Host(host, port) = &way.to else {
-        bail!("Unix sockets are not there yet");
+    let (host, port) = match &way.to {
+        Destination::Host(host, port) => (host, port),
+        Destination::Socket(path) => {
+            ensure_listening(path)?;
+            let address = Address::Unix(path.as_path().into());
+            return Addresses::new(vec![address]).context("no address");
+        }
     };
     let found = (host.as_str(), *port).to_socket_addrs();
     let found = found.map_err(|error| {
@@ -120,6 +132,23 @@ fn resolve(way: &Way) -> Result<Addresses> {
     Addresses::new(addresses).with_context(|| {
         format!("{} has no {}address; nothing was sent", Quoted(host), way.family.name())
     })
+}
+
+/// Refuses a path at which there is no socket.
+fn ensure_listening(path: &Path) -> Result<()> {
+    let typed = path.display().to_string();
+    let found = fs::metadata(path).with_context(|| {
+        format!(
+            "cannot connect to socket {}; nothing was sent; is the server running?",
+            Quoted(&typed)
+        )
+    })?;
+    ensure!(
+        found.file_type().is_socket(),
+        "{} is no socket; nothing was sent; give the path that the server listens at",
+        Quoted(&typed)
+    );
+    Ok(())
 }
 
 #[cfg(test)]

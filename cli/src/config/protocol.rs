@@ -4,8 +4,9 @@ use core::num::NonZeroU16;
 
 use anyhow::{Context, Result, bail, ensure};
 use pummel_engine::plan::Protocol;
+use pummel_proto_http::Scheme;
 
-use super::target::{Scheme, TargetUrl};
+use super::target::TargetUrl;
 use crate::args::{Quoted, RunArgs, WireArgs};
 
 /// Most streams of a connection. Servers allow some hundred, and a hundred are enough for any

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use pummel_engine::plan::{Means, Protocol, Proxy};
-use pummel_proto_http::Request;
+use pummel_proto_http::{Request, Scheme};
 
 use super::request;
-use super::target::{self, Scheme, TargetUrl};
+use super::target::{self, TargetUrl};
 use crate::args::{ProxyArgs, Quoted};
 
 /// Where a proxy is, and as whom it is asked.

@@ -17,6 +17,7 @@ pub(super) fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) 
     let method = method(args.method.as_deref(), body.is_some());
     let authority = host.unwrap_or(&target.authority);
     let mut builder = Request::builder(&method, authority, &target.path).map_err(reason)?;
+    builder = builder.scheme(target.scheme);
     for (flag, name, value) in [
         ("--accept", "Accept", &args.accept),
         ("--content-type", "Content-Type", &args.content_type),
@@ -42,6 +43,11 @@ pub(super) fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) 
         builder = builder.body(bytes);
     }
     Ok(builder.build())
+}
+
+/// Refuses what HTTP/2 cannot send.
+pub(super) fn ensure_http2(request: &Request) -> Result<()> {
+    request.render_h2().map(|_| ()).map_err(reason)
 }
 
 /// Why a request cannot be built, for somebody who sees beside it what was typed.
@@ -183,6 +189,18 @@ mod tests {
         let said = with(&["host: x"], Some("y")).unwrap_err().to_string();
         assert!(said.starts_with("--host and header \"host: x\" do not go"), "{said}");
         assert!(with(&[], Some("a/b")).unwrap_err().to_string().contains("the host \"a/b\""));
+    }
+
+    #[test]
+    fn what_http2_cannot_send_is_refused_with_it_only() {
+        let target = super::super::target::parse("http://h").unwrap();
+        let of = |line: &str| {
+            let args = RequestArgs { header: vec![line.to_owned()], ..RequestArgs::default() };
+            ensure_http2(&build(&args, None, &target).unwrap())
+        };
+        assert!(of("X-Y: z").is_ok());
+        let said = of("Connection: close").unwrap_err().to_string();
+        assert!(said.contains("Connection") && said.contains("HTTP/2"), "{said}");
     }
 
     #[test]

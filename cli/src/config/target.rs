@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use http::Uri;
+use pummel_proto_http::Scheme;
 
 use crate::args::Quoted;
 
@@ -29,26 +30,11 @@ pub(crate) struct TargetUrl {
     pub(crate) socket: Option<PathBuf>,
 }
 
-/// Whether connections are secured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
-    Http,
-    Https,
-}
-
-impl Scheme {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
-    const fn port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-        }
+/// The name of a scheme, and the port that goes without saying.
+const fn usual(scheme: Scheme) -> (&'static str, u16) {
+    match scheme {
+        Scheme::Http => ("http", 80),
+        Scheme::Https => ("https", 443),
     }
 }
 
@@ -89,10 +75,11 @@ pub(super) fn parse(text: &str) -> Result<TargetUrl> {
     let (authority, path) = rest.split_at(path_from);
     let slash = if path.starts_with('/') { "" } else { "/" };
     let (authority, path) = (authority.to_owned(), format!("{slash}{path}"));
-    let found = host_and_port(&authority, scheme.port());
+    let (name, usual_port) = usual(scheme);
+    let found = host_and_port(&authority, usual_port);
     let (host, port) = found.with_context(|| format!("target {typed}"))?;
     ensure_escaped(&path).with_context(|| format!("target {typed}"))?;
-    let url = format!("{}://{authority}{path}", scheme.name());
+    let url = format!("{name}://{authority}{path}");
     url.parse::<Uri>().with_context(|| format!("target {typed} is malformed"))?;
     Ok(TargetUrl { url, scheme, http2, host, port, authority, path, socket: None })
 }
@@ -122,7 +109,7 @@ fn at_socket(place: &str) -> Result<TargetUrl> {
         scheme: Scheme::Http,
         http2: false,
         host: LOCAL.to_owned(),
-        port: Scheme::Http.port(),
+        port: usual(Scheme::Http).1,
         authority: LOCAL.to_owned(),
         path,
         socket: Some(PathBuf::from(socket)),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use pummel_engine::plan::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
+use pummel_proto_http::Scheme;
 
 use super::pem;
-use super::target::{self, Scheme, TargetUrl};
+use super::target::{self, TargetUrl};
 use crate::args::{Quoted, TlsArgs};
 
 /// What is offered if nothing is said. The group of post-quantum times is left out: its key share
