@@ -129,8 +129,7 @@ const SCHEDULES: &[(&[&str], &[&str])] = &[
 
 /// Targets that make no sense, and words that the refusal must hold.
 const TARGETS: &[(&str, &[&str])] = &[
-    ("https://localhost/", &["https", "not supported yet", "http"]),
-    ("ftp://localhost/", &["ftp", "supported: http"]),
+    ("ftp://localhost/", &["ftp", "supported: http, https, h2c, h2, unix"]),
     ("http://", &["host is missing"]),
     ("http://user:secret@localhost/", &["user and password"]),
     ("localhost:99999", &["99999", "65535"]),

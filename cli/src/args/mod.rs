@@ -6,13 +6,16 @@
 mod load;
 mod machine;
 mod output;
+mod proxy;
 mod quoted;
 mod refusal;
 mod request;
 mod selftest;
 mod target;
 mod timetable;
+mod tls;
 mod whole;
+mod wire;
 
 use std::ffi::OsString;
 
@@ -23,11 +26,14 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use load::LoadArgs;
 pub(crate) use machine::MachineArgs;
 pub(crate) use output::OutputArgs;
+pub(crate) use proxy::ProxyArgs;
 pub(crate) use quoted::Quoted;
 pub(crate) use request::RequestArgs;
 pub(crate) use selftest::{DoctorArgs, SelftestArgs};
 pub(crate) use target::TargetArgs;
 pub(crate) use timetable::TimetableArgs;
+pub(crate) use tls::TlsArgs;
+pub(crate) use wire::WireArgs;
 
 use whole::whole;
 
@@ -79,6 +85,12 @@ pub(crate) struct RunArgs {
     pub(crate) load: LoadArgs,
     #[command(flatten)]
     pub(crate) request: RequestArgs,
+    #[command(flatten)]
+    pub(crate) wire: WireArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
     #[command(flatten)]

@@ -18,7 +18,8 @@ pub(super) fn demo(args: &DemoArgs) -> Result<Code, Failure> {
     let server_cpu = share_out(&host, &mut config).map_err(Failure::usage)?;
     let target = Companion::start(&[], Some(server_cpu)).map_err(Failure::impossible)?;
     let url = Config::understand(&words(args, &target.url)).map_err(Failure::impossible)?;
-    let config = Config { target: url.target, request: url.request, ..config };
+    let Config { target: to, request, way, .. } = url;
+    let config = Config { target: to, request, way, ..config };
     let outcome = run::execute(&config, &host);
     target.end().map_err(Failure::impossible)?;
     outcome

@@ -38,10 +38,9 @@ pub(super) fn inspect() -> Host {
 pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     let choice = reactor::choose(config.reactor);
     let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
-    let (plan, note) = config::plan(config, host, choice.kind)?;
-    let remark = config.remark.map(str::to_owned);
-    for remark in [choice.fallback, note, remark].into_iter().flatten() {
-        stderr::line(&remark);
+    let (plan, notes) = config::plan(config, host, choice.kind)?;
+    for remark in choice.fallback.iter().chain(&notes).chain(&config.remarks) {
+        stderr::line(remark);
     }
     if config.display.plan == Announce::Yes {
         stderr::line(&announcement(&plan));

@@ -7,16 +7,22 @@ mod capacity;
 pub(crate) mod duration;
 mod load;
 mod number;
+mod pem;
 mod plan;
+mod protocol;
+mod proxy;
 mod rate;
 mod request;
 mod target;
 mod timetable;
+mod tls;
+mod way;
+mod wire;
 
 use core::num::NonZeroU32;
 
 use anyhow::{Context, Result, bail, ensure};
-use pummel_engine::plan::{ExpectedStatus, Load, Pacing, Stop, Timeouts};
+use pummel_engine::plan::{ExpectedStatus, Load, Pacing, Protocol, Stop, Timeouts, Wire};
 use pummel_engine::reactor::Wish;
 use pummel_proto_http::Request;
 use pummel_tuning::Wanted;
@@ -24,6 +30,7 @@ use pummel_tuning::Wanted;
 pub(crate) use load::Most;
 pub(crate) use plan::plan;
 pub(crate) use target::TargetUrl;
+pub(crate) use way::Way;
 
 use self::load::Terms;
 use crate::args::{MachineArgs, OutputArgs, Quoted, RunArgs};
@@ -36,6 +43,9 @@ const CORRECTED: &str = "--latency-correction changes nothing: in an open loop, 
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) target: TargetUrl,
+    /// Where connections go.
+    pub(crate) way: Way,
+    pub(crate) wire: Wire,
     pub(crate) request: Request,
     pub(crate) expected: ExpectedStatus,
     pub(crate) load: Load,
@@ -52,7 +62,7 @@ pub(crate) struct Config {
     pub(crate) display: Display,
     pub(crate) strictness: Strictness,
     /// What the user should know about what was typed.
-    pub(crate) remark: Option<&'static str>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// Whether a suspect run is a failed one.
@@ -107,7 +117,7 @@ impl Config {
     ///
     /// # Errors
     /// Whatever makes no sense, by the name of its flag, with what to do. Nothing was sent or
-    /// opened but the body's file.
+    /// opened but files.
     pub(crate) fn understand(args: &RunArgs) -> Result<Self> {
         let Some(typed) = args.target.any() else {
             bail!("no target; try `pummel http://localhost:8080/` or `pummel demo`");
@@ -115,9 +125,20 @@ impl Config {
         let target = target::parse(typed)?;
         let connections = load::connections(&args.load)?;
         let Terms { load, stop, timeouts } = load::understand(&args.load, connections)?;
+        let wire::Terms { wire, way, mut remarks } = wire::understand(args, &target)?;
+        if args.load.timetable.latency_correction {
+            remarks.push(CORRECTED.to_owned());
+        }
+        let request = request::build(&args.request, args.wire.host.as_deref(), &target)?;
+        if wire.protocol.may_be_http2() {
+            request::ensure_http2(&request)?;
+        }
         Ok(Self {
-            request: request::build(&args.request, &target)?,
+            request,
+            calibrate: calibrate(args.machine.calibrate, &wire)?,
             target,
+            way,
+            wire,
             expected: request::expected(&args.request.status).context("--status")?,
             connections,
             most: load::most(&args.load, connections)?,
@@ -128,12 +149,21 @@ impl Config {
             placement: placement(&args.machine)?,
             reactor: reactor(args.machine.reactor.as_deref())?,
             seed: args.machine.seed,
-            calibrate: if args.machine.calibrate { Calibrate::Before } else { Calibrate::No },
             display: display(&args.output),
             strictness: if args.output.strict { Strictness::Strict } else { Strictness::Lenient },
-            remark: args.load.timetable.latency_correction.then_some(CORRECTED),
+            remarks,
         })
     }
+}
+
+/// Whether to calibrate, which can be done where the built-in target speaks as the server does.
+fn calibrate(asked: bool, wire: &Wire) -> Result<Calibrate> {
+    let plain = wire.protocol == Protocol::Http11 && wire.tls.is_none() && wire.proxy.is_none();
+    ensure!(
+        !asked || plain,
+        "--calibrate knows HTTP/1.1 in the clear and without a proxy only; leave it out"
+    );
+    Ok(if asked { Calibrate::Before } else { Calibrate::No })
 }
 
 fn pacing(text: Option<&str>, load: &Load) -> Result<Option<Pacing>> {

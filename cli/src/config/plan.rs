@@ -1,20 +1,25 @@
 //! From what was meant to what this machine will do: CPUs, limits, addresses.
 
 use core::num::NonZeroU32;
+use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
-use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target, Wire};
-use pummel_engine::reactor::Kind;
+use anyhow::{Context, Result, anyhow, ensure};
+use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target};
+use pummel_engine::reactor::{Address, Kind};
 use pummel_tuning::{CpuList, Host, Quota, place};
 
-use super::{Config, TargetUrl, capacity};
+use super::capacity::Ends;
+use super::way::{Destination, Way};
+use super::{Config, capacity};
 use crate::args::Quoted;
 use crate::exit::Failure;
 
 /// Makes the plan. What this machine cannot do is said before anything is asked of the network; the
-/// host name is resolved last, once for the whole run. With the plan comes a note for the user, if
-/// it leaves out a CPU that was asked for.
+/// host name is resolved last, once for the whole run. With the plan come notes for the user: a CPU
+/// that was asked for is left out, or ports may run out.
 ///
 /// # Errors
 /// A usage failure for what does not fit this machine, and an impossible run for a name that does
@@ -23,13 +28,16 @@ pub(crate) fn plan(
     config: &Config,
     host: &Host,
     reactor: Kind,
-) -> Result<(Plan, Option<String>), Failure> {
+) -> Result<(Plan, Vec<String>), Failure> {
     let placement = place(host, &config.placement).map_err(Failure::usage)?;
     let (cpus, note) = used(placement.shards, config);
     let pacing = pacing(config, host, cpus.len());
     let cores = Cores::new(cpus).context("no CPU to run on").map_err(Failure::impossible)?;
-    let most = capacity::most(config.connections, config.most, host).map_err(Failure::usage)?;
-    let addresses = resolve(&config.target).map_err(Failure::impossible)?;
+    let ends = Ends::of(&config.way, &config.wire, host);
+    let most = capacity::most(config.connections, config.most, host, ends);
+    let most = most.map_err(Failure::usage)?;
+    let addresses = resolve(&config.way).map_err(Failure::impossible)?;
+    let waits = capacity::churn(&config.wire, (&config.load, &config.stop), &addresses, ends);
     let plan = Plan {
         target: Target {
             url: config.target.url.clone(),
@@ -37,7 +45,7 @@ pub(crate) fn plan(
             request: config.request.clone(),
             expected: config.expected.clone(),
         },
-        wire: Wire::default(),
+        wire: config.wire.clone(),
         load: load(config, most),
         connections: config.connections,
         stop: config.stop,
@@ -47,7 +55,7 @@ pub(crate) fn plan(
         reactor,
         seed: config.seed,
     };
-    Ok((plan, note))
+    Ok((plan, [note, waits].into_iter().flatten().collect()))
 }
 
 /// The load as it was meant, which grows up to `most` connections, if it does.
@@ -93,9 +101,17 @@ fn used(mut cpus: Vec<usize>, config: &Config) -> (Vec<usize>, Option<String>) {
     (cpus, note)
 }
 
-/// The addresses of the target, in the system resolver's order of preference.
-fn resolve(target: &TargetUrl) -> Result<Addresses> {
-    let found = (target.host.as_str(), target.port).to_socket_addrs();
+/// The addresses to connect to, in the system resolver's order of preference.
+fn resolve(way: &Way) -> Result<Addresses> {
+    let (host, port) = match &way.to {
+        Destination::Host(host, port) => (host, port),
+        Destination::Socket(path) => {
+            ensure_listening(path)?;
+            let address = Address::Unix(path.as_path().into());
+            return Addresses::new(vec![address]).context("no address");
+        }
+    };
+    let found = (host.as_str(), *port).to_socket_addrs();
     let found = found.map_err(|error| {
         // The standard library's own words for a failure of the resolver come first, its reason
         // second.
@@ -103,18 +119,36 @@ fn resolve(target: &TargetUrl) -> Result<Addresses> {
         let reason = text.strip_prefix("failed to lookup address information: ");
         anyhow!(
             "cannot resolve {}: {}; nothing was sent; check the name and the resolver",
-            Quoted(&target.host),
+            Quoted(host),
             reason.unwrap_or(&text)
         )
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found {
+    for address in found.filter(|address| way.family.holds(address.ip())) {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
-    Addresses::new(addresses)
-        .with_context(|| format!("{} has no address; nothing was sent", Quoted(&target.host)))
+    Addresses::new(addresses).with_context(|| {
+        format!("{} has no {}address; nothing was sent", Quoted(host), way.family.name())
+    })
+}
+
+/// Refuses a path at which there is no socket.
+fn ensure_listening(path: &Path) -> Result<()> {
+    let typed = path.display().to_string();
+    let found = fs::metadata(path).with_context(|| {
+        format!(
+            "cannot connect to socket {}; nothing was sent; is the server running?",
+            Quoted(&typed)
+        )
+    })?;
+    ensure!(
+        found.file_type().is_socket(),
+        "{} is no socket; nothing was sent; give the path that the server listens at",
+        Quoted(&typed)
+    );
+    Ok(())
 }
 
 #[cfg(test)]

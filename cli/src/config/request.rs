@@ -10,11 +10,14 @@ use pummel_proto_http::{Request, RequestError};
 use super::target::TargetUrl;
 use crate::args::{Quoted, RequestArgs};
 
-/// Builds the request. The body is read whole: it is sent from memory.
-pub(super) fn build(args: &RequestArgs, target: &TargetUrl) -> Result<Request> {
+/// Builds the request to `target`, or to `host` if one is named. The body is read whole: it is sent
+/// from memory.
+pub(super) fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) -> Result<Request> {
     let body = body(args)?;
     let method = method(args.method.as_deref(), body.is_some());
-    let mut builder = Request::builder(&method, &target.authority, &target.path).map_err(reason)?;
+    let authority = host.unwrap_or(&target.authority);
+    let mut builder = Request::builder(&method, authority, &target.path).map_err(reason)?;
+    builder = builder.scheme(target.scheme);
     for (flag, name, value) in [
         ("--accept", "Accept", &args.accept),
         ("--content-type", "Content-Type", &args.content_type),
@@ -29,6 +32,10 @@ pub(super) fn build(args: &RequestArgs, target: &TargetUrl) -> Result<Request> {
         let (name, value) = line
             .split_once(':')
             .with_context(|| format!("header {typed} has no colon; write -H \"Name: value\""))?;
+        ensure!(
+            host.is_none() || !name.eq_ignore_ascii_case("Host"),
+            "--host and header {typed} do not go together; give one of them"
+        );
         let field = builder.field(name, value.trim()).map_err(reason);
         builder = field.with_context(|| format!("header {typed}"))?;
     }
@@ -38,8 +45,13 @@ pub(super) fn build(args: &RequestArgs, target: &TargetUrl) -> Result<Request> {
     Ok(builder.build())
 }
 
+/// Refuses what HTTP/2 cannot send.
+pub(super) fn ensure_http2(request: &Request) -> Result<()> {
+    request.render_h2().map(|_| ()).map_err(reason)
+}
+
 /// Why a request cannot be built, for somebody who sees beside it what was typed.
-fn reason(error: RequestError) -> anyhow::Error {
+pub(super) fn reason(error: RequestError) -> anyhow::Error {
     match error {
         RequestError::Method(word) => {
             anyhow!("the method {} is not a token, like GET or POST", Quoted(&word))
@@ -47,6 +59,10 @@ fn reason(error: RequestError) -> anyhow::Error {
         RequestError::Target(path) => anyhow!(
             "the path {} has a % without two hexadecimal digits; write %25 for the % itself",
             Quoted(&path)
+        ),
+        RequestError::Authority(host) => anyhow!(
+            "the host {} is none; write host or host:port, without user, path or spaces",
+            Quoted(&host)
         ),
         RequestError::FieldName(_) => {
             anyhow!("its name is not a word of letters, digits and !#$%&'*+-.^_`|~")
@@ -123,7 +139,7 @@ mod tests {
 
     fn request(args: &RequestArgs) -> Result<String> {
         let target = super::super::target::parse("http://h:1/p")?;
-        Ok(String::from_utf8(build(args, &target)?.render_h1())?)
+        Ok(String::from_utf8(build(args, None, &target)?.render_h1())?)
     }
 
     #[test]
@@ -158,6 +174,33 @@ mod tests {
             let error = format!("{:#}", request(&args).unwrap_err());
             assert!(error.contains("header \""), "{error}");
         }
+    }
+
+    #[test]
+    fn another_host_may_be_named_once() {
+        let target = super::super::target::parse("http://h:1/p").unwrap();
+        let with = |header: &[&str], host| {
+            let header = header.iter().map(|&line| line.to_owned()).collect();
+            let request = build(&RequestArgs { header, ..RequestArgs::default() }, host, &target)?;
+            Ok::<_, anyhow::Error>(String::from_utf8(request.render_h1()).unwrap())
+        };
+        assert!(with(&[], Some("x:2")).unwrap().contains("\r\nHost: x:2\r\n"));
+        assert!(with(&["host: x"], None).unwrap().contains("\r\nHost: x\r\n"));
+        let said = with(&["host: x"], Some("y")).unwrap_err().to_string();
+        assert!(said.starts_with("--host and header \"host: x\" do not go"), "{said}");
+        assert!(with(&[], Some("a/b")).unwrap_err().to_string().contains("the host \"a/b\""));
+    }
+
+    #[test]
+    fn what_http2_cannot_send_is_refused_with_it_only() {
+        let target = super::super::target::parse("http://h").unwrap();
+        let of = |line: &str| {
+            let args = RequestArgs { header: vec![line.to_owned()], ..RequestArgs::default() };
+            ensure_http2(&build(&args, None, &target).unwrap())
+        };
+        assert!(of("X-Y: z").is_ok());
+        let said = of("Connection: close").unwrap_err().to_string();
+        assert!(said.contains("Connection") && said.contains("HTTP/2"), "{said}");
     }
 
     #[test]

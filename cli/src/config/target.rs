@@ -1,9 +1,12 @@
 //! The target: which host, which port, which path.
 
 use std::net::Ipv6Addr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use http::Uri;
+use pummel_proto_http::Scheme;
 
 use crate::args::Quoted;
 
@@ -13,6 +16,9 @@ use crate::args::Quoted;
 pub(crate) struct TargetUrl {
     /// The whole of it, with what was left out filled in.
     pub(crate) url: String,
+    pub(crate) scheme: Scheme,
+    /// Whether the scheme said that HTTP/2 is to be spoken.
+    pub(crate) http2: bool,
     /// Name or address to resolve; an IPv6 address without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -20,37 +26,115 @@ pub(crate) struct TargetUrl {
     pub(crate) authority: String,
     /// Path and query.
     pub(crate) path: String,
+    /// The Unix socket to connect to, instead of the host.
+    pub(crate) socket: Option<PathBuf>,
 }
 
-/// The default port of http.
-const PORT: u16 = 80;
+/// The name of a scheme, and the port that goes without saying.
+const fn usual(scheme: Scheme) -> (&'static str, u16) {
+    match scheme {
+        Scheme::Http => ("http", 80),
+        Scheme::Https => ("https", 443),
+    }
+}
 
-/// Parses `http://host[:port]/path?query`, and the same without `http://`.
+/// What may stand before `://`, and whether it says that HTTP/2 is to be spoken.
+const SCHEMES: [(&str, Scheme, bool); 4] = [
+    ("http", Scheme::Http, false),
+    ("https", Scheme::Https, false),
+    ("h2c", Scheme::Http, true),
+    ("h2", Scheme::Https, true),
+];
+
+/// Longest path of a Unix socket, without the zero behind it (unix(7)).
+const SOCKET_BYTES_MAX: usize = 107;
+
+/// Parses `http://host[:port]/path?query`, the same without `http://` or with another scheme, and
+/// `unix:socket[:/path]`.
 pub(super) fn parse(text: &str) -> Result<TargetUrl> {
     ensure!(!text.is_empty(), "the target is empty; write for example http://localhost:8080/");
     let typed = Quoted(text);
-    let rest = match text.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-            bail!("target {typed}: scheme https is not supported yet; supported: http")
-        }
+    if let Some(place) = unix(text) {
+        return at_socket(&place).with_context(|| format!("target {typed}"));
+    }
+    let (scheme, http2, rest) = match text.split_once("://") {
         // A colon and two slashes may also stand in a path or query.
-        Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => {
-            bail!("target {typed}: unknown scheme {}; supported: http", Quoted(scheme))
+        Some((word, rest)) if !word.contains(['/', '?', '#']) => {
+            let known = SCHEMES.iter().find(|(name, ..)| name.eq_ignore_ascii_case(word));
+            let &(_, scheme, http2) = known.with_context(|| {
+                let known = SCHEMES.map(|(name, ..)| name).join(", ");
+                let word = Quoted(word);
+                format!("target {typed}: unknown scheme {word}; supported: {known}, unix")
+            })?;
+            (scheme, http2, rest)
         }
-        _ => text,
+        _ => (Scheme::Http, false, text),
     };
-    // A fragment is the client's own affair and is never sent.
-    let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
+    let rest = without_fragment(rest);
     let path_from = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(path_from);
     let slash = if path.starts_with('/') { "" } else { "/" };
     let (authority, path) = (authority.to_owned(), format!("{slash}{path}"));
-    let (host, port) = host_and_port(&authority).with_context(|| format!("target {typed}"))?;
+    let (name, usual_port) = usual(scheme);
+    let found = host_and_port(&authority, usual_port);
+    let (host, port) = found.with_context(|| format!("target {typed}"))?;
     ensure_escaped(&path).with_context(|| format!("target {typed}"))?;
-    let url = format!("http://{authority}{path}");
+    let url = format!("{name}://{authority}{path}");
     url.parse::<Uri>().with_context(|| format!("target {typed} is malformed"))?;
-    Ok(TargetUrl { url, host, port, authority, path })
+    Ok(TargetUrl { url, scheme, http2, host, port, authority, path, socket: None })
+}
+
+/// What follows `unix:`, with one slash of any number at its beginning, if that is what it is: a
+/// host may be called `unix`, too.
+fn unix(text: &str) -> Option<String> {
+    let (scheme, place) = text.split_once(':')?;
+    let is_path = scheme.eq_ignore_ascii_case("unix") && place.starts_with(['/', '.']);
+    let rest = place.trim_start_matches('/');
+    let root = if rest.len() < place.len() { "/" } else { "" };
+    is_path.then(|| format!("{root}{rest}"))
+}
+
+/// A target at `socket` or `socket:/path`.
+fn at_socket(place: &str) -> Result<TargetUrl> {
+    let place = without_fragment(place);
+    let (socket, path) = match place.find(":/") {
+        Some(colon) => place.split_at(colon),
+        None => (place, ":/"),
+    };
+    let path = path.trim_start_matches(':').to_owned();
+    ensure_socket(Path::new(socket))?;
+    ensure_escaped(&path)?;
+    Ok(TargetUrl {
+        url: format!("unix:{socket}:{path}"),
+        scheme: Scheme::Http,
+        http2: false,
+        host: LOCAL.to_owned(),
+        port: usual(Scheme::Http).1,
+        authority: LOCAL.to_owned(),
+        path,
+        socket: Some(PathBuf::from(socket)),
+    })
+}
+
+/// What a server behind a socket without a name is called.
+const LOCAL: &str = "localhost";
+
+/// Refuses what the kernel takes for no path of a socket.
+pub(super) fn ensure_socket(path: &Path) -> Result<()> {
+    let bytes = path.as_os_str().as_bytes();
+    ensure!(
+        (1..=SOCKET_BYTES_MAX).contains(&bytes.len()) && !bytes.contains(&0),
+        "the path of a socket has 1 to {SOCKET_BYTES_MAX} bytes, and {} has {}; give a shorter \
+         one, a symbolic link for instance",
+        Quoted(&path.display().to_string()),
+        bytes.len()
+    );
+    Ok(())
+}
+
+/// A fragment is the client's own affair and is never sent.
+fn without_fragment(text: &str) -> &str {
+    text.split_once('#').map_or(text, |(before, _)| before)
 }
 
 /// Refuses a character that cannot stand in a path or a query as it is, with its escape.
@@ -69,7 +153,7 @@ fn ensure_escaped(path: &str) -> Result<()> {
 }
 
 /// Refuses a character that no host name has.
-fn ensure_host_name(host: &str) -> Result<()> {
+pub(super) fn ensure_host_name(host: &str) -> Result<()> {
     match host.chars().find(|c| !c.is_ascii_alphanumeric() && !"-._~".contains(*c)) {
         None => Ok(()),
         Some(c) if c.is_ascii() => {
@@ -79,8 +163,10 @@ fn ensure_host_name(host: &str) -> Result<()> {
     }
 }
 
-/// Host and port of an authority; the brackets of an IPv6 address are taken off.
-fn host_and_port(authority: &str) -> Result<(String, u16)> {
+/// Host and port of an authority, whose default is `port`; the brackets of an IPv6 address are
+/// taken off.
+pub(super) fn host_and_port(authority: &str, port: u16) -> Result<(String, u16)> {
+    let default = port;
     ensure!(
         !authority.contains('@'),
         "user and password do not belong into a URL; give -H \"Authorization: …\""
@@ -101,7 +187,7 @@ fn host_and_port(authority: &str) -> Result<(String, u16)> {
     };
     ensure!(!host.is_empty(), "the host is missing; write for example http://localhost:8080/");
     let port = match port.strip_prefix(':') {
-        None if port.is_empty() => PORT,
+        None if port.is_empty() => default,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             let port = digits.parse().ok().filter(|&port: &u16| port > 0);
             port.with_context(|| {
@@ -122,10 +208,13 @@ mod tests {
         let url = format!("http://{authority}{path}");
         let expected = TargetUrl {
             url,
+            scheme: Scheme::Http,
+            http2: false,
             host: host.into(),
             port,
             authority: authority.into(),
             path: path.into(),
+            socket: None,
         };
         assert_eq!(parse(text).unwrap(), expected, "{text}");
     }
@@ -164,7 +253,6 @@ mod tests {
             "",
             "http://",
             "http:///x",
-            "https://h",
             "ftp://h/",
             "http://u:p@h/",
             "u@h:80",
@@ -187,9 +275,47 @@ mod tests {
 
     #[test]
     fn an_unknown_scheme_is_named_beside_the_supported_ones() {
-        let said = |text| parse(text).unwrap_err().to_string();
-        assert_eq!(said("ftp://h"), "target \"ftp://h\": unknown scheme \"ftp\"; supported: http");
-        assert!(said("https://h").contains("https is not supported yet"));
+        let said = |text: &str| parse(text).unwrap_err().to_string();
+        let supported = "supported: http, https, h2c, h2, unix";
+        for scheme in ["ftp", "ws", "h3"] {
+            let text = format!("{scheme}://h");
+            let expected = format!("target \"{text}\": unknown scheme \"{scheme}\"; {supported}");
+            assert_eq!(said(&text), expected);
+        }
+    }
+
+    #[test]
+    fn the_scheme_says_what_is_spoken_and_on_which_port() {
+        for (text, url, scheme, http2, port) in [
+            ("HTTPS://h", "https://h/", Scheme::Https, false, 443),
+            ("h2c://h:81/x", "http://h:81/x", Scheme::Http, true, 81),
+            ("h2c://h", "http://h/", Scheme::Http, true, 80),
+            ("h2://h", "https://h/", Scheme::Https, true, 443),
+        ] {
+            let target = parse(text).unwrap();
+            assert_eq!((target.url.as_str(), target.scheme), (url, scheme), "{text}");
+            assert_eq!((target.http2, target.port), (http2, port), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_socket_may_be_the_target() {
+        for (text, socket, path) in [
+            ("unix:/run/a.sock", "/run/a.sock", "/"),
+            ("unix://run/a.sock", "/run/a.sock", "/"),
+            ("unix:///run/a.sock:/x?y", "/run/a.sock", "/x?y"),
+            ("UNIX:./a.sock:/", "./a.sock", "/"),
+        ] {
+            let target = parse(text).unwrap();
+            assert_eq!(target.socket.as_deref(), Some(Path::new(socket)), "{text}");
+            assert_eq!((target.path.as_str(), target.authority.as_str()), (path, "localhost"));
+            assert_eq!(parse(&target.url).unwrap(), target);
+        }
+        assert_eq!(parse("unix:8080").unwrap().port, 8080);
+        let long = format!("unix:/{}", "x".repeat(107));
+        assert!(format!("{:#}", parse(&long).unwrap_err()).contains("1 to 107 bytes"));
+        assert!(parse(&long[..long.len() - 1]).is_ok());
+        assert!(parse("unix:/a:/b c").is_err());
     }
 
     #[track_caller]

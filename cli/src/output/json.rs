@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use pummel_engine::plan::{self, Load, OnFull, Shape, Spawn, Timetable};
+use pummel_engine::plan::{self, Keep, Load, OnFull, Shape, Spawn, Timetable};
 use pummel_engine::record::{ErrorTable, Histogram, Quantile, Spans};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::{Nanos, Rate};
@@ -13,7 +13,7 @@ use super::schema::{
     Batches, Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan,
     Rates, Shard, Stage, Tool, VERSION, Window,
 };
-use super::{Environment, analysis, calibration, load, quantiles, schema};
+use super::{Environment, analysis, calibration, load, quantiles, schema, wire};
 
 /// Writes the document and a line break, and nothing else.
 pub(crate) fn write(
@@ -32,6 +32,7 @@ fn document<'r>(
     environment: &'r Environment,
 ) -> Document<'r> {
     let totals = &report.totals;
+    let secured = report.plan.wire.tls.is_some();
     Document {
         schema_version: VERSION,
         tool: Tool { name: "pummel", version: env!("CARGO_PKG_VERSION") },
@@ -59,6 +60,8 @@ fn document<'r>(
             closed_by_peer: totals.connections.closed_by_peer,
             reconnects: totals.connections.reconnects,
         },
+        tls: secured.then(|| wire::handshakes(&totals.secured)),
+        http2: report.plan.wire.protocol.may_be_http2().then(|| wire::http2(report)),
         latency_coverage: report.coverage(),
         latency_ns: latencies(report),
         shards: shards(report),
@@ -92,7 +95,14 @@ fn plan(report: &Report) -> Plan<'_> {
         url: &plan.target.url,
         addresses: plan.target.addresses.all().iter().map(ToString::to_string).collect(),
         method: plan.target.request.method(),
-        protocol: "http/1.1",
+        protocol: plan.wire.protocol.name(),
+        streams: plan.wire.protocol.may_be_http2().then_some(plan.wire.streams.get()),
+        tls: plan.wire.tls.as_ref().map(wire::tls),
+        proxy: plan.wire.proxy.as_ref().map(wire::proxy),
+        sources: plan.wire.sources.iter().map(ToString::to_string).collect(),
+        close: wire::close(plan.wire.close),
+        keepalive: plan.wire.keep != Keep::One,
+        connections_per_s: wire::renewed(plan.wire.keep),
         model: load::model(&plan.load),
         rate_per_s: timetable.and_then(Timetable::only_rate).map(Rate::per_second),
         arrivals: timetable.map(|timetable| load::arrivals(timetable.arrivals)),
@@ -180,6 +190,7 @@ fn latencies(report: &Report) -> Latencies {
     let totals = &report.totals;
     let parts = &totals.parts;
     let open = report.plan.load.is_open();
+    let secured = report.plan.wire.tls.is_some();
     Latencies {
         response: open.then(|| bounded(&totals.latency.all())),
         ok: distribution(&totals.latency.ok()),
@@ -189,7 +200,7 @@ fn latencies(report: &Report) -> Latencies {
         loop_lag: open.then(|| distribution(&parts.loop_lag)),
         connection_wait: open.then(|| distribution(&parts.connection_wait)),
         connect: distribution(&parts.connect),
-        tls: None,
+        tls: secured.then(|| distribution(parts.tls.as_deref().unwrap_or(&Histogram::new()))),
         ttfb: distribution(&parts.ttfb),
         reap_age: distribution(&parts.reap_age),
     }

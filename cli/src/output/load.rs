@@ -7,7 +7,7 @@ use pummel_engine::plan::{
 };
 use pummel_engine::units::{Nanos, Rate};
 
-use super::{counted, per_time};
+use super::{counted, per_time, wire};
 
 /// The name of the loop.
 pub(super) const fn model(load: &Load) -> &'static str {
@@ -77,16 +77,11 @@ pub(super) fn parts(plan: &Plan) -> Vec<String> {
     let deadline = plan.timeouts.deadline.map(|deadline| format!("deadline {deadline}"));
     // A closed loop waits for nothing but answers.
     let pacing = plan.load.is_open().then(|| format!("{} pacing", pacing(plan.pacing)));
-    let parts = [
-        Some(flow),
-        Some(connections),
-        policy,
-        pipeline.map(|depth| format!("pipeline {depth}")),
-        deadline,
-        pacing,
-        Some(format!("seed {}", plan.seed)),
-    ];
-    parts.into_iter().flatten().collect()
+    let pipeline = pipeline.map(|depth| format!("pipeline {depth}"));
+    let begin = [Some(flow), Some(connections), policy, pipeline];
+    let end = [deadline, pacing, Some(format!("seed {}", plan.seed))];
+    let (begin, end) = (begin.into_iter().flatten(), end.into_iter().flatten());
+    begin.chain(wire::parts(plan)).chain(end).collect()
 }
 
 fn joining(Spawn { count, every }: Spawn) -> String {

@@ -9,6 +9,7 @@ mod schema;
 pub(crate) mod stderr;
 mod table;
 pub(crate) mod text;
+mod wire;
 
 use std::fs::File;
 use std::io::{self, Write};

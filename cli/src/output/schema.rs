@@ -27,6 +27,10 @@ pub(super) struct Document<'r> {
     pub(super) rates: Rates,
     pub(super) bytes: Bytes,
     pub(super) connections: Connections,
+    /// Null in the clear.
+    pub(super) tls: Option<Handshakes>,
+    /// Null where HTTP/2 is never spoken.
+    pub(super) http2: Option<Http2>,
     /// The share of the counted requests that stand behind the latencies, from 0 to 1.
     pub(super) latency_coverage: f64,
     pub(super) latency_ns: Latencies,
@@ -52,7 +56,22 @@ pub(super) struct Plan<'r> {
     pub(super) url: &'r str,
     pub(super) addresses: Vec<String>,
     pub(super) method: &'r str,
+    /// `http/1.0`, `http/1.1`, `h2`, or `negotiated`: one of the last two, as the server chooses.
     pub(super) protocol: &'static str,
+    /// Most requests outstanding on an HTTP/2 connection; null where it is never spoken.
+    pub(super) streams: Option<u16>,
+    /// Null in the clear.
+    pub(super) tls: Option<Tls<'r>>,
+    /// Null where there is none.
+    pub(super) proxy: Option<Proxy<'r>>,
+    /// Addresses that connections come from; empty where the system chooses.
+    pub(super) sources: Vec<String>,
+    /// `fin` or `rst`.
+    pub(super) close: &'static str,
+    /// Whether a connection has more than one request.
+    pub(super) keepalive: bool,
+    /// Connections that are replaced; null where none is.
+    pub(super) connections_per_s: Option<f64>,
     pub(super) model: &'static str,
     /// Null of a rate that changes, and in a closed loop.
     pub(super) rate_per_s: Option<f64>,
@@ -82,6 +101,30 @@ pub(super) struct Plan<'r> {
     /// `sleep`, `hybrid` or `spin`; null in a closed loop.
     pub(super) pacing: Option<&'static str>,
     pub(super) seed: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct Tls<'r> {
+    /// The oldest and the newest version that are offered.
+    pub(super) versions: [&'static str; 2],
+    pub(super) groups: Vec<&'static str>,
+    pub(super) alpn: &'r [String],
+    pub(super) sni: &'r str,
+    /// Whether the certificate is verified.
+    pub(super) verify: bool,
+    /// Whether a client's certificate is at hand.
+    pub(super) identity: bool,
+    pub(super) resume: bool,
+}
+
+/// What a proxy is told is nobody's business.
+#[derive(Serialize)]
+pub(super) struct Proxy<'r> {
+    /// `tunnel` or `forward`.
+    pub(super) means: &'static str,
+    /// Where the tunnel leads to.
+    pub(super) to: Option<&'r str>,
+    pub(super) http2: bool,
 }
 
 /// A stage of the rate, the warm-up included. After the last one its last rate is held.
@@ -153,6 +196,35 @@ pub(super) struct Connections {
     pub(super) reconnects: u64,
 }
 
+/// Handshakes of the whole run.
+#[derive(Serialize)]
+pub(super) struct Handshakes {
+    pub(super) full: u64,
+    pub(super) resumed: u64,
+    /// By what was agreed on.
+    pub(super) kinds: Vec<Handshake>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Handshake {
+    pub(super) version: &'static str,
+    pub(super) suite: &'static str,
+    pub(super) group: Option<&'static str>,
+    pub(super) alpn: Option<&'static str>,
+    pub(super) resumed: bool,
+    pub(super) count: u64,
+}
+
+/// What only HTTP/2 knows, of the whole run.
+#[derive(Serialize)]
+pub(super) struct Http2 {
+    pub(super) refused: u64,
+    pub(super) beyond_goaway: u64,
+    pub(super) retried: u64,
+    /// By the name of the error code.
+    pub(super) goaways: BTreeMap<&'static str, u64>,
+}
+
 /// `response` and `lag` are null in a closed loop, which has no schedule to measure from.
 #[derive(Serialize)]
 pub(super) struct Latencies {
@@ -167,6 +239,7 @@ pub(super) struct Latencies {
     pub(super) loop_lag: Option<Distribution>,
     pub(super) connection_wait: Option<Distribution>,
     pub(super) connect: Distribution,
+    /// Null in the clear.
     pub(super) tls: Option<Distribution>,
     pub(super) ttfb: Distribution,
     pub(super) reap_age: Distribution,

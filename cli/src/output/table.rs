@@ -53,6 +53,9 @@ pub(super) fn latencies(report: &Report, verdict: &Verdict, to: &mut dyn Write) 
     }
     row(to, "first byte", &statistics(&parts.ttfb))?;
     row(to, "connect", &statistics(&parts.connect))?;
+    if let Some(handshakes) = &parts.tls {
+        row(to, "handshake", &statistics(handshakes))?;
+    }
     if open && starred(bounded(&totals.latency.all()), verdict).iter().any(|c| c.ends_with('*')) {
         writeln!(to, "  * the client itself made more than 5 % of it: see the row by the client")?;
     }

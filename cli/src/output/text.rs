@@ -8,7 +8,7 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 use pummel_engine::verdict::Verdict;
 
-use super::{Environment, calibration, counted, judgement, load, per_time, table, unpinned};
+use super::{Environment, calibration, counted, judgement, load, per_time, table, unpinned, wire};
 
 /// Widest line.
 pub(super) const COLUMNS: usize = 100;
@@ -35,7 +35,7 @@ pub(crate) fn write(
     writeln!(to)?;
     table::latencies(report, verdict, to)?;
     writeln!(to)?;
-    wire(report, to)?;
+    connections(report, to)?;
     calibration::write(environment.calibration.as_ref(), report, to)?;
     writeln!(to)?;
     judgement::write(report, verdict, to)
@@ -55,7 +55,8 @@ pub(super) fn line(to: &mut dyn Write, label: &str, text: &str) -> io::Result<()
 fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io::Result<()> {
     let plan = &report.plan;
     let method = plan.target.request.method();
-    line(to, "Target", &format!("{method} {}  (HTTP/1.1)", plan.target.url))?;
+    let spoken = wire::spoken(plan.wire.protocol);
+    line(to, "Target", &format!("{method} {}  ({spoken})", plan.target.url))?;
     joined(to, "Load", ", ", load::parts(plan).into_iter())?;
     let cpus = report.shards.iter().map(|shard| shard.cpu.to_string()).collect::<Vec<_>>();
     let shards = counted(report.shards.len() as u64, "shard");
@@ -140,7 +141,7 @@ fn list(to: &mut dyn Write, label: &str, items: impl Iterator<Item = String>) ->
 }
 
 /// The same with `apart` between the items.
-fn joined(
+pub(super) fn joined(
     to: &mut dyn Write,
     label: &str,
     apart: &str,
@@ -158,7 +159,7 @@ fn joined(
     line(to, label, if row.is_empty() { "none" } else { &row })
 }
 
-fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+fn connections(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let totals = &report.totals;
     let lives = totals.connections;
     let connections = format!(
@@ -166,6 +167,7 @@ fn wire(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         lives.opened, lives.closed_by_peer, lives.reconnects
     );
     line(to, "Connections", &connections)?;
+    wire::write(report, to)?;
     let (sent, received) = (bytes(totals.bytes_sent), bytes(totals.bytes_received));
     line(to, "Bytes", &format!("{sent} sent, {received} received"))?;
     let shards =

@@ -1,0 +1,162 @@
+//! The way to the server as a whole: what is spoken, how it is secured, who stands in between, and
+//! how long a connection lasts.
+
+use anyhow::{Context, Result, bail, ensure};
+use pummel_engine::plan::{Keep, Protocol, Wire};
+use pummel_engine::reactor::Close;
+
+use super::target::TargetUrl;
+use super::way::{self, Way};
+use super::{protocol, proxy, rate, tls};
+use crate::args::{Quoted, RunArgs};
+
+/// What was typed about the way to the server.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) wire: Wire,
+    pub(super) way: Way,
+    /// What is ignored.
+    pub(super) remarks: Vec<String>,
+}
+
+/// Understands what was typed about the way to `target`.
+pub(super) fn understand(args: &RunArgs, target: &TargetUrl) -> Result<Terms> {
+    let typed = &args.wire;
+    let offers = tls::offers(&args.tls.alpn)?;
+    let protocol = protocol::understand(args, target, &offers)?;
+    let (streams, ignored) = protocol::streams(typed, protocol)?;
+    let offers = if offers.is_empty() { protocol::usual_offers(protocol) } else { offers };
+    let tls = tls::understand(&args.tls, target, offers)?;
+    let keep = keep(args, protocol)?;
+    let (server, unmet) = way::server(typed, target)?;
+    let proxy_url = proxy::url(&args.proxy)?;
+    let way = way::understand(typed, target, server.clone(), proxy_url.as_ref())?;
+    let proxy = proxy_url
+        .map(|at| proxy::understand(&args.proxy, &at, (target, &server), protocol))
+        .transpose()?;
+    let wire = Wire {
+        protocol,
+        streams,
+        tls,
+        proxy,
+        sources: way::sources(&typed.source_ip)?.into(),
+        close: close(typed.close.as_deref())?,
+        keep,
+    };
+    Ok(Terms { wire, way, remarks: [ignored, unmet].into_iter().flatten().collect() })
+}
+
+fn keep(args: &RunArgs, protocol: Protocol) -> Result<Keep> {
+    let typed = &args.wire;
+    let Some(text) = typed.connections_per_second.as_deref() else {
+        ensure!(
+            !(typed.disable_keepalive && args.load.pipeline > 1),
+            "--pipeline needs connections that last, and with --disable-keepalive each has one \
+             request; leave one of them out"
+        );
+        return Ok(if typed.disable_keepalive { Keep::One } else { Keep::Open });
+    };
+    ensure!(
+        !typed.disable_keepalive,
+        "--connections-per-second replaces connections by the clock, and --disable-keepalive \
+         after each request; give one of them"
+    );
+    ensure!(
+        protocol != Protocol::Http10,
+        "--connections-per-second and HTTP/1.0 do not go together: its connections have one \
+         request each; leave one of them out"
+    );
+    rate::parse(text).context("--connections-per-second").map(Keep::Renewed)
+}
+
+fn close(text: Option<&str>) -> Result<Close> {
+    match text {
+        None | Some("fin") => Ok(Close::Finish),
+        Some("rst") => Ok(Close::Reset),
+        Some(other) => bail!("--close {} is unknown; give fin or rst", Quoted(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::target;
+    use super::super::way::Destination;
+    use super::*;
+    use crate::args;
+    use pummel_engine::plan::{Means, Trust};
+    use pummel_engine::units::{Nanos, Rate};
+
+    fn read(line: &str) -> Result<Terms> {
+        let args = args::words(&format!("p {line}")).run;
+        understand(&args, &target::parse(args.target.any().unwrap())?)
+    }
+
+    fn wire(line: &str) -> Wire {
+        read(line).unwrap().wire
+    }
+
+    #[track_caller]
+    fn check_refused(line: &str, words: &str) {
+        let said = format!("{:#}", read(line).unwrap_err());
+        assert!(said.contains(words), "{line}: {said}");
+    }
+
+    #[test]
+    fn nothing_said_is_http_in_the_clear_straight_to_the_server() {
+        let Terms { wire, way, remarks } = read("http://h").unwrap();
+        assert_eq!((wire.protocol, wire.streams.get()), (Protocol::Http11, 1));
+        assert!(wire.tls.is_none() && wire.proxy.is_none() && wire.sources.is_empty());
+        assert_eq!((wire.close, wire.keep), (Close::Finish, Keep::Open));
+        assert_eq!(way.to, Destination::Host("h".to_owned(), 80));
+        assert!(remarks.is_empty());
+    }
+
+    #[test]
+    fn https_is_secured_and_what_is_spoken_is_offered() {
+        let tls = |line: &str| wire(line).tls.unwrap();
+        let plain = tls("https://h -k");
+        assert_eq!((plain.trust, plain.alpn), (Trust::Anybody, vec!["http/1.1".to_owned()]));
+        assert_eq!(tls("https://h -k --http2").alpn, ["h2"]);
+        assert_eq!(tls("https://h -k --alpn http/1.1 --alpn h2").alpn, ["http/1.1", "h2"]);
+        // Where a detour leads does not change who is asked for.
+        let Terms { wire, way, .. } = read("https://h -k --connect-to ::g:1 --host x").unwrap();
+        assert_eq!(wire.tls.unwrap().server_name, "h");
+        assert_eq!(way.to, Destination::Host("g".to_owned(), 1));
+    }
+
+    #[test]
+    fn connections_go_to_the_proxy_if_there_is_one() {
+        let Terms { wire, way, .. } = read("https://h -k -p http://p:3128").unwrap();
+        assert_eq!(way.to, Destination::Host("p".to_owned(), 3128));
+        assert_eq!(wire.proxy.unwrap().means, Means::Tunnel("h:443".to_owned()));
+        check_refused("http://h --unix-socket /a -p p", "--proxy and a Unix socket");
+    }
+
+    #[test]
+    fn connections_last_as_long_as_was_said() {
+        assert_eq!(wire("http://h --disable-keepalive").keep, Keep::One);
+        let rate = Rate::new(1, Nanos::from_millis(200)).unwrap();
+        assert_eq!(wire("http://h --connections-per-second 5").keep, Keep::Renewed(rate));
+        let both = "http://h --disable-keepalive --connections-per-second 5";
+        check_refused(both, "give one of them");
+        check_refused("http://h --disable-keepalive --pipeline 2", "--pipeline needs connections");
+        check_refused("http://h --connections-per-second 0", "--connections-per-second: \"0\"");
+        let old = "http://h --http-version 1.0 --connections-per-second 5";
+        check_refused(old, "HTTP/1.0 do not go together");
+    }
+
+    #[test]
+    fn connections_end_as_was_said() {
+        assert_eq!(wire("http://h --close rst").close, Close::Reset);
+        assert_eq!(wire("http://h --close fin").close, Close::Finish);
+        check_refused("http://h --close abort", "give fin or rst");
+    }
+
+    #[test]
+    fn what_is_ignored_is_said() {
+        let remarks = |line: &str| read(line).unwrap().remarks;
+        assert!(remarks("http://h --streams 9")[0].starts_with("--streams is for HTTP/2"));
+        assert!(remarks("http://h --connect-to g:::1")[0].contains("says nothing about \"h\""));
+        assert!(remarks("http://h --http2 --streams 9").is_empty());
+    }
+}
