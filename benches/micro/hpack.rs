@@ -1,8 +1,8 @@
 //! What header blocks cost: a response's to decode, a request's to write.
 //!
-//! A response comes in three ways: all of it in the table (the rule under load), all of it in
-//! Huffman code that is not entered, and with a `Date` that is entered, as once a second. A request
-//! is copied, with and without a value of its own.
+//! A response comes in four ways: all of it in the table, all of it in Huffman code that is not
+//! entered, with a `Date` that is entered, and as a repetition of the one before (the rule under
+//! load). A request is copied, with and without a value of its own.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
 
@@ -48,6 +48,10 @@ fn decode(criterion: &mut Criterion) {
     group.bench_function("indexed", |bencher| bencher.iter(|| read(&mut decoder, &bytes)));
     let bytes = written(&block, Form::Plain);
     group.bench_function("huffman", |bencher| bencher.iter(|| read(&mut decoder, &bytes)));
+    decoder.remember(&bytes);
+    group.bench_function("repeated", |bencher| {
+        bencher.iter(|| decoder.repeat(black_box(&bytes)));
+    });
     let date = Block::new(&[Field::fixed(b"date", b"Fri, 20 Nov 2026 15:51:29 GMT")]);
     let bytes = written(&date, Form::First);
     group.bench_function("entered", |bencher| bencher.iter(|| read(&mut decoder, &bytes)));

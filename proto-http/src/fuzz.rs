@@ -168,6 +168,7 @@ type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 pub fn fuzz_hpack_decode(data: &[u8]) {
     let Some((&limit, mut rest)) = data.split_first() else { return };
     let mut decoder = Decoder::new(32 * u32::from(limit));
+    let (mut other, mut remembered) = (decoder.clone(), Fields::new());
     while let Some((&length, after)) = rest.split_first() {
         let (block, next) = after.split_at(after.len().min(usize::from(length)));
         rest = next;
@@ -181,6 +182,14 @@ pub fn fuzz_hpack_decode(data: &[u8]) {
             assert_eq!(hpack_fields(&mut before, block, u32::MAX), result, "another limit");
         }
         let Ok(fields) = result else { return };
+        if other.repeat(block) {
+            assert_eq!(remembered, fields, "taken without decoding it");
+        } else {
+            assert_eq!(hpack_fields(&mut other, block, LIST_BYTES_MAX).as_ref(), Ok(&fields));
+            if other.remember(block) {
+                remembered.clone_from(&fields);
+            }
+        }
         encode_again(&fields);
     }
 }

@@ -5,12 +5,14 @@
 //! order, by the one decoder of its connection, whether anybody wants its fields or not.
 //!
 //! Both directions are made for what a load test does. [`Decoder`] lends each field to a closure
-//! and keeps nothing but the table. [`Block`] encodes a request once, before the run, in the forms
-//! in which connections can send it; per request its bytes are copied.
+//! and keeps nothing but the table; a block that comes again it need not decode. [`Block`] encodes a
+//! request once, before the run, in the forms in which connections can send it; per request its
+//! bytes are copied.
 
 mod decode;
 mod encode;
 mod huffman;
+mod repeat;
 mod table;
 
 pub use decode::Decoder;
