@@ -565,6 +565,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_up_for_reaches_as_far_back_as_the_table() {
+        // 32 and 34 bytes: one block and the end of the one before fill the table.
+        let block = b"\x40\x00\x00\x40\x01n\x01v";
+        let (mut reader, mut plain) = (Reader::new(100), Decoder::new(100));
+        reader.read(block).unwrap();
+        decode(&mut plain, block).unwrap();
+        for decoder in [&mut reader.decoder, &mut plain] {
+            decode(decoder, &[0x40, 1, b'x', 1, b'y']).unwrap();
+        }
+        for _ in 0..2 {
+            reader.read(block).unwrap();
+            decode(&mut plain, block).unwrap();
+        }
+        decode(&mut reader.decoder, &[]).unwrap();
+        assert_eq!(reader.decoded, 1);
+        assert_eq!(entries(&plain).len(), 3);
+        assert_eq!(entries(&reader.decoder), entries(&plain));
+    }
+
+    #[test]
     fn fields_that_are_in_the_table_are_decoded_once() {
         let first = [&[0x88, 0x76, 5][..], b"nginx"].concat();
         let mut reader = Reader::new(4096);

@@ -83,3 +83,25 @@ impl Known {
         self.block = block;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_repetitions_are_owed_than_a_table_holds() {
+        let trace = Trace { refers: false, entered: 40 };
+        for (size_max, most) in [(0, 1), (39, 1), (40, 2), (4096, 103)] {
+            let mut known = Known::default();
+            assert!(known.replace(b"block", trace, 7));
+            for repetitions in [0, 1, 1000] {
+                assert!((0..repetitions).all(|_| known.repeat(b"block", 8)));
+                assert_eq!(known.owes(), repetitions > 0);
+                let (block, times) = known.settle(size_max);
+                assert_eq!((&*block, times), (&b"block"[..], repetitions.min(most)));
+                assert!(!known.owes());
+                known.restore(block);
+            }
+        }
+    }
+}
