@@ -5,6 +5,8 @@
 //! `testdata/corpus`, and the targets in `fuzz/` are one line each. Compiled for tests and with the
 //! feature `fuzz` only.
 
+pub mod h2;
+
 use crate::h1::{Conn, Recall};
 use crate::h2::hpack::{Block, Decoder, Field, Form};
 use crate::{Done, ErrorKind, Event, Expect, Head, Phase, Reuse, Version};
