@@ -3,7 +3,12 @@
 //!
 //! There is no runtime and no clock. Both sides are polled in turn, and the wire hands over a few
 //! bytes at a time, so that frames are cut anywhere and a run is a function of its plan.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of a test"
+)]
 
 use core::future::{Future, poll_fn};
 use core::num::NonZeroU16;
@@ -129,6 +134,9 @@ impl AsyncWrite for ServerEnd {
 
 type Respond = server::SendResponse<Cursor<Vec<u8>>>;
 
+/// An answer under way.
+type Answer = Pin<Box<dyn Future<Output = Result<(), h2::Error>>>>;
+
 /// Reads a body to its end; `None` if the client gave it up.
 async fn read(body: &mut RecvStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -201,7 +209,7 @@ async fn serve(
         .max_send_buffer_size(1 << 24)
         .handshake::<_, Cursor<Vec<u8>>>(end)
         .await?;
-    let mut answers: Vec<Pin<Box<dyn Future<Output = Result<(), h2::Error>>>>> = Vec::new();
+    let mut answers: Vec<Answer> = Vec::new();
     let mut accepted = 0;
     poll_fn(move |context| {
         loop {
@@ -326,12 +334,12 @@ fn converse(plans: &[Plan], limits: &Limits) -> (BTreeMap<usize, Outcome>, Seen)
     let mut server = Box::pin(serve(end, limits.clone(), plans.to_vec(), Rc::clone(&seen)));
     let mut client = Client::new(plans, limits);
     let mut context = Context::from_waker(Waker::noop());
-    let mut served = false;
+    let mut over = false;
     for _ in 0..ROUNDS_MAX {
         client.speak(&mut wire.borrow_mut());
-        if !served && let Poll::Ready(end) = server.as_mut().poll(&mut context) {
+        if !over && let Poll::Ready(end) = server.as_mut().poll(&mut context) {
             end.unwrap();
-            served = true;
+            over = true;
         }
         let bytes = core::mem::take(&mut wire.borrow_mut().to_client);
         for piece in bytes.chunks(limits.cut) {

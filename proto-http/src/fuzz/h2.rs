@@ -29,12 +29,12 @@ pub const BODY_BYTES: usize = 100_000;
 /// When they cannot be rendered, which they can.
 #[must_use]
 pub fn requests() -> Vec<Rendered> {
-    let make = |method: &str, body: Option<Vec<u8>>| {
+    let request = |method: &str, body: Option<Vec<u8>>| {
         let builder = Request::builder(method, "example.org", "/").ok()?;
         Some(body.map_or(builder.clone(), |body| builder.body(body)).build())
     };
     let body = (0..BODY_BYTES).map(|at| at.to_le_bytes().iter().fold(0, |sum, byte| sum ^ byte));
-    let made = [make("GET", None), make("HEAD", None), make("POST", Some(body.collect()))];
+    let made = [request("GET", None), request("HEAD", None), request("POST", Some(body.collect()))];
     let requests: Vec<&Request> = made.iter().flatten().collect();
     let set = Rendered::set(&requests).unwrap_or_default();
     assert_eq!(set.len(), made.len());
@@ -92,6 +92,9 @@ impl Transcript {
     }
 
     /// Notes that the peer closed.
+    ///
+    /// # Panics
+    /// When the connection breaks a promise of its documentation.
     pub fn receive_end(&mut self, conn: &mut Conn) {
         if let Err(error) = conn.receive_end()
             && self.error.is_none()
@@ -199,8 +202,9 @@ fn converse<'b>(
     let streams = NonZeroU16::MIN.saturating_add(u16::from(first) & 0x1f);
     let mut conn = if first & 0x80 == 0 { Conn::new(streams) } else { Conn::upgraded(streams) };
     let (mut transcript, mut said) = (Transcript::default(), Vec::new());
-    for index in 0..REQUESTS_MAX.min(conn.capacity() as usize) {
-        assert!(conn.start([GET, HEAD, POST][index % 3]).is_ok());
+    let capacity = conn.capacity() as usize;
+    for request in [GET, HEAD, POST].into_iter().cycle().take(capacity.min(REQUESTS_MAX)) {
+        assert!(conn.start(request).is_ok());
     }
     say(&mut conn, requests, &mut said);
     for (round, piece) in pieces.into_iter().enumerate() {
@@ -281,5 +285,125 @@ pub fn fuzz_h2_connection(data: &[u8]) {
             let (front, back) = data.split_at(at);
             compare(&mut [front, back].into_iter(), "cut in two");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h2::frame::{Code, Header, Kind, Setting};
+    use crate::h2::hpack::{Block, Field, Form};
+    use proptest::prelude::*;
+    use std::{format, fs, path::Path};
+
+    #[test]
+    fn the_corpus_is_read_without_a_fault() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpus");
+        for folder in ["h2_frames", "h2_connection"] {
+            let mut inputs = 0;
+            for entry in fs::read_dir(corpus.join(folder)).unwrap() {
+                let bytes = fs::read(entry.unwrap().path()).unwrap();
+                fuzz_h2_frames(&bytes);
+                fuzz_h2_connection(&bytes);
+                inputs += 1;
+            }
+            assert!(inputs >= 10, "only {inputs} inputs: the corpus is missing");
+        }
+    }
+
+    fn frame(kind: Kind, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap();
+        let mut out = Header { length, kind, flags, stream }.bytes().to_vec();
+        out.extend_from_slice(payload);
+        out
+    }
+
+    fn block(status: &str, entered: bool) -> Vec<u8> {
+        let fields = [(":status", status), ("server", "x"), ("content-length", "5")];
+        let fields = fields.map(|(name, value)| Field::fixed(name.as_bytes(), value.as_bytes()));
+        let mut out = Vec::new();
+        let form = if entered { Form::First } else { Form::Plain };
+        Block::new(&fields).write(form, &[], &mut out);
+        out
+    }
+
+    /// Frames as servers send them, most of them where they belong.
+    fn frames() -> impl Strategy<Value = Vec<u8>> {
+        let stream = prop_oneof![8 => (0_u32..8).prop_map(|k| 2 * k + 1), 1 => 0_u32..9];
+        let flags = prop_oneof![4 => prop::sample::select(&[0, 1, 4, 5][..]), 1 => any::<u8>()];
+        let status = prop::sample::select(&["100", "200", "204", "500", "x"][..]);
+        let payload = prop::collection::vec(any::<u8>(), 0..12);
+        (0_u8..14, stream, flags, status, payload, any::<u32>()).prop_map(
+            |(kind, stream, flags, status, payload, number)| match kind {
+                0..3 => frame(Kind::Headers, 4 | flags, stream, &block(status, kind == 0)),
+                3..6 => frame(Kind::Data, flags, stream, b"hello"),
+                6 => frame(Kind::Data, 0x8 | flags & 1, stream, b"\x02hello\0\0"),
+                7 => frame(Kind::RstStream, 0, stream, &number.to_be_bytes()),
+                8 => frame(Kind::WindowUpdate, 0, stream & 3, &number.to_be_bytes()),
+                9 => frame(Kind::Ping, flags & 1, 0, &[kind; 8]),
+                10 => {
+                    let mut out = Vec::new();
+                    frame::write_goaway(&mut out, stream, Code::NoError);
+                    out
+                }
+                11 => {
+                    let setting = Setting::InitialWindowSize as u16;
+                    let value = (number & 0xffff).to_be_bytes();
+                    let entry = [&setting.to_be_bytes()[..], &value].concat();
+                    frame(Kind::Settings, 0, 0, &entry)
+                }
+                12 => {
+                    let whole = block(status, false);
+                    let (front, back) = whole.split_at(2);
+                    [
+                        frame(Kind::Headers, flags & 1, stream, front),
+                        frame(Kind::Continuation, 4, stream, back),
+                    ]
+                    .concat()
+                }
+                _ => frame(Kind::Unknown, flags, stream, &payload),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_a_conversation_gives_the_same_events(
+            first in any::<u8>(),
+            frames in prop::collection::vec(frames(), 0..12),
+            (at, byte) in any::<(prop::sample::Index, Option<u8>)>(),
+        ) {
+            let mut stream = [&[first][..], &frame(Kind::Settings, 0, 0, &[])].concat();
+            stream.extend(frames.concat());
+            if let Some(byte) = byte {
+                let at = at.index(stream.len());
+                stream[at] = byte;
+            }
+            fuzz_h2_connection(&stream);
+            fuzz_h2_frames(&stream);
+        }
+
+        #[test]
+        fn any_bytes_are_read_to_an_end(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            fuzz_h2_frames(&bytes);
+            fuzz_h2_connection(&bytes);
+            let settled = frame(Kind::Settings, 0, 0, &[]);
+            fuzz_h2_connection(&[&[7][..], &settled, &bytes].concat());
+        }
+    }
+
+    #[test]
+    fn transcripts_read_as_one_line() {
+        let requests = requests();
+        let stream = [
+            frame(Kind::Settings, 0, 0, &[]),
+            frame(Kind::Headers, 4, 1, &block("200", false)),
+            frame(Kind::Data, 1, 1, b"hello"),
+            frame(Kind::RstStream, 0, 3, &7_u32.to_be_bytes()),
+            frame(Kind::PushPromise, 0, 1, &[]),
+        ];
+        let (transcript, _) = converse(2, [&*stream.concat()], &requests, Handing::SpeakLast);
+        let expected = "settled 0:200 0:\"hello\" 0:done 1:refused(7) !h2_push_promise";
+        assert_eq!(format!("{transcript}"), expected);
     }
 }

@@ -1072,9 +1072,9 @@ fn a_remembered_head_means_what_it_meant() {
         let id = u32::try_from(round).unwrap() * 2 + 1;
         let mut head = head.clone();
         head[5..9].copy_from_slice(&id.to_be_bytes());
-        let heard = fixture.hear(&[head, data(id, END, b"xy")].concat());
-        let mismatch = heard.ends_with("h2_length_mismatch");
-        assert_eq!(mismatch, round != 2, "{heard}");
+        let transcript = fixture.hear(&[head, data(id, END, b"xy")].concat());
+        let mismatch = transcript.ends_with("h2_length_mismatch");
+        assert_eq!(mismatch, round != 2, "{transcript}");
         decoded += u32::from(!mismatch);
     }
     assert_eq!(decoded, 1);
