@@ -654,6 +654,18 @@ fn a_body_is_sent_as_windows_allow() {
     assert!(verdicts(&fixture.say_frames()).is_empty());
 }
 
+#[test]
+fn a_body_that_comes_after_another_is_sent_to_its_end() {
+    let mut fixture = Fixture::with(&[]);
+    fixture.hear(&settings(&[(Setting::InitialWindowSize, WINDOW_MAX)]));
+    fixture.hear(&window_update(0, 1 << 30));
+    for stream in [1, 3] {
+        let (sent, ended) = content(&frames(&fixture.start(&[POST])), stream);
+        assert_eq!((sent.len(), ended), (BODY_BYTES, true));
+        fixture.hear(&headers(stream, END, OK));
+    }
+}
+
 // RFC 9113 section 6.9.2: a change of the initial window moves the windows of open streams.
 #[test]
 fn a_lower_initial_window_is_made_up_for_first() {
