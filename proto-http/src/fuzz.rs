@@ -5,7 +5,10 @@
 //! `testdata/corpus`, and the targets in `fuzz/` are one line each. Compiled for tests and with the
 //! feature `fuzz` only.
 
+pub mod h2;
+
 use crate::h1::{Conn, Recall};
+use crate::h2::hpack::{Block, Decoder, Field, Form};
 use crate::{Done, ErrorKind, Event, Expect, Head, Phase, Reuse, Version};
 use alloc::vec::Vec;
 use core::fmt;
@@ -152,6 +155,69 @@ pub fn fuzz_split_anywhere(data: &[u8]) {
     }
 }
 
+/// The most bytes that [`fuzz_hpack_decode`] lets a header list have; few, so that inputs reach it.
+const LIST_BYTES_MAX: u32 = 2000;
+
+/// Names and values, in order.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Reads any bytes as header blocks of one connection: first the limit of the table in units of 32
+/// bytes, then the blocks, each after a byte with its length.
+///
+/// # Panics
+/// When a list is longer than its limit, when a block that changed nothing means something else the
+/// next time, or when a list that was decoded cannot be encoded; that is what a fuzzer looks for.
+pub fn fuzz_hpack_decode(data: &[u8]) {
+    let Some((&limit, mut rest)) = data.split_first() else { return };
+    let mut decoder = Decoder::new(32 * u32::from(limit));
+    let (mut other, mut remembered) = (decoder.clone(), Fields::new());
+    while let Some((&length, after)) = rest.split_first() {
+        let (block, next) = after.split_at(after.len().min(usize::from(length)));
+        rest = next;
+        let mut before = decoder.clone();
+        let result = hpack_fields(&mut decoder, block, LIST_BYTES_MAX);
+        if decoder.generation() == before.generation() {
+            assert_eq!(hpack_fields(&mut decoder, block, LIST_BYTES_MAX), result, "read again");
+        }
+        // A larger limit is of no effect but for the lists between the two.
+        if result != Err(ErrorKind::HeaderListTooLarge) {
+            assert_eq!(hpack_fields(&mut before, block, u32::MAX), result, "another limit");
+        }
+        let Ok(fields) = result else { return };
+        if other.repeat(block) {
+            assert_eq!(remembered, fields, "taken without decoding it");
+        } else {
+            assert_eq!(hpack_fields(&mut other, block, LIST_BYTES_MAX).as_ref(), Ok(&fields));
+            if other.remember(block) {
+                remembered.clone_from(&fields);
+            }
+        }
+        encode_again(&fields);
+    }
+}
+
+fn hpack_fields(decoder: &mut Decoder, block: &[u8], list_max: u32) -> Result<Fields, ErrorKind> {
+    let mut fields = Fields::new();
+    let result = decoder.decode(block, list_max, |name, value| {
+        fields.push((name.to_vec(), value.to_vec()));
+    });
+    let size: usize = fields.iter().map(|(name, value)| name.len() + value.len() + 32).sum();
+    assert!(size <= list_max as usize, "a list is longer than its limit");
+    result.map(|()| fields)
+}
+
+fn encode_again(fields: &Fields) {
+    let list: Vec<Field<'_>> =
+        fields.iter().map(|(name, value)| Field::fixed(name, value)).collect();
+    let block = Block::new(&list);
+    let mut decoder = Decoder::new(block.table_size_needed());
+    for form in [Form::Plain, Form::First, Form::Indexed, Form::Plain, Form::Indexed] {
+        let mut bytes = Vec::new();
+        block.write(form, &[], &mut bytes);
+        assert_eq!(hpack_fields(&mut decoder, &bytes, LIST_BYTES_MAX).as_ref(), Ok(fields));
+    }
+}
+
 /// One line: statuses, content in quotes, `keep` or `close`, and the error's name after a `!`.
 impl fmt::Display for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,6 +274,33 @@ mod tests {
         }
         assert!(images > 20, "only {images} inputs: the corpus is missing");
     }
+
+    #[test]
+    fn the_corpus_of_header_blocks_is_read_without_a_fault() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpus/hpack_decode");
+        let mut inputs = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            fuzz_hpack_decode(&fs::read(entry.unwrap().path()).unwrap());
+            inputs += 1;
+        }
+        assert!(inputs > 10, "only {inputs} inputs: the corpus is missing");
+    }
+
+    /// Pieces of header blocks; most are short, so that the next one is often reached.
+    const INSTRUCTIONS: &[&[u8]] = &[
+        &[0x82],
+        &[0xbe],
+        &[0xc0],
+        &[0x40, 1, b'a', 1, b'b'],
+        &[0x7e, 0],
+        &[0x00, 0, 0],
+        &[0x1f, 0x2f, 0x82, 0x1c, 0x64],
+        &[0x20],
+        &[0x3f, 0x21],
+        &[0x40, 0x81, 0x1f, 0x84, 0x9d, 0x29, 0xad, 0x17],
+        &[0xff],
+        &[0x7f, 0],
+    ];
 
     /// A response as a server would mean it.
     #[derive(Debug, Clone)]
@@ -337,6 +430,33 @@ mod tests {
         fn any_bytes_are_read_to_an_end(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             fuzz_h1_response(&bytes);
             fuzz_split_anywhere(&bytes);
+        }
+
+        #[test]
+        fn any_bytes_are_read_as_header_blocks(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            fuzz_hpack_decode(&bytes);
+        }
+
+        #[test]
+        fn any_pieces_of_header_blocks_are_read_to_an_end(
+            limit in any::<u8>(),
+            blocks in prop::collection::vec(
+                prop::collection::vec(
+                    prop::sample::select(INSTRUCTIONS),
+                    0..12,
+                ),
+                0..8,
+            ),
+        ) {
+            let mut bytes = std::vec![limit];
+            for block in blocks {
+                let block = block.concat();
+                bytes.push(u8::try_from(block.len()).unwrap());
+                bytes.extend(block);
+            }
+            fuzz_hpack_decode(&bytes);
         }
 
         // Bytes that look like HTTP reach states that random ones do not.

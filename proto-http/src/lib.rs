@@ -9,25 +9,29 @@
 //!
 //! One for each thing that can happen to a connection:
 //!
-//! | verb | it happened that |
-//! |---|---|
-//! | [`h1::Conn::capacity`] | the owner wants to know how many requests may start now |
-//! | [`h1::Conn::start`] | a request was handed to the kernel |
-//! | [`h1::Conn::receive`] | bytes arrived |
-//! | [`h1::Conn::receive_end`] | the peer closed its side |
+//! | it happened that | HTTP/1.1 | HTTP/2 |
+//! |---|---|---|
+//! | how many requests may start now? | [`h1::Conn::capacity`] | [`h2::Conn::capacity`] |
+//! | a request starts | [`h1::Conn::start`] | [`h2::Conn::start`] |
+//! | bytes may be sent | | [`h2::Conn::transmit`] |
+//! | bytes arrived | [`h1::Conn::receive`] | [`h2::Conn::receive`] |
+//! | a request is given up | | [`h2::Conn::cancel`] |
+//! | the peer closed its side | [`h1::Conn::receive_end`] | [`h2::Conn::receive_end`] |
 //!
 //! HTTP/1.1 has no verb that transmits: [`Request::render_h1`] renders a request once, before the
 //! run, and every connection of every shard sends those same bytes. Nothing on an HTTP/1.1
 //! connection speaks on its own account. HTTP/2 does (`SETTINGS`, `WINDOW_UPDATE`, `PING`), and
-//! brings `poll_transmit` with it.
+//! each request is written with the number of its stream, in a form that depends on what the peer
+//! knows already: [`h2::Conn::transmit`] writes all of it, as far as there is room, when
+//! [`h2::Conn::wants_transmit`] says so.
 //!
-//! There is no verb for cancelling either: an HTTP/1.1 response cannot be called off, so the owner
-//! of a request whose deadline passed drops the connection.
+//! An HTTP/1.1 response cannot be called off either: the owner of a request whose deadline passed
+//! drops the connection. On HTTP/2 it gives up the stream, and the connection serves on.
 //!
 //! # The drain rule
 //!
-//! After [`h1::Conn::receive`] returned an event, call it again until it returns `None`, even when
-//! no input is left: the end of an exchange is an event without bytes of its own. Only then may
+//! After a `receive` returned an event, call it again until it returns `None`, even when no input
+//! is left: the end of an exchange is an event without bytes of its own. Only then may
 //! another verb be called.
 //!
 //! # Example

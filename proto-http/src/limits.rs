@@ -41,6 +41,9 @@ pub const HPACK_TABLE_BYTES_MAX: u32 = 64 * 1024;
 /// first byte: as many as 32 bits take.
 pub const HPACK_INTEGER_BYTES_MAX: u32 = 5;
 
+/// The longest header block of which a repetition is recognised.
+pub(crate) const HPACK_REPEAT_BYTES_MAX: usize = 512;
+
 /// The longest header block accepted on HTTP/2, in bytes: as they arrive, and as a list of fields
 /// with 32 bytes more for each (RFC 9113 section 6.5.2). The peer is told.
 pub const H2_BLOCK_BYTES_MAX: u32 = 64 * 1024;

@@ -603,6 +603,55 @@ mod tests {
         assert_eq!(text.matches("Connection").count(), 1, "{text}");
     }
 
+    /// The lines of HTTP/2, joined.
+    fn h2(builder: RequestBuilder) -> Result<String, RequestError> {
+        let lines = builder.build().h2_fields()?;
+        let line = |(name, value): &Line| [name, &b": "[..], value].concat();
+        let lines: Vec<Vec<u8>> = lines.iter().map(line).collect();
+        Ok(String::from_utf8(lines.join(&b"\n"[..])).unwrap())
+    }
+
+    // RFC 9113 sections 8.2 and 8.3.1: names in lowercase, :authority in place of Host.
+    #[test]
+    fn over_http2_names_are_lowercase_and_the_host_is_the_authority() {
+        let builder = get()
+            .scheme(Scheme::Https)
+            .field("X-Two", "One")
+            .and_then(|builder| builder.field("HOST", "other"))
+            .and_then(|builder| builder.field("TE", "trailers"))
+            .and_then(|builder| builder.field("User-Agent", "Me"))
+            .unwrap()
+            .body(b"abc".to_vec());
+        assert_eq!(
+            h2(builder).unwrap(),
+            ":method: GET\n:scheme: https\n:authority: other\n:path: /a?b=%20c\naccept: */*\n\
+             x-two: One\nte: trailers\nuser-agent: Me\ncontent-length: 3"
+        );
+        let unnamed = h2(get().field("Host", "").unwrap()).unwrap();
+        assert!(unnamed.starts_with(":method: GET\n:scheme: http\n:path: "), "{unnamed}");
+    }
+
+    // RFC 9113 section 8.2.2: fields of HTTP/1 connections are not sent.
+    #[test]
+    fn over_http2_fields_about_connections_are_refused() {
+        for (name, value) in [
+            ("Connection", "close"),
+            ("keep-alive", "5"),
+            ("Proxy-Connection", "x"),
+            ("TE", "gzip"),
+        ] {
+            let builder = get().field(name, value).unwrap();
+            assert_eq!(h2(builder), Err(RequestError::ConnectionField(name.into())));
+        }
+    }
+
+    #[test]
+    fn over_http2_a_head_has_a_bound() {
+        let with = |bytes: usize| get().field("x", &"\\".repeat(bytes)).unwrap().build();
+        assert!(with(30_000).render_h2().is_ok());
+        assert!(matches!(with(33_000).render_h2(), Err(RequestError::HeadTooLong(33_001..))));
+    }
+
     proptest! {
         // What is accepted reads back as it was written, by a parser that is not ours.
         #[test]

@@ -1,17 +1,13 @@
 //! What a response's header block means, and the memory of the last one.
 //!
-//! Responses to the same request differ in little, and a server that indexes its fields sends the
-//! same ten bytes for each: a block that entered nothing into the table means the same again for as
-//! long as nothing else did. So the last such block is remembered with its meaning, and comparing
+//! Responses to the same request differ in little: the block of one is often, byte for byte, that of
+//! the one before. The decoder knows when the same bytes mean the same again, so that comparing them
 //! is nearly all that a head costs.
 
 use super::hpack::Decoder;
 use crate::error::ErrorKind;
 use crate::h1::read_length;
 use crate::limits::H2_BLOCK_BYTES_MAX;
-
-/// Longest block that is remembered; longer ones are decoded each time.
-const MEMORY_BYTES: usize = 232;
 
 /// What counts of a response's head.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -29,26 +25,15 @@ pub(super) type Meaning<T> = Result<T, ErrorKind>;
 #[derive(Debug)]
 pub(super) struct HeadReader {
     decoder: Decoder,
-    memory: Memory,
+    /// What the block meant that the decoder remembers: only blocks of heads are.
+    remembered: Head,
 }
-
-/// The last block that changed no table, and what it meant.
-#[derive(Debug)]
-struct Memory {
-    bytes: [u8; MEMORY_BYTES],
-    length: u8,
-    generation: u64,
-    head: Head,
-}
-
-const _: () = assert!(MEMORY_BYTES <= u8::MAX as usize);
 
 impl HeadReader {
     /// A reader whose decoder may use `table_max` bytes of dynamic table.
     pub(super) fn new(table_max: u32) -> Self {
-        let head = Head { status: 0, length: None };
-        let memory = Memory { bytes: [0; MEMORY_BYTES], length: 0, generation: 0, head };
-        Self { decoder: Decoder::new(table_max), memory }
+        let remembered = Head { status: 0, length: None };
+        Self { decoder: Decoder::new(table_max), remembered }
     }
 
     /// Reads the block of a response's head.
@@ -56,30 +41,20 @@ impl HeadReader {
     /// An outer error means that the decoder has lost its place, and the connection with it.
     #[inline]
     pub(super) fn head(&mut self, block: &[u8]) -> Result<Meaning<Head>, ErrorKind> {
-        let known = self.memory.bytes.get(..usize::from(self.memory.length));
-        // An empty block has no `:status`, and an empty memory nothing to say.
-        if self.memory.generation == self.decoder.generation()
-            && known == Some(block)
-            && !block.is_empty()
-        {
-            return Ok(Ok(self.memory.head));
+        if self.decoder.repeat(block) {
+            return Ok(Ok(self.remembered));
         }
         self.decode_head(block)
     }
 
     fn decode_head(&mut self, block: &[u8]) -> Result<Meaning<Head>, ErrorKind> {
-        let before = self.decoder.generation();
         let mut fields = Fields::default();
         self.decoder.decode(block, H2_BLOCK_BYTES_MAX, |name, value| fields.read(name, value))?;
         let meaning = fields.head();
         if let Ok(head) = meaning
-            && self.decoder.generation() == before
-            && let Some(room) = self.memory.bytes.get_mut(..block.len())
+            && self.decoder.remember(block)
         {
-            room.copy_from_slice(block);
-            self.memory.length = u8::try_from(block.len()).unwrap_or(0);
-            self.memory.generation = before;
-            self.memory.head = head;
+            self.remembered = head;
         }
         Ok(meaning)
     }

@@ -118,7 +118,7 @@ impl Table {
         // moment.
         let emptied = self.filled && matches!(form, Form::First);
         let lowest = if emptied { 0 } else { self.lowest };
-        if lowest < self.limit {
+        if lowest < self.limit.min(self.told) {
             write_table_size(lowest, out);
         }
         write_table_size(self.limit, out);

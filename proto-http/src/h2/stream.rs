@@ -259,6 +259,12 @@ impl Streams {
         position.wrapping_add(1) & self.mask
     }
 
+    /// Passes over all identifiers below `id`, for tests of what happens when they end.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, id: u32) {
+        (self.written, self.next) = (id / 2, id / 2);
+    }
+
     /// All open streams, with their positions.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u16, &Stream)> {
         (0..=u16::MAX).zip(&self.table).filter(|(_, stream)| stream.id != 0)

@@ -1,103 +1,78 @@
 //! Clause by clause: what RFC 9113 wants of a client, from the bytes of a scripted peer.
 
-use super::frame::{self, Code, Header, Kind, PREFACE, Setting};
-use super::hpack::{Block, Field, Form};
+use super::flow::WINDOW_MAX;
+use super::frame::{
+    self, ACK, Code, END_HEADERS, END_STREAM as END, Header, Kind, PADDED, PREFACE, PRIORITY,
+    Setting,
+};
+use super::hpack::{Block, Decoder, Field, Form};
 use super::*;
 use crate::Request;
-use core::fmt::Write;
-use std::string::String;
+use crate::fuzz::h2::{BODY_BYTES, GET, HEAD, POST, Transcript, requests, say};
+use crate::limits::*;
+use proptest::prelude::*;
+use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{format, vec};
 
-const ROOM: usize = 64 * 1024;
-
-/// A connection with its requests, and what it says and hears.
+/// A connection and its requests.
 struct Fixture {
     conn: Conn,
     requests: Vec<Rendered>,
 }
 
-/// Which of a fixture's requests.
-const GET: u16 = 0;
-const HEAD: u16 = 1;
-const POST: u16 = 2;
-
-const BODY_BYTES: usize = 100_000;
-
 impl Fixture {
     fn new(streams: u16) -> Self {
-        let get = Request::builder("GET", "example.org", "/").unwrap().build();
-        let head = Request::builder("HEAD", "example.org", "/").unwrap().build();
-        let body: Vec<u8> = (0..BODY_BYTES).map(|at| (at % 251) as u8).collect();
-        let post = Request::builder("POST", "example.org", "/").unwrap().body(body).build();
-        let requests = Rendered::set(&[&get, &head, &post]).unwrap();
-        Self { conn: Conn::new(NonZeroU16::new(streams).unwrap()), requests }
+        Self { conn: Conn::new(NonZeroU16::new(streams).unwrap()), requests: requests() }
     }
 
-    /// One whose preface was sent, which has read the peer's settings, and whose `requests` were
-    /// written.
+    /// One that has read the peer's settings, and has written these requests.
     fn with(requests: &[u16]) -> Self {
         let mut fixture = Self::new(100);
         assert_eq!(fixture.hear(&settings(&[])), "settled");
-        for request in requests {
-            fixture.conn.start(*request).unwrap();
-        }
-        fixture.say();
+        fixture.start(requests);
         fixture
+    }
+
+    fn start(&mut self, requests: &[u16]) -> Vec<u8> {
+        for request in requests {
+            self.conn.start(*request).unwrap();
+        }
+        self.say()
     }
 
     /// What the connection writes.
     fn say(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut rounds = 0;
-        while self.conn.wants_transmit() {
-            let before = out.len();
-            self.conn.transmit(&self.requests, &mut out, ROOM);
-            assert!(out.len() - before <= ROOM);
-            rounds += 1;
-            assert!(rounds < 100, "it has always more to say");
-        }
+        say(&mut self.conn, &self.requests, &mut out);
         out
+    }
+
+    /// The frames that the connection writes.
+    fn say_frames(&mut self) -> Vec<(Header, Vec<u8>)> {
+        frames(&self.say())
     }
 
     /// What the connection makes of `bytes`, in one line.
     fn hear(&mut self, bytes: &[u8]) -> String {
-        let mut input = bytes;
-        let mut line = String::new();
-        loop {
-            let gap = if line.is_empty() { "" } else { " " };
-            match self.conn.receive(&mut input) {
-                Ok(None) => {
-                    assert!(input.is_empty());
-                    return line;
-                }
-                Ok(Some(event)) => write!(line, "{gap}{}", describe(event)).unwrap(),
-                Err(error) => {
-                    write!(line, "{gap}!{}", error.name()).unwrap();
-                    assert_eq!(self.conn.receive(&mut input), Err(error), "an error passes");
-                    assert_eq!(self.conn.capacity(), 0);
-                    return line;
-                }
-            }
-        }
+        let mut transcript = Transcript::default();
+        transcript.receive(&mut self.conn, bytes);
+        transcript.to_string()
     }
 }
 
-fn describe(event: Event<'_>) -> String {
-    match event {
-        Event::Settled => "settled".into(),
-        Event::Interim { tag, status } | Event::Head { tag, status } => {
-            format!("{}:{status}", tag.0)
-        }
-        Event::Body { tag, bytes } => format!("{}:\"{}\"", tag.0, bytes.escape_ascii()),
-        Event::Done { tag } => format!("{}:done", tag.0),
-        Event::Reset { tag, code, processed } => {
-            format!("{}:reset({code}{})", tag.0, if processed { "" } else { " unprocessed" })
-        }
-        Event::Malformed { tag, error } => format!("{}:malformed({})", tag.0, error.name()),
-        Event::NotProcessed { tag } => format!("{}:not-processed", tag.0),
-        Event::GoAway { code } => format!("goaway({code})"),
+/// Takes a stream of bytes apart, without the preface.
+fn frames(bytes: &[u8]) -> Vec<(Header, Vec<u8>)> {
+    let mut rest = bytes.strip_prefix(PREFACE).unwrap_or(bytes);
+    let mut frames = Vec::new();
+    while let Some((header, after)) = rest.split_first_chunk() {
+        let header = Header::parse(header);
+        let (payload, after) = after.split_at(header.length as usize);
+        frames.push((header, payload.to_vec()));
+        rest = after;
     }
+    assert!(rest.is_empty());
+    frames
 }
 
 /// A frame with this payload.
@@ -126,15 +101,76 @@ fn block(fields: &[(&str, &str)]) -> Vec<u8> {
 
 /// `HEADERS` of one frame.
 fn headers(stream: u32, flags: u8, fields: &[(&str, &str)]) -> Vec<u8> {
-    frame(Kind::Headers, flags | frame::END_HEADERS, stream, &block(fields))
+    frame(Kind::Headers, flags | END_HEADERS, stream, &block(fields))
 }
 
 fn data(stream: u32, flags: u8, content: &[u8]) -> Vec<u8> {
     frame(Kind::Data, flags, stream, content)
 }
 
+fn window_update(stream: u32, increment: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::write_window_update(&mut out, stream, increment);
+    out
+}
+
+fn reset(stream: u32, code: Code) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::write_rst_stream(&mut out, stream, code);
+    out
+}
+
+fn goaway(last: u32, code: Code) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::write_goaway(&mut out, last, code);
+    out
+}
+
+/// The `RST_STREAM`s and `GOAWAY`s among frames, as streams and codes.
+fn verdicts(frames: &[(Header, Vec<u8>)]) -> Vec<(u32, u32)> {
+    let code = |header: &Header, payload: &[u8]| match header.kind {
+        Kind::RstStream => Some((header.stream, frame::rst_stream(payload).unwrap())),
+        Kind::GoAway => Some((0, frame::goaway(payload).unwrap().1)),
+        _ => None,
+    };
+    frames.iter().filter_map(|(header, payload)| code(header, payload)).collect()
+}
+
 const OK: &[(&str, &str)] = &[(":status", "200"), ("server", "x")];
-const END: u8 = frame::END_STREAM;
+
+/// Reads `bytes` as the answer to `requests`, whole and byte by byte, and compares with the line
+/// that a [`Transcript`] makes of it.
+#[track_caller]
+fn check(requests: &[u16], bytes: &[u8], expected: &str) {
+    assert_eq!(Fixture::with(requests).hear(bytes), expected);
+    let (mut fixture, mut bytewise) = (Fixture::with(requests), Transcript::default());
+    bytes.chunks(1).for_each(|byte| bytewise.receive(&mut fixture.conn, byte));
+    assert_eq!(bytewise.to_string(), expected, "byte by byte");
+}
+
+/// Reads `bytes` as the answer to one `GET`, and compares the error and the code of the `GOAWAY`
+/// that follows.
+#[track_caller]
+fn check_error(bytes: &[u8], kind: ErrorKind, code: Code) {
+    check(&[GET], bytes, &format!("!{}", kind.name()));
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.hear(bytes);
+    assert_eq!(verdicts(&fixture.say_frames()), [(0, code as u32)]);
+    assert!(!fixture.conn.wants_transmit());
+    assert_eq!(fixture.conn.start(GET), Err(StartError::Closing));
+}
+
+/// Reads `bytes` as the answer to one `GET`: the stream is reset for `kind`, with `code`, and the
+/// connection serves on.
+#[track_caller]
+fn check_malformed(bytes: &[u8], kind: ErrorKind, code: Code) {
+    check(&[GET], bytes, &format!("0:{}", kind.name()));
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.hear(bytes);
+    assert_eq!(verdicts(&fixture.say_frames()), [(1, code as u32)]);
+    fixture.start(&[GET]);
+    assert_eq!(fixture.hear(&headers(3, END, OK)), "1:200 1:done");
+}
 
 #[test]
 fn a_get_is_written_and_answered() {
@@ -145,7 +181,971 @@ fn a_get_is_written_and_answered() {
     assert!(!fixture.conn.wants_transmit());
     let answer = [settings(&[]), headers(1, 0, OK), data(1, END, b"hello")].concat();
     assert_eq!(fixture.hear(&answer), "settled 0:200 0:\"hello\" 0:done");
-    assert_eq!(fixture.say(), frame(Kind::Settings, frame::ACK, 0, &[]));
+    assert_eq!(fixture.say(), frame(Kind::Settings, ACK, 0, &[]));
     assert_eq!(fixture.conn.outstanding(), 0);
     assert_eq!(fixture.conn.capacity(), 100);
+}
+
+// RFC 9113 section 3.4: the preface is followed by SETTINGS; requests need not wait for the peer's.
+#[test]
+fn the_first_bytes_are_preface_settings_window_and_request() {
+    let mut fixture = Fixture::new(1);
+    let said = fixture.start(&[GET]);
+    assert_eq!(&said[..24], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    let frames = frames(&said);
+    let kinds: Vec<Kind> = frames.iter().map(|(header, _)| header.kind).collect();
+    assert_eq!(kinds, [Kind::Settings, Kind::WindowUpdate, Kind::Headers]);
+    let values: Vec<_> = frame::settings(&frames[0].1).unwrap().collect();
+    assert!(values.contains(&(Setting::EnablePush, 0)));
+    assert!(values.contains(&(Setting::InitialWindowSize, WINDOW_MAX)));
+    assert!(values.contains(&(Setting::MaxHeaderListSize, H2_BLOCK_BYTES_MAX)));
+    assert_eq!(frame::window_update(&frames[1].1), Ok(WINDOW_MAX - WINDOW_DEFAULT));
+    assert!(frames[2].0.has(END_HEADERS | END));
+    assert_eq!(frames[2].0.stream, 1);
+}
+
+// RFC 7540 section 3.2.1: base64url of the payload of SETTINGS.
+#[test]
+fn the_settings_of_an_upgrade_are_those_of_the_preface() {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let (_, payload) = frames(&Fixture::new(1).say()).remove(0);
+    let text: Vec<u8> = payload
+        .chunks(3)
+        .flat_map(|chunk| {
+            let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+            [18, 12, 6, 0].map(|shift| DIGITS[bits >> shift & 63])
+        })
+        .collect();
+    assert_eq!(text, UPGRADE_SETTINGS.as_bytes());
+}
+
+// RFC 7540 section 3.2: the response to the upgraded request comes on stream 1.
+#[test]
+fn the_response_to_an_upgrade_is_dropped() {
+    let mut fixture = Fixture::new(2);
+    fixture.conn = Conn::upgraded(NonZeroU16::new(2).unwrap());
+    assert_eq!((fixture.conn.outstanding(), fixture.conn.capacity()), (0, 1));
+    assert_eq!(fixture.conn.tags().count(), 0);
+    assert_eq!(fixture.conn.start(GET), Ok(Tag(1)));
+    let said = frames(&fixture.say());
+    assert_eq!(said.last().unwrap().0.stream, 3);
+    let answer = [settings(&[]), headers(1, 0, OK), data(1, END, b"dropped"), headers(3, END, OK)];
+    assert_eq!(fixture.hear(&answer.concat()), "settled 1:200 1:done");
+    assert_eq!((fixture.conn.outstanding(), fixture.conn.capacity()), (0, 2));
+}
+
+// RFC 9113 section 3.4: the server's preface is SETTINGS.
+#[test]
+fn a_peer_that_speaks_something_else_is_told_apart() {
+    let first = |bytes: &[u8]| {
+        let mut fixture = Fixture::new(1);
+        fixture.start(&[GET]);
+        let heard = fixture.hear(bytes);
+        let understood = heard == "settled";
+        assert_eq!(fixture.conn.wants_transmit(), understood, "only a peer that understands");
+        heard
+    };
+    assert_eq!(first(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "!not_http2_http1");
+    assert_eq!(first(b"SSH-2.0-OpenSSH_9.2"), "!not_http2");
+    assert_eq!(first(&headers(1, END, OK)), "!not_http2");
+    assert_eq!(first(&frame(Kind::Settings, ACK, 0, &[])), "!not_http2");
+    assert_eq!(first(&frame(Kind::Settings, 0, 1, &[])), "!not_http2");
+    assert_eq!(first(&frame(Kind::Settings, 0, 0, &[0; 5])), "!not_http2");
+    assert_eq!(first(&[0x15, 3, 3, 0, 2, 2, 70, 0, 0]), "!not_http2");
+    assert_eq!(first(&settings(&[])), "settled");
+}
+
+// RFC 9113 section 4.1: the reserved bit is ignored, and so are unknown flags and types (5.5).
+#[test]
+fn what_is_not_defined_is_ignored() {
+    let mut answer = headers(1, 0, OK);
+    answer[4] |= 0x50;
+    answer[5] |= 0x80;
+    answer.extend([&[0, 0, 3, 0xb7, 0xff, 0, 0, 0, 9][..], b"abc"].concat());
+    answer.extend([&[0, 0, 0, 0xfe, 0, 0, 0, 0, 0][..], &data(1, END, b"x")].concat());
+    check(&[GET], &answer, "0:200 0:\"x\" 0:done");
+    check(&[GET], &settings_raw(&[(0xf000, 7)]), "");
+}
+
+fn settings_raw(values: &[(u16, u32)]) -> Vec<u8> {
+    let payload: Vec<u8> = values
+        .iter()
+        .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
+        .collect();
+    frame(Kind::Settings, 0, 0, &payload)
+}
+
+// RFC 9113 section 4.2: a frame that is too large, or has not the size of its type.
+#[test]
+fn frames_of_the_wrong_size_end_the_connection() {
+    let too_large = frame(Kind::Data, 0, 1, &vec![0; 16_385]);
+    check_error(&too_large, ErrorKind::H2FrameTooLarge, Code::FrameSizeError);
+    let largest = [headers(1, 0, OK), data(1, END, &vec![b'x'; 16_384])].concat();
+    assert!(Fixture::with(&[GET]).hear(&largest).ends_with(" 0:done"));
+    for wrong in [
+        frame(Kind::RstStream, 0, 1, &[0; 3]),
+        frame(Kind::RstStream, 0, 1, &[0; 5]),
+        frame(Kind::Settings, 0, 0, &[0; 7]),
+        frame(Kind::Settings, ACK, 0, &[0; 6]),
+        frame(Kind::Ping, 0, 0, &[0; 7]),
+        frame(Kind::GoAway, 0, 0, &[0; 7]),
+        frame(Kind::WindowUpdate, 0, 0, &[0; 5]),
+        frame(Kind::Data, PADDED, 1, &[]),
+        frame(Kind::Headers, PADDED | END_HEADERS, 1, &[]),
+        frame(Kind::Headers, PRIORITY | END_HEADERS, 1, &[0; 4]),
+    ] {
+        check_error(&wrong, ErrorKind::H2FrameSize, Code::FrameSizeError);
+    }
+}
+
+// RFC 9113 section 4.3: a block that cannot be decoded leaves the table in doubt.
+#[test]
+fn a_block_that_cannot_be_decoded_ends_the_connection() {
+    let wrong = frame(Kind::Headers, END_HEADERS, 1, &[0xff, 0x80, 0x01]);
+    check_error(&wrong, ErrorKind::HpackBadIndex, Code::CompressionError);
+    let late = [&headers(1, END, OK)[..], &wrong].concat();
+    check(&[GET], &late, "0:200 0:done !hpack_bad_index");
+}
+
+// RFC 9113 section 5.1: streams that are idle, or that only a server could have opened.
+#[test]
+fn frames_on_streams_that_never_were_end_the_connection() {
+    for stream in [0, 2, 3, 0x7fff_ffff] {
+        for wrong in
+            [headers(stream, END, OK), data(stream, END, b"x"), reset(stream, Code::Cancel)]
+        {
+            check_error(&wrong, ErrorKind::H2BadStream, Code::ProtocolError);
+        }
+        let part = frame(Kind::Headers, 0, stream, &block(OK));
+        check_error(&part, ErrorKind::H2BadStream, Code::ProtocolError);
+    }
+    for stream in [2, 3] {
+        check_error(&window_update(stream, 1), ErrorKind::H2BadStream, Code::ProtocolError);
+    }
+    // RFC 9113 sections 6.3, 6.5, 6.7 and 6.8: which are of a stream, and which of the connection.
+    for wrong in [
+        frame(Kind::Priority, 0, 0, &[0; 5]),
+        frame(Kind::Settings, 0, 1, &[]),
+        frame(Kind::Ping, 0, 1, &[0; 8]),
+        frame(Kind::GoAway, 0, 1, &[0; 8]),
+    ] {
+        check_error(&wrong, ErrorKind::H2BadStream, Code::ProtocolError);
+    }
+    // One that is queued is idle to the peer.
+    let mut fixture = Fixture::with(&[]);
+    fixture.conn.start(GET).unwrap();
+    assert_eq!(fixture.hear(&headers(1, END, OK)), "!h2_bad_stream");
+}
+
+// RFC 9113 section 5.1: frames that were under way when a stream was reset are put up with.
+#[test]
+fn what_comes_for_a_cancelled_request_is_ignored_and_still_decoded() {
+    let mut fixture = Fixture::with(&[GET, GET]);
+    fixture.conn.cancel(Tag(0));
+    assert_eq!(fixture.conn.phase(Tag(0)), Phase::Idle);
+    assert_eq!(verdicts(&fixture.say_frames()), [(1, Code::Cancel as u32)]);
+    // The late head enters a field into the table that the next one refers to.
+    let (mut first, mut indexed) = (Vec::new(), Vec::new());
+    let fields = [(":status", "200"), ("x-a", "b")];
+    let block = Block::new(&fields.map(|(n, v)| Field::fixed(n.as_bytes(), v.as_bytes())));
+    block.write(Form::First, &[], &mut first);
+    block.write(Form::Indexed, &[], &mut indexed);
+    let late = [
+        frame(Kind::Headers, END_HEADERS, 1, &first),
+        data(1, END, b"late"),
+        frame(Kind::Headers, END_HEADERS | END, 3, &indexed),
+    ];
+    assert_eq!(fixture.hear(&late.concat()), "1:200 1:done");
+    assert_eq!(fixture.conn.receive_window.refill(), 4, "all DATA counts for the connection");
+}
+
+#[test]
+fn a_request_may_be_cancelled_within_a_frame() {
+    for cut in 0..30 {
+        let mut fixture = Fixture::with(&[GET, GET]);
+        let answer = [headers(1, 0, OK), data(1, END, b"0123456789")].concat();
+        let (front, back) = answer.split_at(cut.min(answer.len()));
+        fixture.hear(front);
+        fixture.conn.cancel(Tag(0));
+        fixture.say();
+        assert_eq!(fixture.hear(back), "", "{cut}");
+        assert_eq!(fixture.hear(&headers(3, END, OK)), "1:200 1:done", "{cut}");
+    }
+}
+
+#[test]
+fn a_request_that_was_not_written_is_cancelled_in_silence() {
+    let mut fixture = Fixture::with(&[]);
+    let tag = fixture.conn.start(GET).unwrap();
+    fixture.conn.cancel(tag);
+    fixture.conn.cancel(tag);
+    assert_eq!(fixture.say(), b"");
+    assert_eq!(fixture.conn.outstanding(), 0);
+    let said = frames(&fixture.start(&[GET]));
+    assert_eq!(said[0].0.stream, 3, "its identifier is skipped");
+    assert_eq!(fixture.hear(&data(1, 0, b"x")), "", "and counts as ended");
+}
+
+// RFC 9113 section 5.1: frames on a stream that the peer itself has ended.
+#[test]
+fn a_peer_that_goes_on_after_the_end_is_cut_off() {
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.hear(&headers(1, END, OK));
+    for _ in 0..H2_LATE_FRAMES_MIN {
+        assert_eq!(fixture.hear(&data(1, 0, b"more")), "");
+    }
+    assert_eq!(fixture.hear(&data(1, 0, b"more")), "!h2_stream_closed");
+    assert_eq!(verdicts(&fixture.say_frames()), [(0, Code::StreamClosed as u32)]);
+    // RFC 9113 section 5.1: these may come for a while.
+    let harmless = [headers(1, END, OK), window_update(1, 1), reset(1, Code::NoError)].concat();
+    check(&[GET], &harmless, "0:200 0:done");
+}
+
+// RFC 9113 section 5.1.1: identifiers rise, and are odd.
+#[test]
+fn identifiers_rise_and_positions_are_used_again() {
+    let mut fixture = Fixture::with(&[]);
+    let mut last = 0;
+    for _ in 0..1000 {
+        fixture.start(&[GET]);
+        let id = fixture.conn.streams.iter().map(|(_, stream)| stream.id()).max().unwrap();
+        assert!(id > last && id % 2 == 1);
+        last = id;
+        assert!(fixture.hear(&headers(id, END, OK)).ends_with(":done"));
+    }
+}
+
+// A stream that stays while others come and go costs its turn, and no more.
+#[test]
+fn a_position_that_is_taken_is_skipped() {
+    let streams = NonZeroU16::new(2).unwrap();
+    let mut fixture = Fixture::new(2);
+    assert_eq!(Conn::positions(streams), 2);
+    fixture.hear(&settings(&[]));
+    fixture.start(&[GET]);
+    for round in 0..100 {
+        let tag = fixture.conn.start(GET).unwrap();
+        assert_eq!(tag, Tag(1));
+        fixture.say();
+        let id = fixture.conn.streams.at(1).unwrap().id();
+        assert_eq!(id, 4 * round + 3);
+        assert_eq!(fixture.hear(&headers(id, END, OK)), "1:200 1:done");
+    }
+    assert_eq!(fixture.hear(&headers(1, END, OK)), "0:200 0:done");
+}
+
+// RFC 9113 section 5.1.1: a client that has used up its identifiers opens another connection.
+#[test]
+fn a_connection_whose_identifiers_are_used_up_is_finished() {
+    let mut fixture = Fixture::with(&[]);
+    fixture.conn.streams.skip_to(frame::STREAM_ID_MAX - 2 * 128 + 1);
+    fixture.start(&[GET]);
+    assert!(fixture.conn.capacity() == 0 && !fixture.conn.is_finished());
+    assert_eq!(fixture.conn.start(GET), Err(StartError::Closing));
+    let (_, stream) = fixture.conn.streams.iter().next().unwrap();
+    let id = stream.id();
+    assert!(fixture.hear(&headers(id, END, OK)).ends_with("done"));
+    assert!(fixture.conn.is_finished());
+}
+
+// RFC 9113 section 5.1.2: the peer's bound on concurrent streams, which may change at any time.
+#[test]
+fn no_more_streams_are_opened_than_the_peer_takes() {
+    let mut fixture = Fixture::new(500);
+    assert_eq!(fixture.conn.capacity(), 100, "until it says");
+    let written = fixture.start(&[GET; 3]);
+    assert_eq!(frames(&written).len(), 2 + 3);
+    for _ in 3..100 {
+        fixture.conn.start(GET).unwrap();
+    }
+    assert_eq!(fixture.conn.start(GET), Err(StartError::Full));
+    fixture.hear(&settings(&[(Setting::MaxConcurrentStreams, 4)]));
+    assert_eq!(fixture.conn.capacity(), 0);
+    let opened = |frames: Vec<(Header, Vec<u8>)>| {
+        frames.iter().filter(|(header, _)| header.kind == Kind::Headers).count()
+    };
+    assert_eq!(opened(fixture.say_frames()), 1);
+    assert_eq!(fixture.hear(&headers(3, END, OK)), "1:200 1:done");
+    assert_eq!(opened(fixture.say_frames()), 1);
+    fixture.hear(&settings(&[(Setting::MaxConcurrentStreams, 0)]));
+    fixture.hear(&headers(1, END, OK));
+    assert_eq!(opened(fixture.say_frames()), 0);
+    fixture.hear(&settings(&[(Setting::MaxConcurrentStreams, 1000)]));
+    assert_eq!(opened(fixture.say_frames()), 95);
+    assert_eq!(fixture.conn.capacity(), 500 - 98);
+    // RFC 9113 section 6.5.2: initially there is no limit.
+    let mut silent = Fixture::new(500);
+    silent.hear(&settings(&[]));
+    assert_eq!(silent.conn.capacity(), 500);
+}
+
+// RFC 9113 sections 6.1 and 6.2: padding is no content, and not longer than its frame.
+#[test]
+fn padding_is_taken_off() {
+    let padded = [&[3][..], &block(OK), &[0; 3]].concat();
+    let both = [&[2, 0, 0, 0, 0, 16][..], &block(OK), &[0; 2]].concat();
+    for (flags, payload) in [(PADDED, padded), (PADDED | PRIORITY, both)] {
+        let answer = [
+            frame(Kind::Headers, flags | END_HEADERS, 1, &payload),
+            frame(Kind::Data, PADDED, 1, b"\x04hello\0\0\0\0"),
+            frame(Kind::Data, PADDED, 1, b"\x02\0\0"),
+            frame(Kind::Data, PADDED | END, 1, b"\0 world"),
+        ];
+        check(&[GET], &answer.concat(), "0:200 0:\"hello world\" 0:done");
+    }
+    for wrong in [
+        frame(Kind::Data, PADDED, 1, &[3, 0, 0]),
+        frame(Kind::Headers, PADDED | END_HEADERS, 1, &[2, 0x88]),
+        frame(Kind::Headers, PADDED | PRIORITY | END_HEADERS, 1, &[1, 0, 0, 0, 0, 0]),
+    ] {
+        check_error(&wrong, ErrorKind::H2Padding, Code::ProtocolError);
+    }
+}
+
+// RFC 9113 section 6.3: PRIORITY may come for any stream, and means nothing.
+#[test]
+fn priority_is_ignored() {
+    let priority = |stream, length: usize| frame(Kind::Priority, 0, stream, &vec![0; length]);
+    let answer = [priority(1, 5), priority(9, 5), headers(1, END, OK), priority(1, 5)].concat();
+    check(&[GET], &answer, "0:200 0:done");
+    check_malformed(&priority(1, 4), ErrorKind::H2FrameSize, Code::FrameSizeError);
+}
+
+// RFC 9113 section 6.4: a stream that the peer ends.
+#[test]
+fn a_reset_ends_a_request_and_a_refusal_says_that_it_was_not_processed() {
+    check(&[GET], &reset(1, Code::InternalError), "0:reset(2)");
+    check(&[GET], &reset(1, Code::RefusedStream), "0:refused(7)");
+    let mid = [headers(1, 0, OK), data(1, 0, b"x"), reset(1, Code::Cancel)].concat();
+    check(&[GET], &mid, "0:200 0:\"x\" 0:reset(8)");
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.hear(&reset(1, Code::Cancel));
+    assert!(verdicts(&fixture.say_frames()).is_empty(), "a reset is not answered by another");
+}
+
+// RFC 9113 section 6.5.3: each SETTINGS is acknowledged.
+#[test]
+fn settings_are_acknowledged_one_by_one() {
+    let mut fixture = Fixture::with(&[]);
+    fixture.say();
+    assert_eq!(fixture.hear(&settings(&[(Setting::MaxFrameSize, 20_000)]).repeat(3)), "");
+    assert_eq!(fixture.say(), frame(Kind::Settings, ACK, 0, &[]).repeat(3));
+    check(&[GET], &frame(Kind::Settings, ACK, 0, &[]), "");
+}
+
+// RFC 9113 section 6.5.2: values that a setting must not have.
+#[test]
+fn settings_with_forbidden_values_end_the_connection() {
+    for (id, value, kind, code) in [
+        (2, 1, ErrorKind::H2BadSetting, Code::ProtocolError),
+        (2, 2, ErrorKind::H2BadSetting, Code::ProtocolError),
+        (5, 16_383, ErrorKind::H2BadSetting, Code::ProtocolError),
+        (5, 1 << 24, ErrorKind::H2BadSetting, Code::ProtocolError),
+        (4, 1 << 31, ErrorKind::H2WindowOverflow, Code::FlowControlError),
+    ] {
+        check_error(&settings_raw(&[(id, value)]), kind, code);
+    }
+    let fine = [(1, u32::MAX), (2, 0), (3, 0), (4, WINDOW_MAX), (5, (1 << 24) - 1), (6, 0)];
+    check(&[GET], &settings_raw(&fine), "");
+}
+
+// RFC 9113 section 6.6 and 8.4: pushing was forbidden.
+#[test]
+fn a_push_promise_ends_the_connection() {
+    let push = frame(Kind::PushPromise, END_HEADERS, 1, &[&[0, 0, 0, 2][..], &block(OK)].concat());
+    check_error(&push, ErrorKind::H2PushPromise, Code::ProtocolError);
+}
+
+// RFC 9113 section 6.7: a PING is answered with its own payload.
+#[test]
+fn pings_are_answered() {
+    let mut fixture = Fixture::with(&[]);
+    fixture.say();
+    let ping = |flags, payload| frame(Kind::Ping, flags, 0, payload);
+    assert_eq!(fixture.hear(&ping(0, b"12345678")), "");
+    assert_eq!(fixture.hear(&ping(ACK, b"unasked.")), "");
+    assert_eq!(fixture.say(), ping(ACK, b"12345678"));
+}
+
+// RFC 9113 section 6.8: requests above the last stream were not processed; the others go on.
+#[test]
+fn a_goaway_lets_go_of_what_is_beyond_it() {
+    let mut fixture = Fixture::with(&[GET, GET, GET]);
+    fixture.conn.start(GET).unwrap();
+    let heard = fixture.hear(&goaway(3, Code::EnhanceYourCalm));
+    assert_eq!(heard, "goaway(11) 2:not_processed 3:not_processed");
+    assert_eq!(fixture.conn.start(GET), Err(StartError::Closing));
+    assert!(!fixture.conn.is_finished());
+    assert_eq!(fixture.hear(&headers(3, END, OK)), "1:200 1:done");
+    // A second one may lower the last stream, but not raise it.
+    assert_eq!(fixture.hear(&goaway(0, Code::NoError)), "goaway(0) 0:not_processed");
+    assert!(fixture.conn.is_finished());
+    assert_eq!(fixture.hear(&goaway(1, Code::NoError)), "!h2_goaway_raised");
+}
+
+#[test]
+fn a_warning_goaway_ends_what_the_peer_cannot_know_of() {
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.conn.start(GET).unwrap();
+    let heard = fixture.hear(&goaway(frame::STREAM_ID_MAX, Code::NoError));
+    assert_eq!(heard, "goaway(0) 1:not_processed");
+    assert!(verdicts(&fixture.say_frames()).is_empty());
+    let rest = [headers(1, END, OK), goaway(1, Code::NoError)].concat();
+    assert_eq!(fixture.hear(&rest), "0:200 0:done goaway(0)");
+}
+
+// RFC 9113 section 5.4.1: a GOAWAY before closing.
+#[test]
+fn closing_says_goaway_and_lets_answers_come() {
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.conn.close();
+    assert_eq!(fixture.conn.start(GET), Err(StartError::Closing));
+    assert_eq!(verdicts(&fixture.say_frames()), [(0, Code::NoError as u32)]);
+    assert_eq!(fixture.hear(&headers(1, END, OK)), "0:200 0:done");
+    assert!(fixture.conn.is_finished());
+}
+
+// RFC 9113 section 6.9: WINDOW_UPDATE of nothing, and beyond the bound.
+#[test]
+fn window_updates_that_make_no_sense_are_errors() {
+    check_error(&window_update(0, 0), ErrorKind::H2ZeroIncrement, Code::ProtocolError);
+    check_malformed(&window_update(1, 0), ErrorKind::H2ZeroIncrement, Code::ProtocolError);
+    let overflow = ErrorKind::H2WindowOverflow;
+    check_error(&window_update(0, WINDOW_MAX), overflow, Code::FlowControlError);
+    check_malformed(&window_update(1, WINDOW_MAX), overflow, Code::FlowControlError);
+    // RFC 9113 section 6.9.2: the same by a change of the initial window.
+    let raised = [window_update(1, 1), settings(&[(Setting::InitialWindowSize, WINDOW_MAX)])];
+    check_error(&raised.concat(), overflow, Code::FlowControlError);
+}
+
+/// The content of `DATA` frames of one stream, and whether the last one ends it.
+fn content(frames: &[(Header, Vec<u8>)], stream: u32) -> (Vec<u8>, bool) {
+    let data =
+        |(header, _): &&(Header, Vec<u8>)| header.kind == Kind::Data && header.stream == stream;
+    let mine: Vec<_> = frames.iter().filter(data).collect();
+    let bytes = mine.iter().flat_map(|(_, payload)| payload.clone()).collect();
+    (bytes, mine.last().is_some_and(|(header, _)| header.has(END)))
+}
+
+// RFC 9113 sections 5.2 and 6.9: a body waits for both windows, in frames that the peer takes.
+#[test]
+fn a_body_is_sent_as_windows_allow() {
+    let mut fixture = Fixture::with(&[]);
+    let said = frames(&fixture.start(&[POST]));
+    assert!(said.iter().all(|(header, _)| header.length <= 16_384));
+    let head = said.iter().find(|(header, _)| header.kind == Kind::Headers).unwrap();
+    assert!(!head.0.has(END));
+    let (mut sent, ended) = content(&said, 1);
+    assert_eq!((sent.len(), ended), (65_535, false));
+    assert!(!fixture.conn.wants_transmit());
+    // The stream's window alone does not help, nor does the connection's alone.
+    assert_eq!(fixture.hear(&window_update(1, 10)), "");
+    assert_eq!(fixture.say(), b"");
+    assert_eq!(fixture.hear(&window_update(0, 100_000)), "");
+    sent.extend(content(&fixture.say_frames(), 1).0);
+    assert_eq!(sent.len(), 65_545);
+    assert_eq!(fixture.hear(&window_update(1, 100_000)), "");
+    let (rest, ended) = content(&fixture.say_frames(), 1);
+    sent.extend(rest);
+    assert!(ended);
+    assert_eq!(sent, fixture.requests[usize::from(POST)].body());
+    assert_eq!(sent.len(), BODY_BYTES);
+    assert_eq!(fixture.hear(&headers(1, END, OK)), "0:200 0:done");
+    assert!(verdicts(&fixture.say_frames()).is_empty());
+}
+
+#[test]
+fn a_body_that_comes_after_another_is_sent_to_its_end() {
+    let mut fixture = Fixture::with(&[]);
+    fixture.hear(&settings(&[(Setting::InitialWindowSize, WINDOW_MAX)]));
+    fixture.hear(&window_update(0, 1 << 30));
+    for stream in [1, 3] {
+        let (sent, ended) = content(&frames(&fixture.start(&[POST])), stream);
+        assert_eq!((sent.len(), ended), (BODY_BYTES, true));
+        fixture.hear(&headers(stream, END, OK));
+    }
+}
+
+// RFC 9113 section 6.9.2: a change of the initial window moves the windows of open streams.
+#[test]
+fn a_lower_initial_window_is_made_up_for_first() {
+    let mut fixture = Fixture::with(&[]);
+    fixture.start(&[POST]);
+    fixture.hear(&window_update(0, 200_000));
+    fixture.hear(&settings(&[(Setting::InitialWindowSize, 0)]));
+    fixture.say();
+    fixture.hear(&window_update(1, 65_535));
+    assert_eq!(fixture.say(), b"");
+    fixture.hear(&window_update(1, 5));
+    assert_eq!(content(&fixture.say_frames(), 1).0.len(), 5);
+    fixture.hear(&settings(&[(Setting::InitialWindowSize, WINDOW_DEFAULT)]));
+    assert!(content(&fixture.say_frames(), 1).1, "and a higher one lets it go on");
+    let mut small = Fixture::new(1);
+    small.hear(&settings(&[(Setting::InitialWindowSize, 3)]));
+    let said = frames(&small.start(&[POST]));
+    assert_eq!(content(&said, 1).0.len(), 3, "new streams begin with it");
+}
+
+// RFC 9113 section 4.2: the peer may take larger frames.
+#[test]
+fn bodies_share_a_page_in_frames_as_large_as_the_peer_takes() {
+    let mut fixture = Fixture::with(&[]);
+    fixture.hear(&settings(&[
+        (Setting::MaxFrameSize, 30_000),
+        (Setting::InitialWindowSize, WINDOW_MAX),
+    ]));
+    fixture.hear(&window_update(0, 1 << 30));
+    let said = frames(&fixture.start(&[POST, POST]));
+    let longest = said.iter().map(|(header, _)| header.length).max();
+    assert_eq!(longest, Some(30_000));
+    for stream in [1, 3] {
+        assert_eq!(content(&said, stream), (fixture.requests[2].body().to_vec(), true));
+    }
+    let order: Vec<u32> = said
+        .iter()
+        .filter(|(header, _)| header.kind == Kind::Data)
+        .map(|(header, _)| header.stream)
+        .collect();
+    assert!(order.windows(4).all(|streams| streams.contains(&1) || streams.contains(&3)));
+    let changes = order.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!(changes >= 3, "none waits for the other's end: {order:?}");
+}
+
+// RFC 9113 section 8.1: a server may answer before it has read the request, whose rest is not sent.
+#[test]
+fn an_early_answer_ends_the_body() {
+    let mut fixture = Fixture::with(&[POST]);
+    assert_eq!(fixture.hear(&headers(1, END, &[(":status", "413")])), "0:413 0:done");
+    assert_eq!(verdicts(&fixture.say_frames()), [(1, Code::Cancel as u32)]);
+    assert_eq!(fixture.hear(&window_update(0, 100_000)), "");
+    assert_eq!(fixture.say(), b"");
+    // The server's own way to say so, after the answer.
+    let mut fixture = Fixture::with(&[POST]);
+    let answer = [headers(1, END, OK), reset(1, Code::NoError)].concat();
+    assert_eq!(fixture.hear(&answer), "0:200 0:done");
+}
+
+// RFC 9113 section 6.9.1: content beyond the windows.
+#[test]
+fn a_peer_that_oversteps_a_window_is_cut_off() {
+    let exceeded = |spoil: fn(&mut Conn)| {
+        let mut fixture = Fixture::with(&[GET]);
+        fixture.hear(&headers(1, 0, OK));
+        fixture.say();
+        spoil(&mut fixture.conn);
+        let heard = fixture.hear(&data(1, 0, b"xy"));
+        assert_eq!(heard, "!h2_window_exceeded");
+        assert_eq!(verdicts(&fixture.say_frames()), [(0, Code::FlowControlError as u32)]);
+    };
+    exceeded(|conn| conn.receive_window.charge(WINDOW_MAX - 1).unwrap());
+    exceeded(|conn| {
+        conn.streams.at_mut(0).unwrap().receive_window.charge(WINDOW_MAX - 1).unwrap();
+    });
+}
+
+// RFC 9113 section 6.9: windows are refilled when half is used.
+#[test]
+fn windows_are_refilled() {
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.hear(&headers(1, 0, OK));
+    fixture.say();
+    let half = WINDOW_MAX / 2;
+    fixture.conn.receive_window.charge(half - 2).unwrap();
+    fixture.conn.streams.at_mut(0).unwrap().receive_window.charge(half - 3).unwrap();
+    fixture.hear(&data(1, 0, b"x"));
+    assert_eq!(fixture.say(), b"");
+    fixture.hear(&data(1, 0, b"x"));
+    assert_eq!(fixture.say(), window_update(0, half));
+    fixture.hear(&data(1, 0, b"x"));
+    assert_eq!(fixture.say(), window_update(1, half));
+    fixture.hear(&data(1, END, b"x"));
+    assert_eq!(fixture.say(), b"");
+}
+
+// RFC 9113 section 6.10: the frames of a header block follow one another.
+#[test]
+fn a_header_block_may_come_in_parts() {
+    let whole = block(&[(":status", "200"), ("x-long", "0123456789")]);
+    for parts in [1, 2, 5] {
+        let mut answer = Vec::new();
+        for (at, part) in whole.chunks(parts).enumerate() {
+            let last = (at + 1) * parts >= whole.len();
+            let kind = if at == 0 { Kind::Headers } else { Kind::Continuation };
+            let end_stream = if at == 0 { END } else { 0 };
+            let end_headers = if last { END_HEADERS } else { 0 };
+            answer.extend(frame(kind, end_stream | end_headers, 1, part));
+        }
+        check(&[GET], &answer, "0:200 0:done");
+    }
+    let begun = frame(Kind::Headers, 0, 1, &whole[..3]);
+    for wrong in [
+        data(1, 0, b"x"),
+        headers(1, END, OK),
+        frame(Kind::Continuation, END_HEADERS, 3, &whole[3..]),
+        frame(Kind::Ping, 0, 0, &[0; 8]),
+        vec![0, 0, 0, 0xee, 0, 0, 0, 0, 1],
+    ] {
+        let answer = [begun.clone(), wrong].concat();
+        check_error(&answer, ErrorKind::H2Continuation, Code::ProtocolError);
+    }
+    let alone = frame(Kind::Continuation, END_HEADERS, 1, &whole);
+    check_error(&alone, ErrorKind::H2Continuation, Code::ProtocolError);
+}
+
+// RFC 9113 section 10.5.1: blocks that never end.
+#[test]
+fn header_blocks_are_bounded() {
+    let calm = Code::EnhanceYourCalm;
+    let begun = frame(Kind::Headers, 0, 1, &[]);
+    let part = frame(Kind::Continuation, 0, 1, &[]);
+    let most = [&begun[..], &part.repeat(H2_CONTINUATIONS_MAX.into())].concat();
+    check(&[GET], &most, "");
+    check_error(&[&most[..], &part].concat(), ErrorKind::H2ContinuationFlood, calm);
+    let long = frame(Kind::Continuation, 0, 1, &vec![0; 16_384]);
+    let answer = [&begun[..], &long.repeat(5)].concat();
+    let mut fixture = Fixture::with(&[GET]);
+    assert_eq!(fixture.hear(&answer), "!h2_block_too_large");
+    assert_eq!(verdicts(&fixture.say_frames()), [(0, calm as u32)]);
+    // RFC 9113 section 6.5.2: a short block may stand for a long list.
+    let mut bomb = vec![0x88, 0x40, 1, b'x', 0x7f, 0x81, 0x1e];
+    bomb.extend(vec![b'v'; 0x7f + 0x81 - 0x80 + (0x1e << 7)]);
+    bomb.extend(vec![0xbe; 20]);
+    let answer = frame(Kind::Headers, END_HEADERS, 1, &bomb);
+    check_error(&answer, ErrorKind::HeaderListTooLarge, calm);
+}
+
+// RFC 9113 section 8.1: interim responses, trailers, and what may follow what.
+#[test]
+fn interim_responses_and_trailers_surround_a_response() {
+    let interim = |status| headers(1, 0, &[(":status", status)]);
+    let answer = [
+        interim("100"),
+        interim("103"),
+        headers(1, 0, OK),
+        data(1, 0, b"body"),
+        headers(1, END, &[("x-sum", "1")]),
+    ];
+    check(&[GET], &answer.concat(), "0:100 0:103 0:200 0:\"body\" 0:done");
+    let many = interim("102").repeat(usize::from(INTERIM_MAX) + 1);
+    let heard = "0:102 ".repeat(INTERIM_MAX.into()) + "0:too_many_interim";
+    check(&[GET], &many, &heard);
+    let malformed = |bytes: &[u8], kind| check_malformed(bytes, kind, Code::ProtocolError);
+    malformed(&headers(1, END, &[(":status", "100")]), ErrorKind::H2InterimEnds);
+    malformed(&interim("101"), ErrorKind::UnexpectedUpgrade);
+    malformed(&data(1, END, b"x"), ErrorKind::H2UnexpectedData);
+    malformed(&data(1, END, b""), ErrorKind::H2UnexpectedData);
+    let after_head = |next: Vec<u8>, expected| {
+        check(&[GET], &[headers(1, 0, OK), next].concat(), expected);
+    };
+    after_head(headers(1, 0, &[("x", "y")]), "0:200 0:h2_bad_trailers");
+    after_head(headers(1, END, &[(":status", "200")]), "0:200 0:h2_bad_pseudo");
+    after_head(headers(1, END, &[("X", "y")]), "0:200 0:bad_field_name");
+    let early = [interim("100"), data(1, 0, b"x")].concat();
+    check(&[GET], &early, "0:100 0:h2_unexpected_data");
+}
+
+// RFC 9113 sections 8.2 and 8.3: fields that make a response malformed.
+#[test]
+fn malformed_fields_end_the_stream_only() {
+    let malformed = |fields: &[(&str, &str)], kind| {
+        check_malformed(&headers(1, END, fields), kind, Code::ProtocolError);
+    };
+    for name in ["X-A", "a b", "", "a:b", "a\u{7f}", "ä", "a\0", "a\r"] {
+        malformed(&[(":status", "200"), (name, "v")], ErrorKind::BadFieldName);
+    }
+    for value in [" v", "v ", "\tv", "v\t", "a\nb", "a\rb", "a\0b"] {
+        malformed(&[(":status", "200"), ("x", value)], ErrorKind::BadFieldValue);
+    }
+    for name in ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"] {
+        malformed(&[(":status", "200"), (name, "x")], ErrorKind::H2ConnectionField);
+    }
+    malformed(&[(":status", "200"), ("te", "gzip")], ErrorKind::H2ConnectionField);
+    malformed(&[("x", "y"), (":status", "200")], ErrorKind::H2BadPseudo);
+    malformed(&[(":status", "200"), (":path", "/")], ErrorKind::H2BadPseudo);
+    malformed(&[(":status", "200"), (":x", "y")], ErrorKind::H2BadPseudo);
+    for status in ["", "20", "2000", "099", "2x0", "+20", " 200"] {
+        malformed(&[(":status", status)], ErrorKind::H2BadStatus);
+    }
+    malformed(&[("x", "y")], ErrorKind::H2BadStatus);
+    malformed(&[], ErrorKind::H2BadStatus);
+    malformed(&[(":status", "200"), (":status", "200")], ErrorKind::H2BadStatus);
+    malformed(&[(":status", "200"), ("content-length", "x")], ErrorKind::BadLength);
+    let two = [(":status", "200"), ("content-length", "1"), ("content-length", "2")];
+    malformed(&two, ErrorKind::ConflictingLength);
+    let fine = [(":status", "999"), ("te", "trailers"), ("x", ""), ("!#$%&'*+-.^_`|~9", "é \t z")];
+    check(&[GET], &headers(1, END, &fine), "0:999 0:done");
+}
+
+// RFC 9113 section 8.1.1: Content-Length and the sum of all DATA.
+#[test]
+fn content_is_as_long_as_was_said() {
+    let head = |flags, length| headers(1, flags, &[(":status", "200"), ("content-length", length)]);
+    let after = |length, next: Vec<u8>, expected| {
+        check(&[GET], &[head(0, length), next].concat(), expected);
+    };
+    let mismatch = "0:200 0:h2_length_mismatch";
+    after("3", data(1, END, b"abc"), "0:200 0:\"abc\" 0:done");
+    after("3, 3", [data(1, 0, b"ab"), data(1, END, b"c")].concat(), "0:200 0:\"abc\" 0:done");
+    after("3", [data(1, 0, b"abc"), data(1, END, b"")].concat(), "0:200 0:\"abc\" 0:done");
+    after("3", frame(Kind::Data, PADDED | END, 1, b"\x02abc\0\0"), "0:200 0:\"abc\" 0:done");
+    after("3", data(1, END, b"ab"), mismatch);
+    after("3", data(1, 0, b"abcd"), mismatch);
+    after("3", headers(1, END, &[("x", "y")]), mismatch);
+    after("0", data(1, END, b""), "0:200 0:done");
+    check_malformed(&head(END, "1"), ErrorKind::H2LengthMismatch, Code::ProtocolError);
+    check(&[GET], &head(END, "0"), "0:200 0:done");
+    // The frame that makes it wrong is read to its end.
+    let skipped = [data(1, 0, b"abcdefgh"), headers(3, END, OK)].concat();
+    check(&[GET, GET], &[head(0, "3"), skipped].concat(), &format!("{mismatch} 1:200 1:done"));
+}
+
+// RFC 9113 section 8.1.1: responses without content may say how long it would be.
+#[test]
+fn responses_without_content_may_have_a_length() {
+    let length = ("content-length", "7");
+    let head = |status, flags| headers(1, flags, &[(":status", status), length]);
+    check(&[HEAD], &head("200", END), "0:200 0:done");
+    check(&[GET], &head("304", END), "0:304 0:done");
+    check(&[GET], &head("204", END), "0:204 0:done");
+    let empty = [head("200", 0), data(1, END, b"")].concat();
+    check(&[HEAD], &empty, "0:200 0:done");
+    let wrong = [head("200", 0), data(1, END, b"content")].concat();
+    check(&[HEAD], &wrong, "0:200 0:h2_unexpected_data");
+    let wrong = [head("204", 0), data(1, END, b"content")].concat();
+    check(&[GET], &wrong, "0:204 0:h2_unexpected_data");
+}
+
+// RFC 9113 section 10.5: each kind of frame that leads nowhere has its bound.
+#[test]
+fn floods_end_the_connection() {
+    let ping_ack = frame(Kind::Ping, ACK, 0, &[0; 8]);
+    let ended = [headers(1, END, OK), reset(1, Code::Cancel)].concat();
+    let body = headers(1, 0, OK);
+    for (before, frame, most, kind) in [
+        (vec![], ping_ack, H2_PINGS_MAX, ErrorKind::H2PingFlood),
+        (vec![], settings(&[]), H2_SETTINGS_MAX - 1, ErrorKind::H2SettingsFlood),
+        (ended, reset(1, Code::Cancel), H2_RESETS_MAX - 1, ErrorKind::H2ResetFlood),
+        (body, data(1, 0, b""), H2_EMPTY_DATA_MAX, ErrorKind::H2EmptyDataFlood),
+        (vec![], window_update(0, 1), H2_WINDOW_UPDATES_MAX, ErrorKind::H2WindowFlood),
+        (vec![], frame(Kind::Priority, 0, 1, &[0; 5]), H2_IGNORED_MAX, ErrorKind::H2IgnoredFlood),
+    ] {
+        let mut fixture = Fixture::with(&[GET]);
+        fixture.hear(&before);
+        for _ in 0..most {
+            assert_eq!(fixture.hear(&frame), "", "{}", kind.name());
+        }
+        assert_eq!(fixture.hear(&frame), format!("!{}", kind.name()));
+        let calm = Code::EnhanceYourCalm as u32;
+        assert_eq!(verdicts(&fixture.say_frames()).last(), Some(&(0, calm)));
+    }
+    let pending = frame(Kind::Ping, 0, 0, &[7; 8]).repeat(H2_PINGS_PENDING_MAX + 1);
+    check_error(&pending, ErrorKind::H2PingFlood, Code::EnhanceYourCalm);
+}
+
+#[test]
+fn responses_pay_for_chatter() {
+    let mut fixture = Fixture::with(&[]);
+    for round in 0..10_000 {
+        fixture.start(&[GET]);
+        let answer = [headers(2 * round + 1, END, OK), frame(Kind::Ping, 0, 0, &[0; 8])].concat();
+        assert!(fixture.hear(&answer).ends_with("done"));
+    }
+}
+
+#[test]
+fn phases_say_how_far_each_request_has_come() {
+    let mut fixture = Fixture::with(&[GET, GET, GET]);
+    let phases = |fixture: &Fixture| [0, 1, 2].map(|tag| fixture.conn.phase(Tag(tag)));
+    assert_eq!(phases(&fixture), [Phase::AwaitingHead; 3]);
+    let head = headers(1, 0, OK);
+    fixture.hear(&head[..10]);
+    assert_eq!(phases(&fixture)[0], Phase::Head);
+    fixture.hear(&head[10..]);
+    fixture.hear(&headers(3, 0, &[(":status", "103")]));
+    assert_eq!(phases(&fixture), [Phase::Body, Phase::Head, Phase::AwaitingHead]);
+    fixture.hear(&frame(Kind::Headers, 0, 5, &[]));
+    assert_eq!(phases(&fixture)[2], Phase::Head);
+    assert_eq!(fixture.hear(&data(1, 0, b"x")), "!h2_continuation");
+    assert_eq!(phases(&fixture), [Phase::Body, Phase::Head, Phase::Head], "as it failed");
+}
+
+#[test]
+fn the_peers_end_cuts_short_what_is_outstanding() {
+    let end = |requests: &[u16], bytes: &[u8]| {
+        let mut fixture = Fixture::with(requests);
+        let mut transcript = Transcript::default();
+        transcript.receive(&mut fixture.conn, bytes);
+        transcript.receive_end(&mut fixture.conn);
+        assert_eq!(fixture.say(), b"");
+        transcript.to_string()
+    };
+    assert_eq!(end(&[], b""), "");
+    assert_eq!(end(&[GET], b""), "!truncated_wait");
+    assert_eq!(end(&[GET], &headers(1, 0, &[(":status", "100")])), "0:100 !truncated_head");
+    assert_eq!(end(&[GET, GET], &headers(1, 0, OK)), "0:200 !truncated_body");
+    assert_eq!(end(&[GET], &headers(1, END, OK)), "0:200 0:done");
+}
+
+/// Decodes the header blocks among `frames`, as lists of lines.
+fn decode(decoder: &mut Decoder, frames: &[(Header, Vec<u8>)]) -> Vec<Vec<String>> {
+    let mut lists = Vec::new();
+    for (_, payload) in frames.iter().filter(|(header, _)| header.kind == Kind::Headers) {
+        let mut list = Vec::new();
+        let line = |name: &[u8], value: &[u8]| {
+            list.push(format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
+        };
+        decoder.decode(payload, u32::MAX, line).unwrap();
+        lists.push(list);
+    }
+    lists
+}
+
+// RFC 9113 section 8.3.1: the pseudo-header fields of a request come first.
+#[test]
+fn the_first_request_fills_the_table_and_later_ones_refer_to_it() {
+    let mut fixture = Fixture::with(&[]);
+    let mut decoder = Decoder::new(HPACK_TABLE_BYTES);
+    let first = frames(&fixture.start(&[GET]));
+    let lists = decode(&mut decoder, &first);
+    let agent = concat!("user-agent: pummel/", env!("CARGO_PKG_VERSION"));
+    let list = [
+        ":method: GET",
+        ":scheme: http",
+        ":authority: example.org",
+        ":path: /",
+        agent,
+        "accept: */*",
+    ];
+    assert_eq!(lists, [list]);
+    let later = frames(&fixture.start(&[GET, GET]));
+    assert!(later.iter().all(|(header, _)| header.length == 6), "one byte for each field");
+    assert_eq!(decode(&mut decoder, &later), [list, list]);
+    let post = frames(&fixture.start(&[POST]));
+    let list = decode(&mut decoder, &post).remove(0);
+    assert_eq!(list[0], ":method: POST");
+    assert_eq!(list.last().unwrap(), "content-length: 100000");
+}
+
+// RFC 7541 section 4.2: changes of the table's size are acknowledged at the next block.
+#[test]
+fn a_peer_may_change_its_table_at_any_time() {
+    let mut fixture = Fixture::with(&[]);
+    let mut decoder = Decoder::new(HPACK_TABLE_BYTES);
+    let mut lists = decode(&mut decoder, &frames(&fixture.start(&[GET])));
+    let table = |sizes: &[u32]| {
+        let sizes: Vec<_> = sizes.iter().map(|size| (Setting::HeaderTableSize, *size)).collect();
+        settings(&sizes)
+    };
+    let mut sizes_seen = Vec::new();
+    for sizes in [&[0][..], &[], &[4096], &[], &[0, 4096], &[], &[200], &[], &[1 << 20], &[50, 300]]
+    {
+        fixture.hear(&table(sizes));
+        let said = frames(&fixture.start(&[GET]));
+        let block = &said.last().unwrap().1;
+        sizes_seen.push(block.iter().take_while(|byte| **byte & 0xe0 == 0x20).count());
+        lists.extend(decode(&mut decoder, &said));
+    }
+    assert!(lists.iter().all(|list| *list == lists[0]));
+    assert_eq!(sizes_seen[..4], [1, 0, 1, 0]);
+    assert!(sizes_seen[4] >= 1 && sizes_seen[6] == 1);
+}
+
+// RFC 9113 section 6.10: a request's block that is longer than a frame goes on in CONTINUATION.
+#[test]
+fn a_long_request_is_cut_into_frames() {
+    let long = "x".repeat(28_000);
+    let request = Request::builder("GET", "h", "/").unwrap().field("x-long", &long).unwrap();
+    let mut fixture = Fixture::with(&[]);
+    fixture.requests = vec![request.build().render_h2().unwrap()];
+    let said = frames(&fixture.start(&[0]));
+    let said: Vec<_> = said.iter().skip_while(|(header, _)| header.kind != Kind::Headers).collect();
+    let parts: Vec<_> = said.iter().map(|(h, _)| (h.kind, h.flags, h.stream)).collect();
+    let expected = [(Kind::Headers, END, 1), (Kind::Continuation, END_HEADERS, 1)];
+    assert_eq!(parts, expected);
+    assert_eq!(said[0].0.length, 16_384);
+    let block: Vec<u8> = said.iter().flat_map(|(_, payload)| payload.clone()).collect();
+    let mut value = Vec::new();
+    let keep = |name: &[u8], found: &[u8]| {
+        if name == b"x-long" {
+            value = found.to_vec();
+        }
+    };
+    Decoder::new(4096).decode(&block, u32::MAX, keep).unwrap();
+    assert_eq!(value, long.as_bytes());
+}
+
+#[test]
+fn a_remembered_head_means_what_it_meant() {
+    let (a, b) = (headers(1, 0, &[(":status", "200"), ("content-length", "1")]), headers(1, 0, OK));
+    let mut fixture = Fixture::with(&[]);
+    let mut decoded = 0;
+    for (round, head) in [&a, &a, &b, &a, &a].into_iter().enumerate() {
+        fixture.start(&[GET]);
+        let id = u32::try_from(round).unwrap() * 2 + 1;
+        let mut head = head.clone();
+        head[5..9].copy_from_slice(&id.to_be_bytes());
+        let transcript = fixture.hear(&[head, data(id, END, b"xy")].concat());
+        let mismatch = transcript.ends_with("h2_length_mismatch");
+        assert_eq!(mismatch, round != 2, "{transcript}");
+        decoded += u32::from(!mismatch);
+    }
+    assert_eq!(decoded, 1);
+}
+
+// A block that was remembered may mean something else once the table has changed.
+#[test]
+fn a_changed_table_invalidates_the_memory() {
+    let mut fixture = Fixture::with(&[GET, GET, GET]);
+    let head = |id, block: &[u8]| frame(Kind::Headers, END_HEADERS, id, block);
+    // `:status` with 201, then 202, entered into the table: index 62 names the newest.
+    let enter = |status: &str| [&[0x48, 3][..], status.as_bytes()].concat();
+    assert_eq!(fixture.hear(&head(1, &enter("201"))), "0:201");
+    assert_eq!(fixture.hear(&head(3, &[0xbe])), "1:201");
+    assert_eq!(fixture.hear(&[data(1, END, b""), data(3, END, b"")].concat()), "0:done 1:done");
+    fixture.start(&[GET, GET]);
+    assert_eq!(fixture.hear(&head(7, &enter("202"))), "3:202");
+    assert_eq!(fixture.hear(&head(5, &[0xbe])), "2:202");
+}
+
+#[test]
+fn a_connection_is_small() {
+    let fixture = Fixture::with(&[]);
+    let table = Conn::positions(NonZeroU16::new(100).unwrap()) as usize * 32;
+    assert!(size_of::<Conn>() + table < 6 * 1024, "{}", size_of::<Conn>());
+    assert_eq!(fixture.conn.tags().count(), 0);
+}
+
+proptest! {
+    // Every stream is found where it lives, and no position is given out twice.
+    #[test]
+    fn tags_are_unique_while_they_live(
+        streams in 1_u16..20,
+        ends in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..200),
+    ) {
+        let mut fixture = Fixture::new(streams);
+        fixture.hear(&settings(&[]));
+        let positions = Conn::positions(NonZeroU16::new(streams).unwrap());
+        let mut open: Vec<Tag> = Vec::new();
+        for (end, cancelled) in ends {
+            while fixture.conn.capacity() > 0 {
+                let tag = fixture.conn.start(GET).unwrap();
+                prop_assert!(!open.contains(&tag) && u32::from(tag.0) < positions);
+                open.push(tag);
+            }
+            prop_assert_eq!(open.len(), usize::from(streams));
+            fixture.say();
+            let tag = open.swap_remove(end.index(open.len()));
+            if cancelled {
+                fixture.conn.cancel(tag);
+            } else {
+                let id = fixture.conn.streams.at(tag.0).unwrap().id();
+                let expected = format!("{0}:200 {0}:done", tag.0);
+                prop_assert_eq!(fixture.hear(&headers(id, END, OK)), expected);
+            }
+            let mut tags: Vec<Tag> = fixture.conn.tags().collect();
+            tags.sort_unstable();
+            open.sort_unstable();
+            prop_assert_eq!(&tags, &open);
+        }
+    }
 }

@@ -31,6 +31,12 @@ pub(super) struct Uploads {
 impl Uploads {
     pub(super) const NONE: Self = Self { count: 0, blocked: false, turn: 0 };
 
+    /// Notes that there is another body to write.
+    const fn begin(&mut self) {
+        self.count += 1;
+        self.blocked = false;
+    }
+
     /// Notes that a body is written, or not wanted any more.
     pub(super) const fn end(&mut self) {
         self.count -= 1;
@@ -152,7 +158,9 @@ impl Conn {
             stream.is_head = request.is_head();
             // Its length was seen to fit when it was rendered.
             stream.unsent = u32::try_from(request.body().len()).unwrap_or(u32::MAX);
-            self.uploads.count += u32::from(stream.unsent > 0);
+            if stream.unsent > 0 {
+                self.uploads.begin();
+            }
             self.streams.mark_written(position);
             self.transmit_body(position, request, page);
         }

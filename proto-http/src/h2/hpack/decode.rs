@@ -1,6 +1,7 @@
 //! Header blocks, decoded.
 
-use super::table::{ENTRY_OVERHEAD, Name, Table};
+use super::repeat::{Known, Trace};
+use super::table::{ENTRY_OVERHEAD, Name, STATIC, Table};
 use super::{
     HUFFMAN, INDEXED, INDEXED_PREFIX, LITERAL_PREFIX, STRING_PREFIX, TABLE_SIZE, TABLE_SIZE_PREFIX,
     WITH_INDEXING, WITH_INDEXING_PREFIX, huffman,
@@ -19,6 +20,9 @@ pub struct Decoder {
     /// Strings that came Huffman-coded. Two, since a field has a name and a value.
     name: Vec<u8>,
     value: Vec<u8>,
+    /// Of the block that was decoded last.
+    trace: Trace,
+    known: Known,
 }
 
 impl Decoder {
@@ -28,11 +32,37 @@ impl Decoder {
     /// At most [`HPACK_TABLE_BYTES_MAX`](crate::limits::HPACK_TABLE_BYTES_MAX). Allocates nothing;
     /// memory grows with what the peer enters into the table, to at most `2 × table_max`.
     #[must_use]
-    pub const fn new(table_max: u32) -> Self {
-        Self { table: Table::new(table_max), name: Vec::new(), value: Vec::new() }
+    pub fn new(table_max: u32) -> Self {
+        Self {
+            table: Table::new(table_max),
+            name: Vec::new(),
+            value: Vec::new(),
+            trace: Trace::default(),
+            known: Known::default(),
+        }
     }
 
-    /// Returns how often the table was changed so far.
+    /// Takes `block` without decoding it, if it is the one that was [remembered](Self::remember)
+    /// and means the same now; returns whether it is.
+    ///
+    /// Costs a comparison. What such a block enters into the table is entered when the next other
+    /// block is decoded.
+    #[inline]
+    #[must_use = "a block that is not taken must be decoded"]
+    pub fn repeat(&mut self, block: &[u8]) -> bool {
+        self.known.repeat(block, self.table.generation())
+    }
+
+    /// Remembers `block`, which must be the one that was decoded last, instead of the one before.
+    ///
+    /// Returns false, and keeps the one before, if what it means cannot be told from its bytes: it
+    /// changed the table that it refers to, or is too long.
+    pub fn remember(&mut self, block: &[u8]) -> bool {
+        self.known.replace(block, self.trace, self.table.generation())
+    }
+
+    /// Returns how often the table was changed so far, but for what was [taken](Self::repeat)
+    /// without decoding it.
     ///
     /// A block that was decoded without changing it means the same when its bytes come again.
     #[inline]
@@ -55,8 +85,26 @@ impl Decoder {
         list_max: u32,
         mut field: impl FnMut(&[u8], &[u8]),
     ) -> Result<(), ErrorKind> {
+        if self.known.owes() {
+            let (known, times) = self.known.settle(self.table.size_max());
+            for _ in 0..times {
+                self.run(&known, u32::MAX, &mut |_, _| {})?;
+            }
+            self.known.restore(known);
+        }
+        self.run(block, list_max, &mut field)
+    }
+
+    /// Decodes a block in the table as it is.
+    fn run(
+        &mut self,
+        block: &[u8],
+        list_max: u32,
+        field: &mut impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), ErrorKind> {
         let mut rest = block;
         let mut room = list_max as usize;
+        self.trace = Trace::default();
         // RFC 7541 section 4.2: sizes are set at the beginning of a block.
         while let Some(TABLE_SIZE..WITH_INDEXING) = rest.first() {
             self.table.resize(read_integer(&mut rest, TABLE_SIZE_PREFIX)?)?;
@@ -65,10 +113,11 @@ impl Decoder {
             if first >= INDEXED {
                 let index = read_integer(&mut rest, INDEXED_PREFIX)?;
                 let (name, value) = self.table.field(index).ok_or(ErrorKind::HpackBadIndex)?;
+                self.trace.refers |= is_dynamic(index);
                 spend(&mut room, name, value)?;
                 field(name, value);
             } else {
-                self.decode_literal(first, &mut rest, &mut room, &mut field)?;
+                self.decode_literal(first, &mut rest, &mut room, field)?;
             }
         }
         Ok(())
@@ -95,12 +144,14 @@ impl Decoder {
             (name, Name::Text(name))
         } else {
             let (name, _) = self.table.field(index).ok_or(ErrorKind::HpackBadIndex)?;
+            self.trace.refers |= is_dynamic(index);
             (name, Name::Of(index))
         };
         let value = read_string(rest, &mut self.value)?;
         spend(room, name, value)?;
         field(name, value);
         if prefix == WITH_INDEXING_PREFIX {
+            self.trace.entered += name.len() + value.len() + ENTRY_OVERHEAD;
             self.table.insert(entry_name, value);
         }
         for buffer in [&mut self.name, &mut self.value] {
@@ -110,6 +161,12 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// Whether the field with this index is an entry.
+#[inline]
+const fn is_dynamic(index: u32) -> bool {
+    index as usize > STATIC.len()
 }
 
 /// Subtracts a field from what the list may still hold.
@@ -166,6 +223,7 @@ fn read_string<'s, 'b: 's>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::string::String;
 
     /// The newest entry.
@@ -457,5 +515,151 @@ mod tests {
         decoder.decode(&block, u32::MAX, |_, value| length = value.len()).unwrap();
         assert_eq!(length, 8 * 4096);
         assert_eq!(decoder.value.capacity(), 0);
+    }
+
+    fn entries(decoder: &Decoder) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let fields = (62..).map_while(|index| decoder.table.field(index));
+        fields.map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
+    }
+
+    /// A decoder that decodes nothing twice if it can help it.
+    struct Reader {
+        decoder: Decoder,
+        remembered: String,
+        decoded: u32,
+    }
+
+    impl Reader {
+        fn new(table_max: u32) -> Self {
+            let decoder = Decoder::new(table_max);
+            Self { decoder, remembered: String::new(), decoded: 0 }
+        }
+
+        fn read(&mut self, block: &[u8]) -> Result<String, ErrorKind> {
+            if self.decoder.repeat(block) {
+                return Ok(self.remembered.clone());
+            }
+            self.decoded += 1;
+            let text = decode(&mut self.decoder, block)?;
+            if self.decoder.remember(block) {
+                self.remembered.clone_from(&text);
+            }
+            Ok(text)
+        }
+    }
+
+    #[test]
+    fn fields_that_are_entered_each_time_are_decoded_once() {
+        // A status, then fields named by the static table.
+        let block = [&[0x88, 0x76, 5][..], b"nginx", &[0x5c, 2], b"13"].concat();
+        let (mut reader, mut plain) = (Reader::new(4096), Decoder::new(4096));
+        for times in [1, 3, 1000] {
+            for _ in 0..times {
+                assert_eq!(reader.read(&block), decode(&mut plain, &block));
+            }
+            // Another block meets the table as if each had been decoded.
+            assert_eq!(reader.read(&[0xbe, 0xbf]), decode(&mut plain, &[0xbe, 0xbf]));
+            assert_eq!(entries(&reader.decoder), entries(&plain));
+        }
+        assert_eq!(reader.decoded, 6);
+    }
+
+    #[test]
+    fn what_is_made_up_for_reaches_as_far_back_as_the_table() {
+        // 32 and 34 bytes: one block and the end of the one before fill the table.
+        let block = b"\x40\x00\x00\x40\x01n\x01v";
+        let (mut reader, mut plain) = (Reader::new(100), Decoder::new(100));
+        reader.read(block).unwrap();
+        decode(&mut plain, block).unwrap();
+        for decoder in [&mut reader.decoder, &mut plain] {
+            decode(decoder, &[0x40, 1, b'x', 1, b'y']).unwrap();
+        }
+        for _ in 0..2 {
+            reader.read(block).unwrap();
+            decode(&mut plain, block).unwrap();
+        }
+        decode(&mut reader.decoder, &[]).unwrap();
+        assert_eq!(reader.decoded, 1);
+        assert_eq!(entries(&plain).len(), 3);
+        assert_eq!(entries(&reader.decoder), entries(&plain));
+    }
+
+    #[test]
+    fn fields_that_are_in_the_table_are_decoded_once() {
+        let first = [&[0x88, 0x76, 5][..], b"nginx"].concat();
+        let mut reader = Reader::new(4096);
+        reader.read(&first).unwrap();
+        for _ in 0..100 {
+            assert_eq!(reader.read(&[0x88, 0xbe]).as_deref(), Ok(":status: 200\nserver: nginx\n"));
+            // Another one that changes nothing, and is not remembered.
+            decode(&mut reader.decoder, &[0x82]).unwrap();
+        }
+        assert_eq!(reader.decoded, 2);
+        // The table changes, and with it what the block means.
+        decode(&mut reader.decoder, &[0x76, 1, b'x']).unwrap();
+        assert_eq!(reader.read(&[0x88, 0xbe]).as_deref(), Ok(":status: 200\nserver: x\n"));
+    }
+
+    #[test]
+    fn what_is_not_known_by_its_bytes_is_not_remembered() {
+        let long = [&[0x40, 1, b'n', 0x7f, 0xf5, 0x03][..], &[b'v'; 500 + 128]].concat();
+        let blocks: [&[u8]; 4] = [
+            // The name of an entry for a new one; a size; nothing at all; more than is kept.
+            &[0x7e, 1, b'v'],
+            &[0x20, 0x82],
+            &[],
+            &long,
+        ];
+        for block in blocks {
+            let mut decoder = Decoder::new(4096);
+            decode(&mut decoder, &[0x40, 1, b'n', 1, b'v']).unwrap();
+            decode(&mut decoder, block).unwrap();
+            let remembered = decoder.remember(block);
+            assert!(!remembered || block.is_empty());
+            assert!(!decoder.repeat(block));
+        }
+    }
+
+    const BLOCKS: &[&[u8]] = &[
+        b"",
+        b"\x82",
+        b"\x82\xbe",
+        b"\xbe\xbf",
+        b"\x76\x01a",
+        b"\x76\x01b\x76\x02cd",
+        b"\x82\x7e\x01c",
+        b"\x0f\x2f\x01v",
+        b"\x04\x02/a",
+        b"\x40\x02xy\x05abcde\x5c\x0213",
+        // 69 bytes in the table: too large for some.
+        b"\x44\x20aaaaaaaabbbbbbbbccccccccdddddddd",
+        b"\x20\x82",
+        b"\x3f\x21\x82",
+    ];
+
+    proptest! {
+        #[test]
+        fn a_block_that_is_taken_means_what_it_would_decode_to(
+            table_max in prop::sample::select(&[0, 64, 100, 300, 4096][..]),
+            blocks in prop::collection::vec(
+                (prop::sample::select(BLOCKS), 1..5_usize),
+                0..40,
+            ),
+        ) {
+            let (mut reader, mut plain) = (Reader::new(table_max), Decoder::new(table_max));
+            for (block, times) in blocks {
+                for _ in 0..times {
+                    let mut after = plain.clone();
+                    // What means nothing in this table is left out.
+                    if let Ok(expected) = decode(&mut after, block) {
+                        prop_assert_eq!(reader.read(block), Ok(expected));
+                        plain = after;
+                    }
+                }
+            }
+            let mut settled = reader.decoder.clone();
+            decode(&mut settled, &[]).unwrap();
+            prop_assert_eq!(entries(&settled), entries(&plain));
+        }
     }
 }

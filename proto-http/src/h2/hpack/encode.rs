@@ -444,6 +444,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_a_set_shares_is_entered_in_one_order() {
+        let (x, y) = (Field::fixed(b"x", b"1"), Field::fixed(b"y", b"2"));
+        for block in Block::set(&[&[x, y], &[y, x]]) {
+            assert_eq!(block.table_size_needed(), 34, "one of the two");
+            let mut decoder = Decoder::new(HPACK_TABLE_BYTES);
+            let fields = decode(&mut decoder, &written(&block, Form::First, &[]));
+            assert_eq!(decode(&mut decoder, &written(&block, Form::Indexed, &[])), fields);
+            assert_eq!(decoder.generation(), 1);
+        }
+    }
+
     // RFC 7541 section 4.2.
     #[test]
     fn a_table_size_stands_before_a_block() {

@@ -4,13 +4,15 @@
 //! literal, a literal to be entered into the dynamic table. So every block must be decoded, in
 //! order, by the one decoder of its connection, whether anybody wants its fields or not.
 //!
-//! Both directions are made for what a load test does. [`Decoder`] lends each field to a closure
-//! and keeps nothing but the table. [`Block`] encodes a request once, before the run, in the forms
-//! in which connections can send it; per request its bytes are copied.
+//! Both directions are made for what a load test does. [`Decoder`] lends each field to a closure,
+//! keeps nothing but the table, and need not decode a block that comes again. [`Block`] encodes a
+//! request once, before the run, in the forms in which connections can send it; per request its
+//! bytes are copied.
 
 mod decode;
 mod encode;
 mod huffman;
+mod repeat;
 mod table;
 
 pub use decode::Decoder;

@@ -139,6 +139,11 @@ impl Table {
         self.generation
     }
 
+    /// What the entries may count together.
+    pub(super) const fn size_max(&self) -> usize {
+        self.size_max
+    }
+
     /// The field with this index; static ones come first, then the entries from the newest on (RFC
     /// 7541 section 2.3.3).
     #[inline]
