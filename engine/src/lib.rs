@@ -8,6 +8,7 @@
 //! | [`pace`] | WHEN: the intended start of every slot, pure arithmetic |
 //! | [`record`] | HOW IT WENT: counters and histograms |
 //! | [`reactor`] | THE WORLD: the kernel, the clock, threads; the only `unsafe` code |
+//! | [`tls`] | SECURED CONNECTIONS: the only one that knows the TLS library |
 //! | `shard` | ONE CORE: all that runs on it |
 //! | [`statistics`] | HOW SURE: what series of measurements say, pure functions |
 //! | [`verdict`] | WHETHER TO BELIEVE IT: the verdict on a report
@@ -22,6 +23,7 @@ pub mod record;
 pub mod report;
 mod shard;
 pub mod statistics;
+pub mod tls;
 pub mod units;
 pub mod verdict;
 

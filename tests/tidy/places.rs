@@ -89,6 +89,16 @@ fn only_one_folder_knows_io_uring() {
 }
 
 #[test]
+fn only_one_room_knows_the_tls_library() {
+    let words = ["rustls::", "aws_lc_rs::", "webpki::"];
+    check(
+        "only engine/src/tls knows the TLS library",
+        &uses(PROGRAM, &["engine/src/tls"], &words),
+        "what the rest needs belongs into `tls::Session`: the library's interface will change",
+    );
+}
+
+#[test]
 fn only_one_file_of_the_engine_reads_a_clock() {
     let clocks = ["clock_gettime", "Instant::now", "SystemTime", "_rdtsc", "elapsed()"];
     check(

@@ -13,7 +13,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pace", &["plan", "units"]),
     // The operating system's error numbers are causes.
     ("record", &["units", "reactor"]),
-    ("shard", &["plan", "pace", "record", "reactor", "units"]),
+    // What is asked of it stands in the plan; what came of it is counted.
+    ("tls", &["plan", "record", "units"]),
+    ("shard", &["plan", "pace", "record", "reactor", "tls", "units"]),
     // Numbers in, numbers out: whoever asks adapts its records.
     ("statistics", &["units"]),
     // It names the address that could not be reached.
