@@ -1,10 +1,12 @@
 //! How connections are secured: texts, files and the system's roots to what the engine takes.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use pummel_engine::plan::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
+use pummel_engine::tls::{self, ConfigError, Connector};
 use pummel_proto_http::Scheme;
 
 use super::pem;
@@ -37,7 +39,7 @@ pub(super) fn understand(
     }
     // The certificate of `host.` is for `host` (RFC 6066 section 3).
     let host = target.host.trim_end_matches('.').to_owned();
-    Ok(Some(Tls {
+    let tls = Tls {
         server_name: args.sni.as_deref().map(name).transpose()?.unwrap_or(host),
         trust: trust(args)?,
         identity: identity(args)?,
@@ -45,7 +47,39 @@ pub(super) fn understand(
         groups: args.tls_groups.as_deref().map_or(Ok(GROUPS.to_vec()), groups)?,
         alpn: offers,
         resumption: resumption(args.tls_resume.as_deref())?,
-    }))
+    };
+    // The engine knows whether it can be done.
+    match Connector::new(&tls) {
+        Ok(_) => Ok(Some(tls)),
+        Err(error) => Err(named(&error, args)),
+    }
+}
+
+/// What is wrong, with the name of the file or the flag that it came from.
+fn named(error: &ConfigError, args: &TlsArgs) -> anyhow::Error {
+    let file = |flag: &str, path: &Option<PathBuf>| {
+        let path = path.as_deref().unwrap_or(Path::new("")).display().to_string();
+        format!("{flag} {}", Quoted(&path))
+    };
+    match error {
+        ConfigError::BadRoot { .. } => {
+            anyhow!("{}: {error}; export it again", file("--cacert", &args.cacert))
+        }
+        ConfigError::BadChain { .. } => {
+            anyhow!("{}: {error}; export it again", file("--cert", &args.cert))
+        }
+        ConfigError::BadKey => anyhow!("{}: {error}; export it again", file("--key", &args.key)),
+        ConfigError::KeyMismatch => anyhow!(
+            "{}: {error} of {}; give the files that belong together",
+            file("--key", &args.key),
+            file("--cert", &args.cert)
+        ),
+        ConfigError::BadName(_) => anyhow!("{error}; give another one as --sni NAME"),
+        ConfigError::GroupUnavailable(_) | ConfigError::NoGroup(_) => {
+            anyhow!("--tls-groups: {error}")
+        }
+        other => anyhow!("{other}"),
+    }
 }
 
 /// Refuses what has no meaning in the clear.
@@ -93,10 +127,11 @@ fn trust(args: &TlsArgs) -> Result<Trust> {
     }
 }
 
-/// The certificates that this system trusts; some may be unreadable, but not all.
+/// The certificates that this system trusts; some may be of no use, but not all.
 fn system_roots() -> Result<Arc<[Vec<u8>]>> {
     let found = rustls_native_certs::load_native_certs();
-    let roots: Vec<Vec<u8>> = found.certs.iter().map(|root| root.to_vec()).collect();
+    let usable = found.certs.iter().filter(|root| tls::is_root(root));
+    let roots: Vec<Vec<u8>> = usable.map(|root| root.to_vec()).collect();
     if roots.is_empty() {
         let reason = found.errors.first().map_or(String::new(), |error| format!(" ({error})"));
         bail!(
