@@ -7,7 +7,7 @@ mod capacity;
 pub(crate) mod duration;
 mod load;
 mod number;
-mod pem;
+pub(crate) mod pem;
 mod plan;
 mod protocol;
 mod proxy;

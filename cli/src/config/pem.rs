@@ -16,7 +16,7 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 type Section = (SectionKind, Vec<u8>);
 
 /// The certificates in the file that `flag` names, in DER; never none.
-pub(super) fn certificates(flag: &str, path: &Path) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn certificates(flag: &str, path: &Path) -> Result<Vec<Vec<u8>>> {
     within(flag, path, |text| {
         let sections = sections(text)?;
         let of_kind = |(kind, der): Section| (kind == SectionKind::Certificate).then_some(der);
@@ -30,7 +30,7 @@ pub(super) fn certificates(flag: &str, path: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 /// The one private key in the file that `flag` names, in DER.
-pub(super) fn key(flag: &str, path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn key(flag: &str, path: &Path) -> Result<Vec<u8>> {
     within(flag, path, |text| {
         ensure!(
             !holds(text, b"-----BEGIN ENCRYPTED PRIVATE KEY-----")

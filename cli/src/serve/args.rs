@@ -1,19 +1,23 @@
 //! AS TYPED: the words of `pummel target`, and what they mean.
 
 use core::num::{NonZeroU32, NonZeroU64};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use pummel_engine::reactor::Wish;
+use pummel_engine::tls::Acceptor;
 use pummel_engine::units::Nanos;
 use pummel_tuning::{CpuList, Wanted, inspect, place};
 
 use super::ServeError;
+use super::certificate::Certificate;
+use super::h2::Manners;
 use super::law::Service;
 use super::model::{Faults, Freeze, Slow, Timing, Turn};
 use super::reply::{Broken, Shape};
 use super::script::Script;
 use crate::config::{self, duration};
+use crate::output::stderr;
 
 /// Longest body; it is held in memory, a few times over.
 const BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -36,6 +40,8 @@ pub(crate) struct TargetArgs {
     pub(super) log_arrivals: Option<PathBuf>,
     #[command(flatten)]
     pub(super) machine: TargetMachineArgs,
+    #[command(flatten)]
+    tls: TargetTlsArgs,
     #[command(flatten)]
     answer: AnswerArgs,
     #[command(flatten)]
@@ -64,6 +70,24 @@ pub(super) struct TargetMachineArgs {
     spin: Option<bool>,
 }
 
+/// How connections are secured.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "TLS")]
+struct TargetTlsArgs {
+    /// Serve over TLS, with a certificate made for the occasion
+    #[arg(long)]
+    tls: bool,
+    /// The certificate to show instead, and its issuers, in PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key to it, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Write the certificate to this file, for clients to believe it
+    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
+    write_cert: Option<PathBuf>,
+}
+
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Answers")]
 struct AnswerArgs {
@@ -81,7 +105,14 @@ struct AnswerArgs {
     /// Close each connection with the answer to its N-th request
     #[arg(long, value_name = "N")]
     close_after: Option<NonZeroU64>,
+    /// HTTP/2: streams that a client may have open at once
+    #[arg(long, value_name = "N", default_value_t = STREAMS_MAX,
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    max_streams: u32,
 }
+
+/// Streams that a client may have open at once, unless told otherwise.
+const STREAMS_MAX: u32 = 1024;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Timing")]
@@ -140,6 +171,15 @@ struct FaultArgs {
     /// But only every N-th request [default: 1]
     #[arg(long, value_name = "N", requires = "break")]
     break_every: Option<NonZeroU64>,
+    /// HTTP/2: ask the client to go with the N-th stream of each connection
+    #[arg(long, value_name = "N")]
+    h2_goaway_after: Option<NonZeroU64>,
+    /// HTTP/2: refuse every N-th request, as not processed
+    #[arg(long, value_name = "N")]
+    h2_refuse_every: Option<NonZeroU64>,
+    /// HTTP/2: reset the stream of every N-th request, with an internal error
+    #[arg(long, value_name = "N")]
+    h2_reset_every: Option<NonZeroU64>,
 }
 
 /// How service times are distributed.
@@ -172,6 +212,11 @@ impl TargetArgs {
             close_after: self.answer.close_after,
             spins: self.machine.spin.unwrap_or(timing.is_timed()),
             timing,
+            manners: Manners {
+                streams_max: self.answer.max_streams,
+                goaway_after: self.fault.h2_goaway_after.map_or(u64::MAX, NonZeroU64::get),
+            },
+            acceptor: self.tls.understand(self.listen.ip())?,
         })
     }
 
@@ -197,6 +242,25 @@ fn usage(text: &str) -> ServeError {
     ServeError::Usage(text.to_owned())
 }
 
+impl TargetTlsArgs {
+    fn understand(&self, listen: IpAddr) -> Result<Option<Acceptor>, ServeError> {
+        let shown = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some(Certificate::read(cert, key)?),
+            _ if self.tls => Some(Certificate::make(listen)?),
+            _ => None,
+        };
+        match (&self.write_cert, &shown) {
+            (None, _) => {}
+            (Some(path), Some(shown)) => {
+                shown.write(path)?;
+                stderr::line(&format!("the certificate is in {}", path.display()));
+            }
+            (Some(_), None) => return Err(usage("--write-cert is for TLS; give --tls with it")),
+        }
+        shown.map(|shown| shown.acceptor()).transpose()
+    }
+}
+
 impl FaultArgs {
     fn understand(&self) -> Result<Faults, ServeError> {
         let broken = self.r#break.map(|_| self.break_every.unwrap_or(NonZeroU64::MIN));
@@ -204,6 +268,8 @@ impl FaultArgs {
             reset: turn("reset", self.reset_every, self.reset_offset)?,
             silent: turn("silent", self.silent_every, self.silent_offset)?,
             broken: broken.map(Turn::every),
+            stream_refused: self.h2_refuse_every.map(Turn::every),
+            stream_reset: self.h2_reset_every.map(Turn::every),
         })
     }
 }
@@ -339,6 +405,12 @@ mod tests {
             "--reactor select",
             "--shards 0",
             "--cores 1-0",
+            "--cert a.pem",
+            "--key a.pem",
+            "--tls --cert a.pem --key b.pem --write-cert c.pem",
+            "--max-streams 0",
+            "--max-streams 65537",
+            "--h2-refuse-every 0",
         ] {
             assert!(words(line).is_err(), "{line}");
         }
@@ -348,6 +420,7 @@ mod tests {
             "--service-time 1ms --service-law constant --seed 1",
             "--reset-every 50 --reset-offset 50",
             "--silent-every 1 --silent-offset 1",
+            "--write-cert c.pem",
         ] {
             assert!(words(line).unwrap().script().is_err(), "{line}");
         }

@@ -10,12 +10,14 @@ use std::collections::VecDeque;
 use pummel_engine::reactor::Close;
 use pummel_engine::units::{Instant, Nanos};
 
+use super::h2::Served;
 use super::record::Unanswered;
 use super::reply::{Reply, ReplyId};
 use super::request::Requests;
+use super::secure::Secured;
 
 /// Pieces that a dripping body is sent in.
-const DRIP_PIECES: u64 = 10;
+pub(super) const DRIP_PIECES: u32 = 10;
 
 /// Most entries that one connection can be owed. A client that asks for more without reading is
 /// refused.
@@ -57,8 +59,22 @@ pub(super) enum What {
 impl What {
     /// A reply whose body leaves in pieces over `span`.
     pub(super) fn dripping(reply: ReplyId, span: Nanos) -> Self {
-        Self::Dripping(reply, Nanos::new(span.get() / DRIP_PIECES))
+        Self::Dripping(reply, drip_step(span))
     }
+}
+
+/// From one piece to the next of a body that leaves over `span`.
+pub(super) fn drip_step(span: Nanos) -> Nanos {
+    Nanos::new(span.get() / u64::from(DRIP_PIECES))
+}
+
+/// What a connection speaks.
+#[derive(Debug)]
+pub(super) enum Speaks {
+    /// So many bytes have come, too few to tell; they are those of the preface of HTTP/2.
+    Nothing(u8),
+    Http1,
+    Http2(Box<Served>),
 }
 
 /// What became of an answer that is owed.
@@ -86,8 +102,13 @@ pub(super) struct Owed {
 }
 
 /// A connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Conn {
+    pub(super) speaks: Speaks,
+    /// Its TLS, where it has any.
+    pub(super) secured: Option<Box<Secured>>,
+    /// Whether it is among those that may have frames to send.
+    pub(super) is_touched: bool,
     pub(super) requests: Requests,
     /// How many came to the shard before it.
     pub(super) number: u32,
@@ -100,13 +121,35 @@ pub(super) struct Conn {
     owed: VecDeque<Owed>,
 }
 
+impl Default for Conn {
+    fn default() -> Self {
+        Self {
+            speaks: Speaks::Nothing(0),
+            secured: None,
+            is_touched: false,
+            requests: Requests::default(),
+            number: 0,
+            asked: 0,
+            input: Input::default(),
+            output: Output::default(),
+            unanswered: Unanswered::default(),
+            owed: VecDeque::new(),
+        }
+    }
+}
+
 impl Conn {
     /// A new connection in the place of this one.
     pub(super) fn renew(&mut self) {
-        // The queue keeps its memory.
+        // The queue keeps its memory, and the slot its place among those that were touched.
         let mut owed = core::mem::take(&mut self.owed);
         owed.clear();
-        *self = Self { owed, ..Self::default() };
+        *self = Self { owed, is_touched: self.is_touched, ..Self::default() };
+    }
+
+    /// Whether nothing stands in the way of changing to HTTP/2.
+    pub(super) fn may_upgrade(&self) -> bool {
+        self.owed.is_empty() && self.output == Output::Idle
     }
 
     /// Notes an answer behind those that are owed already.
@@ -153,7 +196,7 @@ impl Conn {
             reply.head_len
         } else {
             let body_len = (reply.len - reply.head_len) as u64;
-            let piece = usize::try_from(body_len.div_ceil(DRIP_PIECES)).unwrap_or(usize::MAX);
+            let piece = usize::try_from(body_len.div_ceil(DRIP_PIECES.into())).unwrap_or(usize::MAX);
             from.saturating_add(piece).min(reply.len)
         };
         if to >= reply.len {
@@ -186,7 +229,7 @@ mod tests {
         let mut reactor = Epoll::new(1).unwrap();
         let broken = Broken::default();
         let shape = Shape { statuses: vec![200], body_bytes, chunked: false, broken };
-        let replies = Replies::publish(&mut reactor, &shape).unwrap();
+        let replies = Replies::publish(&mut reactor, &shape, false).unwrap();
         let id = replies.response(0, true, Persistence::Implied);
         (replies, id)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use pummel_engine::record::{Histogram, Quantile};
 use pummel_engine::units::{Instant, Nanos};
+use pummel_proto_http::h2::frame::Code;
 use serde::Serialize;
 
 use super::bins::Bins;
@@ -33,6 +34,9 @@ pub(super) struct Log {
     pub(super) turned_away: u64,
     pub(super) bytes_received: u64,
     pub(super) bytes_sent: u64,
+    pub(super) protocols: Protocols,
+    pub(super) tls: Tls,
+    pub(super) streams: Streams,
     /// The first arrival and the last.
     arrivals: Option<(Instant, Instant)>,
     /// Arrivals by time.
@@ -44,6 +48,50 @@ pub(super) struct Log {
     gaps: Histogram,
     /// How long after their time timed replies left.
     late: Histogram,
+}
+
+/// Connections by what was spoken on them, as far as they have spoken.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Protocols {
+    #[serde(rename = "http/1.1")]
+    pub(super) http1: u64,
+    #[serde(rename = "h2")]
+    pub(super) http2: u64,
+    /// Those of HTTP/2 that began as HTTP/1.1.
+    pub(super) upgraded: u64,
+}
+
+/// What became of TLS.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Tls {
+    pub(super) handshakes: u64,
+    /// Those of them that took up an earlier session.
+    pub(super) resumed: u64,
+    /// Sessions that were refused or broken.
+    pub(super) failed: u64,
+}
+
+/// What became of the streams of HTTP/2.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Streams {
+    pub(super) opened: u64,
+    /// Those that were not processed, and those that the server has ended otherwise.
+    pub(super) refused: u64,
+    pub(super) reset: u64,
+    /// Those that the client has given up.
+    pub(super) cancelled: u64,
+    /// How often a client was asked to go.
+    pub(super) goaways: u64,
+}
+
+impl Streams {
+    /// The server ends a stream.
+    pub(super) fn count_reset(&mut self, code: Code) {
+        match code {
+            Code::RefusedStream => self.refused += 1,
+            _ => self.reset += 1,
+        }
+    }
 }
 
 impl Log {
@@ -107,6 +155,17 @@ impl Log {
             (&mut self.turned_away, other.turned_away),
             (&mut self.bytes_received, other.bytes_received),
             (&mut self.bytes_sent, other.bytes_sent),
+            (&mut self.protocols.http1, other.protocols.http1),
+            (&mut self.protocols.http2, other.protocols.http2),
+            (&mut self.protocols.upgraded, other.protocols.upgraded),
+            (&mut self.tls.handshakes, other.tls.handshakes),
+            (&mut self.tls.resumed, other.tls.resumed),
+            (&mut self.tls.failed, other.tls.failed),
+            (&mut self.streams.opened, other.streams.opened),
+            (&mut self.streams.refused, other.streams.refused),
+            (&mut self.streams.reset, other.streams.reset),
+            (&mut self.streams.cancelled, other.streams.cancelled),
+            (&mut self.streams.goaways, other.streams.goaways),
         ] {
             *sum += count;
         }
@@ -187,6 +246,9 @@ struct Counted {
     broken: u64,
     connections: u64,
     turned_away: u64,
+    protocols: Protocols,
+    tls: Tls,
+    streams: Streams,
     bytes: Bytes,
     arrivals: Arrivals,
     /// What the record of arrivals holds; null if none was asked for.
@@ -292,6 +354,9 @@ impl Counted {
             broken: log.broken,
             connections: log.connections,
             turned_away: log.turned_away,
+            protocols: log.protocols,
+            tls: log.tls,
+            streams: log.streams,
             bytes: Bytes { received: log.bytes_received, sent: log.bytes_sent },
             arrivals: Arrivals::of(log),
             recorded: Recorded::of(log),

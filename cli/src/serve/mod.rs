@@ -1,4 +1,4 @@
-//! The built-in target: an HTTP/1.1 server that answers as told, and says what it did.
+//! The built-in target: a server of HTTP/1.1 and HTTP/2 that answers as told, and says what it did.
 //!
 //! For tests, for calibration and for the newcomer who has no server at hand. It is built like the
 //! load generator, thread per core on the same reactor, because it must outrun it: a benchmark
@@ -10,7 +10,10 @@
 //! |---|---|
 //! | `args`, `script` | what may be typed, and what it means |
 //! | `shard` | one core: the loop |
+//! | `desk` | from bytes to what is owed for them |
 //! | `conn` | one connection: what it is owed, in which order |
+//! | `h2` | the same for one that speaks HTTP/2 |
+//! | `secure`, `certificate` | one that speaks TLS, and what it is shown |
 //! | `request` | where a request ends |
 //! | `model` | when a reply leaves, and what is wrong with it |
 //! | `law` | how long the server of a queue works on a request |
@@ -21,7 +24,10 @@
 
 mod args;
 mod bins;
+mod certificate;
 mod conn;
+mod desk;
+mod h2;
 mod law;
 mod log;
 mod model;
@@ -29,6 +35,7 @@ mod record;
 mod reply;
 mod request;
 mod script;
+mod secure;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -77,6 +84,9 @@ pub(crate) enum ServeError {
     /// The file for the record of arrivals cannot be written.
     #[error("--log-arrivals {}: {source}; name a file that can be written", path.display())]
     Record { path: PathBuf, source: io::Error },
+    /// There is no certificate to show, or it cannot be written.
+    #[error("{0:#}")]
+    Certificate(anyhow::Error),
     /// The shards cannot be placed on the CPUs.
     #[error(transparent)]
     Placement(#[from] PlacementError),
@@ -173,6 +183,7 @@ impl Target {
         stop: Arc<AtomicBool>,
     ) -> Result<Self, ServeError> {
         let script = Arc::new(args.script()?);
+        let scheme = if script.acceptor.is_some() { "https" } else { "http" };
         let choice = choose(args.machine.reactor)?;
         if let Some(reason) = choice.fallback {
             stderr::line(&reason);
@@ -204,7 +215,7 @@ impl Target {
             shards.push(thread);
         }
         drop(ready);
-        let (url, kind) = (format!("http://{address}"), choice.kind);
+        let (url, kind) = (format!("{scheme}://{address}"), choice.kind);
         let target = Self { url, kind, script, origin, shards, record };
         // It ends when no shard can report any more: each serves, or is lost.
         if served.iter().count() < target.shards.len() {

@@ -129,6 +129,9 @@ pub(super) struct Faults {
     pub(super) reset: Option<Turn>,
     pub(super) silent: Option<Turn>,
     pub(super) broken: Option<Turn>,
+    /// On HTTP/2 alone.
+    pub(super) stream_refused: Option<Turn>,
+    pub(super) stream_reset: Option<Turn>,
 }
 
 /// What goes wrong with one reply.
@@ -140,6 +143,10 @@ pub(super) enum Fault {
     Reset,
     /// It breaks the protocol.
     Broken,
+    /// In its place comes that the request was not processed.
+    StreamRefused,
+    /// In its place comes the end of its stream.
+    StreamReset,
 }
 
 /// How one request is answered.
@@ -194,12 +201,14 @@ impl Model {
     }
 
     fn fault(&self) -> Option<Fault> {
-        let Faults { reset, silent, broken } = self.faults;
+        let Faults { reset, silent, broken, stream_refused, stream_reset } = self.faults;
         let turn = |turn: Option<Turn>| turn.is_some_and(|turn| turn.has(self.asked));
         match () {
             () if turn(silent) => Some(Fault::Silent),
             () if turn(reset) => Some(Fault::Reset),
             () if turn(broken) => Some(Fault::Broken),
+            () if turn(stream_refused) => Some(Fault::StreamRefused),
+            () if turn(stream_reset) => Some(Fault::StreamReset),
             () => None,
         }
     }
@@ -322,7 +331,12 @@ mod tests {
     #[test]
     fn each_fault_has_its_turn() {
         let every = |every| NonZeroU64::new(every).map(Turn::every);
-        let faults = Faults { reset: every(2), silent: every(4), broken: every(3) };
+        let faults = Faults {
+            reset: every(2),
+            silent: every(4),
+            broken: every(3),
+            ..Faults::default()
+        };
         let mut model = Model::new(Timing::default(), faults, at(0), 0);
         let seen: Vec<_> = (0..6).map(|_| model.answer(at(0)).fault).collect();
         let (reset, silent, broken) = (Fault::Reset, Fault::Silent, Fault::Broken);

@@ -18,10 +18,10 @@ const COPIES_MAX: usize = 128;
 const COPIES_BYTES_MAX: usize = 64 * 1024;
 
 /// Chunks that a chunked body has, unless it has fewer bytes.
-const CHUNKS: usize = 4;
+pub(super) const CHUNKS: usize = 4;
 
 /// A body is this, again and again.
-const TEXT: &[u8] = b"hello, world\n";
+pub(super) const TEXT: &[u8] = b"hello, world\n";
 
 /// How replies are to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ impl Counts {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reply {
     pub(super) payload: Payload,
+    /// Its place among the texts, where those are kept.
+    pub(super) text: usize,
     /// Bytes of the head, and of the whole.
     pub(super) head_len: usize,
     pub(super) len: usize,
@@ -92,6 +94,8 @@ const FORMS: usize = 6;
 /// All replies of a shard.
 #[derive(Debug)]
 pub(super) struct Replies {
+    /// What was published, where it has to be sealed; else nothing.
+    texts: Vec<Vec<u8>>,
     /// `FORMS` per distinct status, then the [`Other`] ones.
     all: Vec<Reply>,
     /// The statuses in the order of their turns, as places among the distinct ones.
@@ -110,18 +114,30 @@ enum Other {
 }
 
 impl Replies {
-    /// Renders all replies and publishes them to `reactor`.
+    /// Renders all replies and publishes them to `reactor`; `keeps` their texts as well, or does
+    /// not.
     ///
     /// # Errors
     /// If the reactor does not take them.
-    pub(super) fn publish(reactor: &mut impl Reactor, shape: &Shape) -> io::Result<Self> {
+    pub(super) fn publish(
+        reactor: &mut impl Reactor,
+        shape: &Shape,
+        keeps: bool,
+    ) -> io::Result<Self> {
         let mut all = Vec::new();
+        let mut texts = Vec::new();
+        let mut publish = |text: Text, counts| {
+            if keeps {
+                texts.push(text.bytes.repeat(text.copies));
+            }
+            text.publish(reactor, texts.len().saturating_sub(1), counts)
+        };
         let statuses = shape.distinct();
         for (index, &status) in statuses.iter().enumerate() {
             let counts = Counts::Response(index);
             for persistence in [Persistence::Implied, Persistence::Requested, Persistence::Ends] {
                 let text = Text::of(shape, status, persistence);
-                let reply = text.publish(reactor, counts)?;
+                let reply = publish(text, counts)?;
                 all.extend([reply, Reply { len: reply.head_len, copies: 1, ..reply }]);
             }
         }
@@ -135,11 +151,16 @@ impl Replies {
             (reset, Counts::Reset),
             (Text::broken(shape, status), Counts::Broken),
         ] {
-            all.push(text.publish(reactor, counts)?);
+            all.push(publish(text, counts)?);
         }
         let place = |status| statuses.binary_search(status).unwrap_or(0);
         let turns = shape.statuses.iter().map(place).collect();
-        Ok(Self { all, turns, statuses: statuses.len() })
+        Ok(Self { texts, all, turns, statuses: statuses.len() })
+    }
+
+    /// What was published, in the order of [`Reply::text`].
+    pub(super) fn texts(&self) -> &[Vec<u8>] {
+        &self.texts
     }
 
     /// The reply of this name.
@@ -195,6 +216,12 @@ impl Shape {
         statuses
     }
 
+    /// Bytes of the body of a response with this status.
+    pub(super) const fn body_of(&self, status: u16) -> usize {
+        // RFC 9110, sections 15.3.5 and 15.4.5: neither has a body.
+        if matches!(status, 204 | 304) { 0 } else { self.body_bytes }
+    }
+
     fn refusal() -> Self {
         Self { statuses: Vec::new(), body_bytes: 0, chunked: false, broken: Broken::default() }
     }
@@ -212,8 +239,7 @@ struct Text {
 impl Text {
     /// An ordinary response.
     fn of(shape: &Shape, status: u16, persistence: Persistence) -> Self {
-        // RFC 9110, sections 15.3.5 and 15.4.5: neither has a body.
-        let body_bytes = if matches!(status, 204 | 304) { 0 } else { shape.body_bytes };
+        let body_bytes = shape.body_of(status);
         let chunked = shape.chunked && body_bytes > 0 && persistence != Persistence::Requested;
         let framing = match status {
             204 | 304 => String::new(),
@@ -274,11 +300,16 @@ impl Text {
         }
     }
 
-    fn publish(self, reactor: &mut impl Reactor, counts: Counts) -> io::Result<Reply> {
+    fn publish(
+        self,
+        reactor: &mut impl Reactor,
+        place: usize,
+        counts: Counts,
+    ) -> io::Result<Reply> {
         let Self { bytes, head_len, copies, end } = self;
         let len = bytes.len();
         let payload = reactor.publish(bytes.repeat(copies), Confirm::Always)?;
-        Ok(Reply { payload, head_len, len, copies, end, counts })
+        Ok(Reply { payload, text: place, head_len, len, copies, end, counts })
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Ask {
     pub(super) body: bool,
     /// What becomes of the connection.
     pub(super) persistence: Persistence,
+    /// Whether it would rather be answered on HTTP/2 (RFC 7540 section 3.2).
+    pub(super) upgrades: bool,
 }
 
 /// What a request asks of its connection (RFC 9112, section 9.3).
@@ -89,7 +91,8 @@ impl Familiar {
 
     fn learn(&mut self, bytes: &[u8], ask: Ask) {
         self.bytes.clear();
-        self.ask = (bytes.len() <= FAMILIAR_BYTES_MAX).then(|| {
+        // The settings that come with an upgrade have to be read.
+        self.ask = (bytes.len() <= FAMILIAR_BYTES_MAX && !ask.upgrades).then(|| {
             self.bytes.extend_from_slice(bytes);
             ask
         });
@@ -116,14 +119,16 @@ pub(super) struct Requests {
     state: State,
     /// Of the request whose body is being read.
     ask: Ask,
+    /// The settings that came with it, if it asks for HTTP/2.
+    settings: Vec<u8>,
     /// The beginning of a head, line or trailer section that was cut by the end of the input.
     begun: Vec<u8>,
 }
 
 impl Default for Requests {
     fn default() -> Self {
-        let ask = Ask { body: true, persistence: Persistence::Implied };
-        Self { state: State::Head, ask, begun: Vec::new() }
+        let ask = Ask { body: true, persistence: Persistence::Implied, upgrades: false };
+        Self { state: State::Head, ask, settings: Vec::new(), begun: Vec::new() }
     }
 }
 
@@ -153,6 +158,11 @@ impl Requests {
         Ok(item)
     }
 
+    /// The settings that came with a request for HTTP/2: the payload of a frame with them.
+    pub(super) fn take_settings(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.settings)
+    }
+
     fn read(&mut self, input: &mut &[u8]) -> Result<Option<Item>, Refusal> {
         loop {
             self.state = match self.state {
@@ -161,6 +171,7 @@ impl Requests {
                         return Ok(None);
                     };
                     self.ask = head.ask;
+                    self.settings = head.settings;
                     self.state = head.body;
                     if head.expects_continue && head.body != State::Length(0) {
                         return Ok(Some(Item::Continue));
@@ -237,6 +248,7 @@ struct Head {
     /// The state in which the body is read.
     body: State,
     expects_continue: bool,
+    settings: Vec<u8>,
 }
 
 fn read_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Refusal> {
@@ -256,8 +268,11 @@ fn read_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Refusal> {
         // RFC 9112, section 6.1: both, or a coding in HTTP/1.0, is how requests are smuggled.
         (true, _) => return Err(Refusal::Malformed),
     };
-    let ask = Ask { body: request.method != Some("HEAD"), persistence };
-    Ok(Some((len, Head { ask, body, expects_continue: newer && fields.expects_continue })))
+    let settings = fields.settings.filter(|_| newer && fields.upgrade && fields.h2c && !fields.close);
+    let upgrades = settings.is_some();
+    let ask = Ask { body: request.method != Some("HEAD"), persistence, upgrades };
+    let expects_continue = newer && fields.expects_continue;
+    Ok(Some((len, Head { ask, body, expects_continue, settings: settings.unwrap_or_default() })))
 }
 
 /// The fields of a head that a server must heed.
@@ -269,6 +284,10 @@ struct Fields {
     close: bool,
     keep_alive: bool,
     expects_continue: bool,
+    /// What RFC 7540 section 3.2 wants of a request for HTTP/2.
+    upgrade: bool,
+    h2c: bool,
+    settings: Option<Vec<u8>>,
 }
 
 impl Fields {
@@ -290,7 +309,13 @@ impl Fields {
                 for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                     fields.close |= option.eq_ignore_ascii_case(b"close");
                     fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                    fields.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
                 }
+            } else if name.eq_ignore_ascii_case("Upgrade") {
+                let mut options = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+                fields.h2c |= options.any(|option| option == b"h2c");
+            } else if name.eq_ignore_ascii_case("HTTP2-Settings") {
+                fields.settings = base64url(value);
             } else if name.eq_ignore_ascii_case("Expect") {
                 fields.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
             }
@@ -299,8 +324,33 @@ impl Fields {
     }
 }
 
+/// What this text in base64 for URLs stands for (RFC 4648 section 5), without padding.
+fn base64url(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for group in text.chunks(4) {
+        let mut bits = 0_u32;
+        for byte in group {
+            let value = match byte {
+                b'A'..=b'Z' => byte - b'A',
+                b'a'..=b'z' => byte - b'a' + 26,
+                b'0'..=b'9' => byte - b'0' + 52,
+                b'-' => 62,
+                b'_' => 63,
+                _ => return None,
+            };
+            bits = bits << 6 | u32::from(value);
+        }
+        // A group of one stands for nothing.
+        let missing = 4_usize.saturating_sub(group.len());
+        let kept = 3_usize.checked_sub(missing).filter(|&kept| kept > 0)?;
+        let [_, three @ ..] = (bits << (6 * missing)).to_be_bytes();
+        bytes.extend(three.into_iter().take(kept));
+    }
+    Some(bytes)
+}
+
 /// A number of digits alone: `parse` would take a sign.
-fn digits(value: &[u8]) -> Option<u64> {
+pub(super) fn digits(value: &[u8]) -> Option<u64> {
     let text = str::from_utf8(value.trim_ascii()).ok()?;
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }

@@ -2,6 +2,9 @@
 
 use core::num::NonZeroU64;
 
+use pummel_engine::tls::Acceptor;
+
+use super::h2::Manners;
 use super::model::{Faults, Timing};
 use super::reply::Shape;
 
@@ -15,4 +18,8 @@ pub(super) struct Script {
     pub(super) close_after: Option<NonZeroU64>,
     /// Whether shards poll all the time instead of sleeping: arrivals get their exact moments then.
     pub(super) spins: bool,
+    /// How connections of HTTP/2 are to be.
+    pub(super) manners: Manners,
+    /// Makes the sessions of connections, if they are to be secured.
+    pub(super) acceptor: Option<Acceptor>,
 }

@@ -6,20 +6,24 @@
 
 use core::num::NonZeroU64;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pummel_engine::reactor::{Close, Completion, Lease, Reactor, Sending, Slot};
+use pummel_engine::reactor::{Close, Completion, Lease, PAGE, Reactor, Sending, Slot};
+use pummel_engine::tls::Acceptor;
 use pummel_engine::units::{Instant, Nanos};
 
-use super::conn::{Conn, Input, Output, Owing, What};
+use super::conn::{Conn, Input, Output, Speaks, What};
+use super::desk::{Answers, Desk, Timer, Timers};
+use super::h2;
 use super::log::Log;
-use super::model::{AT_ONCE, Fault, Model};
+use super::model::{AT_ONCE, Model};
 use super::reply::{Replies, Reply, ReplyId};
-use super::request::{Ask, Familiar, Item, Persistence};
+use super::request::Familiar;
 use super::script::Script;
+use super::secure::{PLAIN_BYTES_MAX, Rest, Secured};
 
 /// Longest time for which a shard does not look whether it has to end.
 const HEARTBEAT: Nanos = Nanos::from_millis(10);
@@ -34,14 +38,6 @@ pub(super) struct Ending {
     pub(super) stop: Arc<AtomicBool>,
     /// At the latest then.
     pub(super) at: Option<Instant>,
-}
-
-/// When to look at a connection again. One that outlives its connection looks at the next in its
-/// slot, which does no harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Timer {
-    due: Instant,
-    slot: Slot,
 }
 
 /// Which shard it is, and what it has.
@@ -63,6 +59,12 @@ pub(super) struct Shard<R> {
     desk: Desk,
     free: Vec<Slot>,
     spins: bool,
+    /// Makes the sessions of connections, where they are secured.
+    acceptor: Option<Acceptor>,
+    /// Connections that may have frames to send at the end of the turn: all in one page then.
+    touched: Vec<Slot>,
+    /// Frames that are to be sealed.
+    plain: Vec<u8>,
 }
 
 impl<R: Reactor> Shard<R> {
@@ -72,21 +74,27 @@ impl<R: Reactor> Shard<R> {
     /// If the reactor does not take the replies.
     pub(super) fn new(mut reactor: R, post: Post, script: &Script) -> io::Result<Self> {
         let Post { shard, slots, origin, rows_max } = post;
+        let acceptor = script.acceptor.clone();
         Ok(Self {
             desk: Desk {
                 conns: (0..slots).map(|_| Conn::default()).collect(),
+                frames: h2::Replies::new(&script.shape),
+                manners: script.manners,
                 answers: Answers {
-                    replies: Replies::publish(&mut reactor, &script.shape)?,
+                    replies: Replies::publish(&mut reactor, &script.shape, acceptor.is_some())?,
                     model: Model::new(script.timing, script.faults, origin, shard),
                     drip: script.timing.drip,
                     close_after: script.close_after.map_or(u64::MAX, NonZeroU64::get),
                 },
                 familiar: Familiar::default(),
-                timers: BinaryHeap::new(),
+                timers: Timers::new(),
                 log: Log::recording(rows_max),
             },
             free: (0..slots).rev().map(Slot).collect(),
             spins: script.spins,
+            acceptor,
+            touched: Vec::new(),
+            plain: Vec::new(),
             reactor,
         })
     }
@@ -107,6 +115,7 @@ impl<R: Reactor> Shard<R> {
             while let Some(completion) = self.reactor.pop() {
                 self.take_in(completion);
             }
+            self.write_touched(self.reactor.now());
         }
     }
 
@@ -127,6 +136,7 @@ impl<R: Reactor> Shard<R> {
             self.desk.timers.pop();
             self.flush(timer.slot, now);
         }
+        self.write_touched(now);
     }
 
     fn take_in(&mut self, completion: Completion) {
@@ -134,42 +144,76 @@ impl<R: Reactor> Shard<R> {
         match completion {
             Completion::Received(slot, lease) => self.received(slot, lease, now),
             Completion::Sent(slot) => self.sent(slot, now),
-            Completion::Accepted(socket) => {
-                let Some(slot) = self.free.pop() else {
-                    // Dropping the socket closes it.
-                    self.desk.log.turned_away += 1;
-                    return;
-                };
-                // The numbers of more connections than that are of no use to anybody.
-                let number = u32::try_from(self.desk.log.connections).unwrap_or(u32::MAX);
-                if let Some(conn) = self.desk.conn(slot) {
-                    conn.number = number;
-                }
-                self.desk.log.connections += 1;
-                self.reactor.adopt(slot, socket);
-            }
-            Completion::Ended(slot) => {
-                let Some(conn) = self.desk.conn(slot) else { return };
-                conn.input = Input::Ended;
-                match conn.output {
-                    // Nothing will ever be sent.
-                    Output::Mute => self.close(slot, Close::Finish),
-                    _ => self.flush(slot, now),
-                }
-            }
+            Completion::Accepted(socket) => self.accepted(socket),
+            Completion::Ended(slot) => self.ended(slot, now),
             Completion::Failed(slot, ..) => self.close(slot, Close::Finish),
             // A server connects to nobody.
             Completion::Connected(_) => debug_assert!(false, "nobody was connected to"),
         }
     }
 
+    fn accepted(&mut self, socket: OwnedFd) {
+        let session = self.acceptor.as_ref().map(|acceptor| acceptor.accept());
+        let Some(slot) = self.free.pop().filter(|_| !matches!(session, Some(Err(_)))) else {
+            // Dropping the socket closes it.
+            self.desk.log.turned_away += 1;
+            return;
+        };
+        // The numbers of more connections than that are of no use to anybody.
+        let number = u32::try_from(self.desk.log.connections).unwrap_or(u32::MAX);
+        if let Some(conn) = self.desk.conn(slot) {
+            conn.number = number;
+            conn.secured = session.and_then(Result::ok).map(Secured::new).map(Box::new);
+        }
+        self.desk.log.connections += 1;
+        self.reactor.adopt(slot, socket);
+    }
+
+    fn ended(&mut self, slot: Slot, now: Instant) {
+        let Some(conn) = self.desk.conn(slot) else { return };
+        conn.input = Input::Ended;
+        if let Speaks::Http2(served) = &mut conn.speaks {
+            served.receive_end();
+        }
+        match conn.output {
+            // Nothing will ever be sent.
+            Output::Mute => self.close(slot, Close::Finish),
+            _ => self.flush(slot, now),
+        }
+    }
+
     fn received(&mut self, slot: Slot, lease: Lease, now: Instant) {
+        if self.acceptor.is_some() {
+            return self.received_sealed(slot, lease, now);
+        }
         let kept = self.desk.hear(slot, self.reactor.bytes(&lease), now);
         self.reactor.release(lease);
         if kept {
             self.flush(slot, now);
         } else {
             self.close(slot, Close::Finish);
+        }
+    }
+
+    fn received_sealed(&mut self, slot: Slot, lease: Lease, now: Instant) {
+        let Self { reactor, desk, .. } = self;
+        // It leaves its connection for as long as it may call for it.
+        let secured = desk.conn(slot).and_then(|conn| conn.secured.take());
+        let (mut kept, mut ended) = (true, false);
+        if let Some(mut secured) = secured {
+            ended = secured.receive(reactor.bytes_mut(&lease), |plain| {
+                kept = kept && desk.hear(slot, plain, now);
+            });
+            secured.count(&mut desk.log);
+            if let Some(conn) = desk.conn(slot) {
+                conn.secured = Some(secured);
+            }
+        }
+        self.reactor.release(lease);
+        match (kept, ended) {
+            (false, _) => self.close(slot, Close::Finish),
+            (true, true) => self.ended(slot, now),
+            (true, false) => self.flush(slot, now),
         }
     }
 
@@ -183,11 +227,22 @@ impl<R: Reactor> Shard<R> {
         self.flush(slot, now);
     }
 
-    /// Sends what is owed to `slot` and due, until a send is under way.
+    /// Sends what is owed to `slot` and due, until a send is under way; frames at the end of the
+    /// turn.
     fn flush(&mut self, slot: Slot, now: Instant) {
         while let Some(conn) = self.desk.conn(slot)
             && conn.output == Output::Idle
         {
+            if matches!(conn.speaks, Speaks::Http2(_)) {
+                if !core::mem::replace(&mut conn.is_touched, true) {
+                    self.touched.push(slot);
+                }
+                return;
+            }
+            if conn.secured.is_some() && self.send_sealed(slot) {
+                continue;
+            }
+            let Some(conn) = self.desk.conn(slot) else { return };
             let Some(front) = conn.front() else {
                 if conn.input == Input::Ended {
                     self.close(slot, Close::Finish);
@@ -260,7 +315,17 @@ impl<R: Reactor> Shard<R> {
         end: Option<Close>,
     ) {
         self.desk.log.bytes_sent += range.len() as u64;
+        if let Some(conn) = self.desk.conn(slot)
+            && let Some(secured) = &mut conn.secured
+        {
+            // The next round sends it.
+            return secured.owe(Rest { text: reply.text, range, end });
+        }
         let sending = self.reactor.send(slot, reply.payload, range);
+        self.note_sending(slot, sending, end);
+    }
+
+    fn note_sending(&mut self, slot: Slot, sending: Sending, end: Option<Close>) {
         let Some(conn) = self.desk.conn(slot) else { return };
         match (sending, end) {
             (Sending::Free, None) => {}
@@ -270,121 +335,76 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
+    /// Sends what is sealed or to be sealed for `slot`; returns whether there was anything.
+    fn send_sealed(&mut self, slot: Slot) -> bool {
+        let mut page = self.reactor.page();
+        let Desk { conns, answers, .. } = &mut self.desk;
+        let secured = conns.get_mut(slot.index()).and_then(|conn| conn.secured.as_mut());
+        let end = secured.and_then(|secured| secured.fill(answers.replies.texts(), &mut page));
+        self.send_page(slot, page, end)
+    }
+
+    /// Sends a page, if there is anything in it, and ends the connection if that was the last;
+    /// returns whether it did one or the other.
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>, end: Option<Close>) -> bool {
+        match end {
+            _ if !page.is_empty() => {
+                let sending = self.reactor.send_page(slot, page);
+                self.note_sending(slot, sending, end);
+                return true;
+            }
+            Some(how) => self.close(slot, how),
+            None => {}
+        }
+        self.reactor.give_page(page);
+        end.is_some()
+    }
+
+    /// Sends the frames that the turn has brought about.
+    fn write_touched(&mut self, now: Instant) {
+        while let Some(slot) = self.touched.pop() {
+            if let Some(conn) = self.desk.conn(slot) {
+                conn.is_touched = false;
+            }
+            // Bounded by what is owed: a round that writes nothing is the last.
+            while self.write_frames(slot, now) {}
+        }
+    }
+
+    /// Sends a page of frames, if `slot` has any to send and may; returns whether it might have
+    /// more.
+    fn write_frames(&mut self, slot: Slot, now: Instant) -> bool {
+        let Some(conn) = self.desk.conn(slot) else { return false };
+        if conn.output != Output::Idle || !matches!(conn.speaks, Speaks::Http2(_)) {
+            return false;
+        }
+        let at = if self.desk.log.record.is_some() { self.reactor.clock() } else { now };
+        let mut page = self.reactor.page();
+        let Self { desk, plain, .. } = self;
+        let Some(mut secured) = desk.conn(slot).and_then(|conn| conn.secured.take()) else {
+            let end = desk.with_frames(slot, now, at, |served, clerk| {
+                served.transmit(clerk, &mut page, PAGE)
+            });
+            desk.log.bytes_sent += page.len() as u64;
+            return self.send_page(slot, page, end.flatten());
+        };
+        plain.clear();
+        let end = desk.with_frames(slot, now, at, |served, clerk| {
+            served.transmit(clerk, plain, PLAIN_BYTES_MAX)
+        });
+        desk.log.bytes_sent += plain.len() as u64;
+        let end = secured.seal(plain, end.flatten(), &mut page);
+        if let Some(conn) = desk.conn(slot) {
+            conn.secured = Some(secured);
+        }
+        self.send_page(slot, page, end)
+    }
+
     fn close(&mut self, slot: Slot, how: Close) {
         self.reactor.close(slot, how);
         if let Some(conn) = self.desk.conn(slot) {
             conn.renew();
             self.free.push(slot);
         }
-    }
-}
-
-/// The part of a shard without IO: from bytes to what is owed for them.
-struct Desk {
-    conns: Vec<Conn>,
-    answers: Answers,
-    familiar: Familiar,
-    timers: BinaryHeap<Reverse<Timer>>,
-    log: Log,
-}
-
-impl Desk {
-    fn conn(&mut self, slot: Slot) -> Option<&mut Conn> {
-        self.conns.get_mut(slot.index())
-    }
-
-    /// Reads the requests in `bytes`, and notes what they get. Returns `false` if that is more than
-    /// can be kept in mind for one connection.
-    fn hear(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> bool {
-        let Some(conn) = self.conns.get_mut(slot.index()) else { return true };
-        self.log.bytes_received += bytes.len() as u64;
-        let mut input = bytes;
-        while conn.input == Input::Open {
-            let decision = match conn.requests.next(&mut input, &mut self.familiar) {
-                Ok(None) => return true,
-                Ok(Some(Item::Continue)) => {
-                    Decision::at_once(self.answers.replies.interim(), false)
-                }
-                Ok(Some(Item::Request(ask))) => {
-                    self.log.arrived(now);
-                    conn.asked += 1;
-                    let decision = self.answers.decide(ask, conn.asked, now);
-                    if let Some(record) = &mut self.log.record {
-                        let planned = decision.planned(now);
-                        let number = conn.number;
-                        if !record.arrived(&mut conn.unanswered, number, now, planned) {
-                            self.log.not_recorded += 1;
-                        }
-                    }
-                    decision
-                }
-                Err(refusal) => Decision::at_once(self.answers.replies.refusal(refusal), true),
-            };
-            if decision.ends {
-                conn.input = Input::Ignored;
-            }
-            match conn.owe(decision.what, decision.due) {
-                Owing::Added if decision.due > now => {
-                    self.timers.push(Reverse(Timer { due: decision.due, slot }));
-                }
-                Owing::Added | Owing::Joined | Owing::Withheld => {}
-                Owing::TooMany => return false,
-            }
-        }
-        true
-    }
-}
-
-/// What every request gets: the script, and where it stands.
-struct Answers {
-    replies: Replies,
-    model: Model,
-    drip: Nanos,
-    close_after: u64,
-}
-
-/// What one request gets.
-struct Decision {
-    what: What,
-    due: Instant,
-    /// Whether the connection ends with it.
-    ends: bool,
-}
-
-impl Decision {
-    fn at_once(reply: ReplyId, ends: bool) -> Self {
-        Self { what: What::Whole(reply), due: AT_ONCE, ends }
-    }
-
-    /// When the answer to what arrived at `now` is to leave; `None` if never.
-    fn planned(&self, now: Instant) -> Option<Instant> {
-        // What is not timed is due at once, which is now.
-        (self.what != What::Nothing).then(|| self.due.max(now))
-    }
-}
-
-impl Answers {
-    /// Decides about the request that is complete at `now`, the `asked`-th of its connection.
-    fn decide(&mut self, ask: Ask, asked: u64, now: Instant) -> Decision {
-        let answer = self.model.answer(now);
-        let due = answer.due;
-        match answer.fault {
-            Some(Fault::Silent) => return Decision { what: What::Nothing, due, ends: false },
-            Some(Fault::Reset) => {
-                return Decision { due, ..Decision::at_once(self.replies.reset(), true) };
-            }
-            Some(Fault::Broken) => {
-                return Decision { due, ..Decision::at_once(self.replies.broken(), true) };
-            }
-            None => {}
-        }
-        let last = asked >= self.close_after;
-        let persistence = if last { Persistence::Ends } else { ask.persistence };
-        let reply = self.replies.response(answer.number, ask.body, persistence);
-        let what = match self.drip {
-            Nanos::ZERO => What::Whole(reply),
-            span => What::dripping(reply, span),
-        };
-        Decision { what, due, ends: persistence == Persistence::Ends }
     }
 }
