@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use tests::peers::{Door, Limits, Peer};
 
-use crate::{Ask, COUNT, load};
+use crate::{Ask, COUNT, HTTP1, HTTP2, load};
 
 /// Requests that a server allows a connection.
 const REQUESTS: u32 = 10;
@@ -14,8 +14,8 @@ const REQUESTS: u32 = 10;
 const STREAMS: u32 = 5;
 
 /// Thirteen bytes, often.
-fn ask(door: Door, http2: bool, more: &'static [&'static str]) -> Ask<'static> {
-    Ask { door, path: "13", http2, count: COUNT, more }
+fn ask(door: Door, http2: Option<u16>) -> Ask<'static> {
+    Ask { door, path: "13", http2, count: COUNT, more: &[] }
 }
 
 /// Checks that connections were replaced: each has had `REQUESTS`, and the last ones may be idle.
@@ -30,13 +30,13 @@ fn check_replaced(report: &Value) {
 #[test]
 fn a_good_bye_of_nginx_costs_no_request() {
     for (door, http2) in
-        [(Door::Plain, false), (Door::Tls, false), (Door::Clear, true), (Door::Tls, true)]
+        [(Door::Plain, HTTP1), (Door::Tls, HTTP1), (Door::Clear, HTTP2), (Door::Tls, HTTP2)]
     {
         let limits = Limits { requests: REQUESTS, ..Limits::default() };
         let Some(peer) = Peer::nginx(limits).unwrap() else { return };
-        let report = load(&peer, &ask(door, http2, &[]));
+        let report = load(&peer, &ask(door, http2));
         check_replaced(&report);
-        if http2 {
+        if http2.is_some() {
             let goaways = report["http2"]["goaways"].as_object().unwrap();
             assert!(goaways["NO_ERROR"].as_u64() > Some(0), "{goaways:?}");
             assert_eq!(goaways.len(), 1, "{goaways:?}");
@@ -47,8 +47,7 @@ fn a_good_bye_of_nginx_costs_no_request() {
 /// Checks that a server that allows few streams is asked for no more of them.
 #[track_caller]
 fn check_few_streams(peer: &Peer, door: Door) {
-    // The last one counts.
-    let report = load(peer, &ask(door, true, &["--streams", "100"]));
+    let report = load(peer, &ask(door, Some(100)));
     assert_eq!(report["connections"]["reconnects"], 0, "{}", report["connections"]);
     let refused = report["http2"]["refused"].as_u64().unwrap();
     // Before a server has said how few it allows, so many may be under way.
@@ -96,6 +95,6 @@ fn an_answer_that_comes_before_the_request_has_ended_is_an_answer() {
     fs::write(&file, vec![b'.'; 1_000_000]).unwrap();
     let more = ["--method", "POST", "--data-file", file.to_str().unwrap()];
     for door in [Door::Clear, Door::Tls] {
-        load(&peer, &Ask { door, path: "early", http2: true, count: 40, more: &more });
+        load(&peer, &Ask { door, path: "early", http2: HTTP2, count: 40, more: &more });
     }
 }

@@ -19,11 +19,16 @@ const COUNT: u64 = 200;
 /// Connections of a run.
 const CONNECTIONS: u64 = 4;
 
+/// HTTP/1.1 and HTTP/2, as [`Ask::http2`] has them.
+const HTTP1: Option<u16> = None;
+const HTTP2: Option<u16> = Some(10);
+
 /// What is asked of a server, how often, and with which flags.
 struct Ask<'a> {
     door: Door,
     path: &'a str,
-    http2: bool,
+    /// HTTP/2, with so many streams of a connection.
+    http2: Option<u16>,
     count: u64,
     more: &'a [&'a str],
 }
@@ -43,9 +48,9 @@ fn command(peer: &Peer, ask: &Ask<'_>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_under-test"));
     command.arg(peer.url(ask.door, ask.path)).arg("--json");
     command.args(["-n", &ask.count.to_string(), "-c", &CONNECTIONS.to_string()]);
-    if ask.http2 {
+    if let Some(streams) = ask.http2 {
         let flag = if ask.door == Door::Upgrade { "--http2-upgrade" } else { "--http2" };
-        command.args([flag, "--streams", "10"]);
+        command.args([flag, "--streams", &streams.to_string()]);
     }
     if matches!(ask.door, Door::Tls | Door::Tls12) {
         command.arg("--cacert").arg(peer.site().authority());

@@ -5,7 +5,7 @@ use std::fs;
 use tests::peers::{Door, Limits, Peer, SIZES};
 
 use crate::report::{check_kept, check_received, check_sent};
-use crate::{Ask, COUNT, load};
+use crate::{Ask, COUNT, HTTP1, HTTP2, load};
 
 /// Bytes of all bodies of a run, at most: the large ones are asked for less often.
 const BYTES_MAX: u64 = 80_000_000;
@@ -16,7 +16,7 @@ fn count(size: u64) -> u64 {
 }
 
 /// Asks for a file of each size, and posts a body of each size.
-fn check_bodies(peer: &Peer, door: Door, http2: bool) {
+fn check_bodies(peer: &Peer, door: Door, http2: Option<u16>) {
     for size in SIZES {
         let path = size.to_string();
         let ask = Ask { door, path: &path, http2, count: count(size), more: &[] };
@@ -42,49 +42,49 @@ fn check_bodies(peer: &Peer, door: Door, http2: bool) {
 #[test]
 fn nginx_http1_in_the_clear() {
     let Some(peer) = Peer::nginx(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Plain, false);
+    check_bodies(&peer, Door::Plain, HTTP1);
 }
 
 #[test]
 fn nginx_http1_over_tls() {
     let Some(peer) = Peer::nginx(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Tls, false);
+    check_bodies(&peer, Door::Tls, HTTP1);
 }
 
 #[test]
 fn nginx_http1_over_tls_1_2() {
     let Some(peer) = Peer::nginx(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Tls12, false);
+    check_bodies(&peer, Door::Tls12, HTTP1);
 }
 
 #[test]
 fn nginx_http2_in_the_clear() {
     let Some(peer) = Peer::nginx(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Clear, true);
+    check_bodies(&peer, Door::Clear, HTTP2);
 }
 
 #[test]
 fn nginx_http2_over_tls() {
     let Some(peer) = Peer::nginx(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Tls, true);
+    check_bodies(&peer, Door::Tls, HTTP2);
 }
 
 #[test]
 fn nginx_http2_over_tls_1_2() {
     let Some(peer) = Peer::nginx(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Tls12, true);
+    check_bodies(&peer, Door::Tls12, HTTP2);
 }
 
 #[test]
 fn nghttpd_http2_in_the_clear() {
     let Some(peer) = Peer::nghttpd(Door::Clear, &[]).unwrap() else { return };
-    check_bodies(&peer, Door::Clear, true);
+    check_bodies(&peer, Door::Clear, HTTP2);
 }
 
 #[test]
 fn nghttpd_http2_over_tls() {
     let Some(peer) = Peer::nghttpd(Door::Tls, &[]).unwrap() else { return };
-    check_bodies(&peer, Door::Tls, true);
+    check_bodies(&peer, Door::Tls, HTTP2);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn nghttpd_with_padding_trailers_and_the_smallest_table() {
     for size in SIZES {
         let path = size.to_string();
         let count = count(size);
-        let ask = Ask { door: Door::Clear, path: &path, http2: true, count, more: &[] };
+        let ask = Ask { door: Door::Clear, path: &path, http2: HTTP2, count, more: &[] };
         load(&peer, &ask);
     }
 }
@@ -104,96 +104,96 @@ fn nghttpd_with_a_table_that_holds_nothing_of_ours() {
     let Some(peer) = Peer::nghttpd(Door::Clear, &["--header-table-size=0"]).unwrap() else {
         return;
     };
-    check_bodies(&peer, Door::Clear, true);
+    check_bodies(&peer, Door::Clear, HTTP2);
 }
 
 #[test]
 fn nghttpd_with_windows_of_the_smallest_size() {
     let args = ["--window-bits=10", "--connection-window-bits=16"];
     let Some(peer) = Peer::nghttpd(Door::Clear, &args).unwrap() else { return };
-    check_bodies(&peer, Door::Clear, true);
+    check_bodies(&peer, Door::Clear, HTTP2);
 }
 
 #[test]
 fn h2o_http1_in_the_clear() {
     let Some(peer) = Peer::h2o(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Plain, false);
+    check_bodies(&peer, Door::Plain, HTTP1);
 }
 
 #[test]
 fn h2o_http1_over_tls() {
     let Some(peer) = Peer::h2o(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Tls, false);
+    check_bodies(&peer, Door::Tls, HTTP1);
 }
 
 #[test]
 fn h2o_http2_in_the_clear() {
     let Some(peer) = Peer::h2o(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Clear, true);
+    check_bodies(&peer, Door::Clear, HTTP2);
 }
 
 #[test]
 fn h2o_http2_begun_as_http1() {
     let Some(peer) = Peer::h2o(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Upgrade, true);
+    check_bodies(&peer, Door::Upgrade, HTTP2);
 }
 
 #[test]
 fn h2o_http2_over_tls() {
     let Some(peer) = Peer::h2o(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Tls, true);
+    check_bodies(&peer, Door::Tls, HTTP2);
 }
 
 #[test]
 fn haproxy_http1_in_the_clear() {
     let Some(peer) = Peer::haproxy(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Plain, false);
+    check_bodies(&peer, Door::Plain, HTTP1);
 }
 
 #[test]
 fn haproxy_http1_over_tls() {
     let Some(peer) = Peer::haproxy(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Tls, false);
+    check_bodies(&peer, Door::Tls, HTTP1);
 }
 
 #[test]
 fn haproxy_http2_in_the_clear() {
     let Some(peer) = Peer::haproxy(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Clear, true);
+    check_bodies(&peer, Door::Clear, HTTP2);
 }
 
 #[test]
 fn haproxy_http2_over_tls() {
     let Some(peer) = Peer::haproxy(Limits::default()).unwrap() else { return };
-    check_bodies(&peer, Door::Tls, true);
+    check_bodies(&peer, Door::Tls, HTTP2);
 }
 
 #[test]
 fn caddy_http1_in_the_clear() {
     let Some(peer) = Peer::caddy().unwrap() else { return };
-    check_bodies(&peer, Door::Plain, false);
+    check_bodies(&peer, Door::Plain, HTTP1);
 }
 
 #[test]
 fn caddy_http1_over_tls() {
     let Some(peer) = Peer::caddy().unwrap() else { return };
-    check_bodies(&peer, Door::Tls, false);
+    check_bodies(&peer, Door::Tls, HTTP1);
 }
 
 #[test]
 fn caddy_http2_in_the_clear() {
     let Some(peer) = Peer::caddy().unwrap() else { return };
-    check_bodies(&peer, Door::Clear, true);
+    check_bodies(&peer, Door::Clear, HTTP2);
 }
 
 #[test]
 fn caddy_http2_begun_as_http1() {
     let Some(peer) = Peer::caddy().unwrap() else { return };
-    check_bodies(&peer, Door::Upgrade, true);
+    check_bodies(&peer, Door::Upgrade, HTTP2);
 }
 
 #[test]
 fn caddy_http2_over_tls() {
     let Some(peer) = Peer::caddy().unwrap() else { return };
-    check_bodies(&peer, Door::Tls, true);
+    check_bodies(&peer, Door::Tls, HTTP2);
 }

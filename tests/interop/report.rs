@@ -19,7 +19,7 @@ pub(crate) fn check(report: &Value, ask: &Ask<'_>) {
         assert_eq!(counts[count], 0, "{}: {counts} {}", ask.path, report["errors"]);
     }
     assert_eq!(report["statuses"]["200"], ask.count, "{}", report["statuses"]);
-    let protocol = if ask.http2 { "h2" } else { "http/1.1" };
+    let protocol = if ask.http2.is_some() { "h2" } else { "http/1.1" };
     assert_eq!(report["plan"]["protocol"], protocol);
     check_tls(report, ask);
 }
@@ -34,13 +34,13 @@ fn check_tls(report: &Value, ask: &Ask<'_>) {
         }
     };
     let tls = &report["tls"];
-    assert_eq!(tls["handshakes"]["full"], report["connections"]["opened"], "{tls}");
-    assert_eq!(tls["handshakes"]["resumed"], 0, "{tls}");
-    let [kind] = &tls["handshakes"]["kinds"].as_array().unwrap()[..] else {
+    assert_eq!(tls["full"], report["connections"]["opened"], "{tls}");
+    assert_eq!(tls["resumed"], 0, "{tls}");
+    let [kind] = &tls["kinds"].as_array().unwrap()[..] else {
         panic!("handshakes of one kind: {tls}");
     };
     assert_eq!(kind["version"], version, "{tls}");
-    let alpn = if ask.http2 { "h2" } else { "http/1.1" };
+    let alpn = if ask.http2.is_some() { "h2" } else { "http/1.1" };
     assert_eq!(kind["alpn"], alpn, "{tls}");
     assert!(report["latency_ns"]["tls"]["p50"].as_u64() > Some(0), "{report}");
 }
@@ -51,8 +51,7 @@ pub(crate) fn check_received(report: &Value, ask: &Ask<'_>, size: u64) {
     let received = report["bytes"]["received"].as_u64().unwrap();
     let bodies = ask.count * size;
     let opened = report["connections"]["opened"].as_u64().unwrap();
-    let most =
-        bodies + bodies / SHARE + ask.count * PER_REQUEST + opened * PER_CONNECTION;
+    let most = bodies + bodies / SHARE + ask.count * PER_REQUEST + opened * PER_CONNECTION;
     assert!((bodies..most).contains(&received), "{received} bytes of {}", ask.path);
 }
 

@@ -31,8 +31,7 @@ impl Peer {
 }
 
 fn configure(plan: &Plan, behind: &Peer) -> String {
-    let [plain, clear, tls] =
-        [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.port(door));
+    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.port(door));
     let behind = behind.address(Door::Plain);
     let folder = plan.site.path().display();
     format!(

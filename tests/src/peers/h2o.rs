@@ -24,8 +24,7 @@ impl Peer {
 }
 
 fn configure(plan: &Plan, Limits { streams, .. }: Limits) -> String {
-    let [plain, clear, tls] =
-        [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.port(door));
+    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.port(door));
     let folder = plan.site.path().display();
     let user = if_root("user: root");
     format!(

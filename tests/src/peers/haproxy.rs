@@ -25,8 +25,7 @@ impl Peer {
 }
 
 fn configure(plan: &Plan, behind: &Peer, Limits { streams, .. }: Limits) -> String {
-    let [plain, clear, tls] =
-        [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.address(door));
+    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.address(door));
     let both = plan.site.certificate_and_key();
     let both = both.display();
     let behind = behind.address(Door::Plain);
