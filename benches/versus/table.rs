@@ -133,6 +133,7 @@ impl Comparison {
         let Self { machine, server, case, connections, pipeline, streams, .. } = self;
         let date = machine.date.split('T').next().unwrap_or_default();
         let depth = match (case.is_http2(), *pipeline) {
+            (true, _) if *streams == 1 => " of one stream".to_owned(),
             (true, _) => format!(" × {streams} streams"),
             (false, 1) => String::new(),
             (false, _) => format!(", pipeline {pipeline}"),

@@ -38,7 +38,7 @@ fn a_good_bye_of_nginx_costs_no_request() {
         check_replaced(&report);
         if http2.is_some() {
             let goaways = report["http2"]["goaways"].as_object().unwrap();
-            assert!(goaways["NO_ERROR"].as_u64() > Some(0), "{goaways:?}");
+            assert!(goaways["no_error"].as_u64() > Some(0), "{goaways:?}");
             assert_eq!(goaways.len(), 1, "{goaways:?}");
         }
     }
