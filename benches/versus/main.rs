@@ -8,8 +8,10 @@
 //! `cargo build --release --workspace`, then `target/release/versus > section.md` on a machine that
 //! does nothing else. `--json` gives every single run.
 
+mod case;
 mod machine;
 mod measure;
+mod memory;
 mod meter;
 mod metered;
 mod server;
@@ -34,10 +36,12 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::{
+    case::Case,
     machine::{Machine, allowed_cores},
     measure::measure,
+    memory::MemoryArgs,
     meter::MeterArgs,
-    server::{Choice, Server},
+    server::{Choice, Place, Server},
     table::{Comparison, Failure, Row, Summary},
     tools::{Absent, Contender, PummelRow, Work, assemble, wrk_script},
 };
@@ -57,11 +61,16 @@ enum Part {
     /// Runs one command on one core and prints what it cost
     #[command(hide = true)]
     Meter(MeterArgs),
+    /// Shows what an idle connection of pummel costs in memory
+    Memory(MemoryArgs),
 }
 
 #[derive(clap::Args)]
 struct PlanArgs {
-    /// The server: available (nginx, else target), nginx, target, or a URL
+    /// What is spoken, and how long a connection lasts
+    #[arg(long, value_enum, default_value_t)]
+    case: Case,
+    /// The server: available (the one of the case, else target), nginx, h2o, target, or a URL
     #[arg(long, default_value = "available")]
     server: Choice,
     /// A row of pummel, as `[LABEL=]PATH [ARGUMENTS]`; repeatable. Without it: the one built beside
@@ -74,18 +83,22 @@ struct PlanArgs {
     /// Compare the loops on other runtimes, too
     #[arg(long)]
     runtimes: bool,
-    /// Requests per run, rounded up to a multiple of connections × pipeline
-    #[arg(long, default_value = "600000")]
-    requests: NonZeroU64,
+    /// Requests per run, rounded up to a multiple of all that are outstanding [default: some
+    /// seconds' worth, by case]
+    #[arg(long)]
+    requests: Option<NonZeroU64>,
     /// Seconds per run for tools that know only a duration
     #[arg(long, default_value = "5")]
     seconds: NonZeroU64,
-    /// Keep-alive connections
-    #[arg(short, long, default_value = "64")]
-    connections: NonZeroU64,
-    /// Requests in flight on each connection
+    /// Connections at a time [default: by case]
+    #[arg(short, long)]
+    connections: Option<NonZeroU64>,
+    /// Requests in flight on each connection of HTTP/1.1
     #[arg(long, default_value = "1")]
     pipeline: NonZeroU64,
+    /// Requests in flight on each connection of HTTP/2 [default: by case]
+    #[arg(long)]
+    streams: Option<NonZeroU64>,
     /// Runs of each contender
     #[arg(long, default_value = "5")]
     rounds: NonZeroU32,
@@ -119,6 +132,7 @@ fn run(Args { part, plan }: Args) -> Result<()> {
     let json = plan.json;
     let text = match part {
         Some(Part::Meter(args)) => serde_json::to_string(&meter::run(&args, io::stdin())?)?,
+        Some(Part::Memory(args)) => memory::compare(&args)?,
         None if json => serde_json::to_string_pretty(&compare(plan)?)?,
         None => compare(plan)?.markdown(),
     };
@@ -127,8 +141,10 @@ fn run(Args { part, plan }: Args) -> Result<()> {
 
 /// Starts the server, runs the rounds, and sums up.
 fn compare(mut plan: PlanArgs) -> Result<Comparison> {
+    let lined = plan.case.lasts() && !plan.case.is_http2();
+    ensure!(lined || plan.pipeline.get() == 1, "--pipeline is for --case h1 and h1-tls");
     let machine = Machine::read()?;
-    let [server_core, client_core] = plan.cores()?;
+    let [core, client_core] = cores(plan.server_core, plan.client_core)?;
     if plan.pummel.is_empty() {
         plan.pummel = PummelRow::both_reactors();
     }
@@ -136,9 +152,10 @@ fn compare(mut plan: PlanArgs) -> Result<Comparison> {
     ensure!(!contenders.is_empty(), "nobody to compare");
 
     let runs = u64::from(plan.rounds.get()) * u64::try_from(contenders.len())?;
-    let server_bound = (runs + 1) * (plan.bound.get() + 10);
+    let bound = (runs + 1) * (plan.bound.get() + 10);
     let pummel = plan.pummel.first().context("no pummel for a target")?.program();
-    let server = Server::start(&plan.server, pummel, server_core, server_bound)?;
+    let place = Place { case: plan.case, core, bound, pummel };
+    let server = Server::start(&plan.server, &place)?;
 
     let directory = tempfile::tempdir()?;
     let work = plan.work(&server.url, client_core, directory.path());
@@ -147,8 +164,10 @@ fn compare(mut plan: PlanArgs) -> Result<Comparison> {
     Ok(Comparison {
         machine,
         server,
+        case: work.case,
         connections: work.connections,
         pipeline: work.pipeline,
+        streams: work.streams,
         requests: work.requests,
         seconds: work.seconds,
         client_core,
@@ -158,22 +177,23 @@ fn compare(mut plan: PlanArgs) -> Result<Comparison> {
     })
 }
 
-impl PlanArgs {
-    /// The cores of server and clients: different ones if two are allowed.
-    fn cores(&self) -> Result<[usize; 2]> {
-        let allowed = allowed_cores()?;
-        let first = *allowed.first().context("no core allowed")?;
-        let server = self.server_core.unwrap_or(first);
-        let other = allowed.iter().copied().find(|&core| core != server);
-        Ok([server, self.client_core.or(other).unwrap_or(server)])
-    }
+/// The cores of server and clients: different ones if two are allowed.
+fn cores(server: Option<usize>, client: Option<usize>) -> Result<[usize; 2]> {
+    let allowed = allowed_cores()?;
+    let first = *allowed.first().context("no core allowed")?;
+    let server = server.unwrap_or(first);
+    let other = allowed.iter().copied().find(|&core| core != server);
+    Ok([server, client.or(other).unwrap_or(server)])
+}
 
+impl PlanArgs {
     /// Who of the wanted ones takes part, and who cannot.
     fn lineup(&self) -> (Vec<Contender>, Vec<Absent>) {
         let wanted = |label: &str| {
             self.only.is_empty() || self.only.iter().any(|start| label.starts_with(start))
         };
-        let (mut present, mut absent) = assemble(&self.pummel, self.pipeline.get(), self.runtimes);
+        let (mut present, mut absent) =
+            assemble(&self.pummel, self.case, self.pipeline.get(), self.runtimes);
         present.retain(|contender| wanted(&contender.label));
         absent.retain(|absent| wanted(&absent.label));
         (present, absent)
@@ -181,13 +201,19 @@ impl PlanArgs {
 
     /// The work of every run.
     fn work(&self, url: &str, core: usize, directory: &Path) -> Work {
-        let in_flight = self.connections.get() * self.pipeline.get();
+        let case = self.case;
+        let connections = self.connections.map_or(case.connections(), NonZeroU64::get);
+        let streams = self.streams.map_or(case.streams(), NonZeroU64::get);
+        let requests = self.requests.map_or(case.requests(), NonZeroU64::get);
+        let outstanding = connections * self.pipeline.get() * streams;
         Work {
+            case,
             url: url.to_owned(),
-            requests: self.requests.get().next_multiple_of(in_flight),
+            requests: requests.next_multiple_of(outstanding),
             seconds: self.seconds.get(),
-            connections: self.connections.get(),
+            connections,
             pipeline: self.pipeline.get(),
+            streams,
             core,
             wrk_script: directory.join("pipeline.lua"),
         }

@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::{machine::Machine, measure::Run, server::Server, tools::Absent};
-
-/// The row that the others are compared to.
-const REFERENCE: &str = "wrk";
+use crate::{case::Case, machine::Machine, measure::Run, server::Server, tools::Absent};
 
 /// All that a comparison found out.
 #[derive(Debug, Serialize)]
@@ -16,10 +13,14 @@ pub(crate) struct Comparison {
     pub(crate) machine: Machine,
     /// What was loaded.
     pub(crate) server: Server,
-    /// Keep-alive connections.
+    /// What was spoken.
+    pub(crate) case: Case,
+    /// Connections at a time.
     pub(crate) connections: u64,
-    /// Requests in flight on each connection.
+    /// Requests in flight on each connection of HTTP/1.1.
     pub(crate) pipeline: u64,
+    /// Requests in flight on each connection of HTTP/2.
+    pub(crate) streams: u64,
     /// Requests of each run, for tools that count.
     pub(crate) requests: u64,
     /// Seconds of each run, for tools that do not.
@@ -116,10 +117,10 @@ impl Comparison {
     #[must_use]
     pub(crate) fn markdown(&self) -> String {
         let mut text = self.heading();
-        text += "| client | CPU µs/request | min–max | user | × wrk \
-                 | requests/s | min–max | × wrk | peak MiB | min–max | runs |\n";
+        let reference = self.case.reference();
+        text += &header(reference);
         text += "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
-        let reference = self.rows.iter().find(|row| row.label == REFERENCE);
+        let reference = self.rows.iter().find(|row| row.label == reference);
         let reference = reference.and_then(|row| row.summary.as_ref());
         for row in &self.rows {
             text += &row.markdown(reference, self.rounds);
@@ -129,16 +130,23 @@ impl Comparison {
 
     /// Machine, server, work and command: what a reader needs to doubt or repeat the numbers.
     fn heading(&self) -> String {
-        let Self { machine, server, connections, pipeline, .. } = self;
+        let Self { machine, server, case, connections, pipeline, streams, .. } = self;
         let date = machine.date.split('T').next().unwrap_or_default();
-        let depth = if *pipeline > 1 { format!(", pipeline {pipeline}") } else { String::new() };
+        let depth = match (case.is_http2(), *pipeline) {
+            (true, _) if *streams == 1 => " of one stream".to_owned(),
+            (true, _) => format!(" × {streams} streams"),
+            (false, 1) => String::new(),
+            (false, _) => format!(", pipeline {pipeline}"),
+        };
         let server_core = server.core.map_or("a core unknown".to_owned(), |c| format!("core {c}"));
         format!(
-            "## {date}, commit {commit}: {name}, {connections} connections{depth}\n\n\
+            "## {date}, commit {commit}: {title}, {name}, {connections} \
+             connections{depth}\n\n\
              {cpu}, {cores} cores allowed, Linux {kernel}; server on {server_core}, clients on \
              core {client_core}; rounds in turns: {rounds}; {requests} requests per run \
              ({seconds} s for wrk).\n\n    {command}\n\n",
             commit = machine.commit,
+            title = case.title(),
             name = server.name,
             cpu = machine.cpu,
             cores = machine.cores.len(),
@@ -198,6 +206,14 @@ impl Row {
             peak_rss_mib.max,
         )
     }
+}
+
+/// The first line of the table.
+fn header(reference: &str) -> String {
+    format!(
+        "| client | CPU µs/request | min–max | user | × {reference} \
+         | requests/s | min–max | × {reference} | peak MiB | min–max | runs |\n"
+    )
 }
 
 /// The ratio of two medians, as text; a dash when there is nothing to compare to.
@@ -266,8 +282,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_has_the_same_cells() {
-        let header = "| client | CPU µs/request | min–max | user | × wrk \
-                 | requests/s | min–max | × wrk | peak MiB | min–max | runs |\n";
+        let header = header("wrk");
         for line in
             [row("a", Vec::new()).markdown(None, 5), row("a", vec![run(1, 1)]).markdown(None, 5)]
         {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    case::Case,
     machine::{find, first_line, sibling},
     tally::{self, Tally, TallyError},
 };
@@ -10,16 +11,20 @@ use crate::{
 /// The work that every tool is given.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
+    /// Its kind.
+    pub(crate) case: Case,
     /// The URL, with a literal address.
     pub(crate) url: String,
-    /// Requests in total, for the tools that count; a multiple of connections × pipeline.
+    /// Requests in total, for the tools that count; a multiple of all that are outstanding.
     pub(crate) requests: u64,
     /// Seconds, for the tools that only know a duration.
     pub(crate) seconds: u64,
     /// Keep-alive connections.
     pub(crate) connections: u64,
-    /// Requests in flight on each connection.
+    /// Requests in flight on each connection of HTTP/1.1.
     pub(crate) pipeline: u64,
+    /// Requests in flight on each connection of HTTP/2.
+    pub(crate) streams: u64,
     /// The core that the tool is pinned to.
     pub(crate) core: usize,
     /// Where wrk finds its script for a pipeline.
@@ -35,6 +40,12 @@ pub(crate) enum Amount {
     Seconds,
 }
 
+/// All that a tool for HTTP/1.1 knows which opens connections anew.
+const HTTP1: &[Case] = &[Case::H1, Case::H1Tls, Case::Churn, Case::Handshakes];
+
+/// All that h2load knows: its connections last, and one that is closed is a failure to it.
+const LASTING: &[Case] = &[Case::H1, Case::H1Tls, Case::H2c, Case::H2cSingle, Case::H2Tls];
+
 /// How one kind of tool is run and read.
 #[derive(Debug)]
 pub(crate) struct Tool {
@@ -44,6 +55,8 @@ pub(crate) struct Tool {
     pub(crate) amount: Amount,
     /// Whether it can keep more than one request in flight on a connection.
     pub(crate) pipelines: bool,
+    /// What it can do.
+    cases: &'static [Case],
     /// Arguments that make its version the first line of its output; none when it has none.
     version: &'static [&'static str],
     arguments: fn(&Work) -> String,
@@ -54,10 +67,16 @@ const PUMMEL: Tool = Tool {
     program: "pummel",
     amount: Amount::Requests,
     pipelines: true,
+    cases: Case::ALL,
     version: &["--version"],
     arguments: |work| {
-        let Work { url, requests, connections, pipeline, core, .. } = work;
-        format!("{url} -c {connections} -n {requests} --pipeline {pipeline} --cores {core} --json")
+        let Work { url, requests, connections, pipeline, streams, core, .. } = work;
+        let wire =
+            flags(work, &format!("--http2 --streams {streams}"), "-k", "--disable-keepalive");
+        // Streams take its place, and a connection with one request has no room for it.
+        let lined = !work.case.is_http2() && work.case.lasts();
+        let depth = if lined { format!(" --pipeline {pipeline}") } else { String::new() };
+        format!("{url} -c {connections} -n {requests}{depth} --cores {core} --json{wire}")
     },
     tally: tally::pummel,
 };
@@ -66,6 +85,7 @@ const FLOOR: Tool = Tool {
     program: "floor",
     amount: Amount::Requests,
     pipelines: true,
+    cases: &[Case::H1],
     version: &[],
     arguments: |work| {
         let Work { url, requests, connections, pipeline, .. } = work;
@@ -79,6 +99,7 @@ const PEERS: [Tool; 5] = [
         program: "wrk",
         amount: Amount::Seconds,
         pipelines: true,
+        cases: HTTP1,
         version: &["-v"],
         arguments: |work| {
             let Work { url, seconds, connections, wrk_script, .. } = work;
@@ -86,6 +107,7 @@ const PEERS: [Tool; 5] = [
                 1 => String::new(),
                 _ => format!("-s {} ", wrk_script.display()),
             };
+            // It opens a connection anew when the server has closed one.
             format!("-t 1 -c {connections} -d {seconds} {script}{url}")
         },
         tally: tally::wrk,
@@ -94,9 +116,13 @@ const PEERS: [Tool; 5] = [
         program: "h2load",
         amount: Amount::Requests,
         pipelines: false,
+        cases: LASTING,
         version: &["--version"],
-        arguments: |Work { url, requests, connections, .. }| {
-            format!("--h1 -t 1 -c {connections} -n {requests} {url}")
+        arguments: |work| {
+            let Work { url, requests, connections, streams, .. } = work;
+            let protocol =
+                if work.case.is_http2() { format!("-m {streams}") } else { "--h1".to_owned() };
+            format!("{protocol} -t 1 -c {connections} -n {requests} {url}")
         },
         tally: tally::h2load,
     },
@@ -104,9 +130,11 @@ const PEERS: [Tool; 5] = [
         program: "ab",
         amount: Amount::Requests,
         pipelines: false,
+        cases: HTTP1,
         version: &["-V"],
-        arguments: |Work { url, requests, connections, .. }| {
-            format!("-k -q -c {connections} -n {requests} {url}")
+        arguments: |Work { case, url, requests, connections, .. }| {
+            let keep = if case.lasts() { "-k " } else { "" };
+            format!("{keep}-q -c {connections} -n {requests} {url}")
         },
         tally: tally::ab,
     },
@@ -114,9 +142,13 @@ const PEERS: [Tool; 5] = [
         program: "oha",
         amount: Amount::Requests,
         pipelines: false,
+        cases: Case::ALL,
         version: &["--version"],
-        arguments: |Work { url, requests, connections, .. }| {
-            format!("--no-tui --output-format json -c {connections} -n {requests} {url}")
+        arguments: |work| {
+            let Work { url, requests, connections, streams, .. } = work;
+            let wire =
+                flags(work, &format!("--http2 -p {streams}"), "--insecure", "--disable-keepalive");
+            format!("--no-tui --output-format json -c {connections} -n {requests}{wire} {url}")
         },
         tally: tally::oha,
     },
@@ -124,13 +156,23 @@ const PEERS: [Tool; 5] = [
         program: "hey",
         amount: Amount::Requests,
         pipelines: false,
+        cases: HTTP1,
         version: &[],
-        arguments: |Work { url, requests, connections, .. }| {
-            format!("-cpus 1 -c {connections} -n {requests} {url}")
+        arguments: |Work { case, url, requests, connections, .. }| {
+            let keep = if case.lasts() { "" } else { "-disable-keepalive " };
+            format!("-cpus 1 {keep}-c {connections} -n {requests} {url}")
         },
         tally: tally::hey,
     },
 ];
+
+/// Those of a tool's flags that a work needs, each after a blank: for HTTP/2, against verification,
+/// and against connections that last.
+fn flags(work: &Work, http2: &str, insecure: &str, anew: &str) -> String {
+    let case = work.case;
+    let all = [(case.is_http2(), http2), (case.is_tls(), insecure), (!case.lasts(), anew)];
+    all.into_iter().filter(|(needed, _)| *needed).map(|(_, flag)| format!(" {flag}")).collect()
+}
 
 /// The bare loop on one runtime.
 const fn runtime(program: &'static str) -> Tool {
@@ -138,6 +180,7 @@ const fn runtime(program: &'static str) -> Tool {
         program,
         amount: Amount::Requests,
         pipelines: false,
+        cases: &[Case::H1],
         version: &[],
         arguments: |Work { url, requests, connections, .. }| {
             format!("{url} -c {connections} -n {requests}")
@@ -238,6 +281,19 @@ impl PummelRow {
             .into()
     }
 
+    /// Returns its name in the table.
+    #[must_use]
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Returns the command that calls it with these arguments, and its own behind them.
+    #[must_use]
+    pub(crate) fn command(&self, arguments: &str) -> Vec<String> {
+        let program = self.program.to_string_lossy().into_owned();
+        [program].into_iter().chain(words(arguments)).chain(words(&self.extra)).collect()
+    }
+
     /// Returns the program of the row.
     #[must_use]
     pub(crate) fn program(&self) -> &Path {
@@ -249,6 +305,7 @@ impl PummelRow {
 #[must_use]
 pub(crate) fn assemble(
     pummels: &[PummelRow],
+    case: Case,
     pipeline: u64,
     runtimes: bool,
 ) -> (Vec<Contender>, Vec<Absent>) {
@@ -256,6 +313,7 @@ pub(crate) fn assemble(
     let mut absent = Vec::new();
     let mut seat = |label: &str, program: Option<PathBuf>, tool: Tool, extra: &str, missing| {
         let reason = match &program {
+            _ if !tool.cases.contains(&case) => case.lack(),
             _ if pipeline > 1 && !tool.pipelines => "does not pipeline",
             Some(program) if program.is_file() => "",
             _ => missing,
@@ -304,11 +362,13 @@ mod tests {
 
     fn work(pipeline: u64) -> Work {
         Work {
+            case: Case::H1,
             url: "http://127.0.0.1:1/".to_owned(),
             requests: 640,
             seconds: 2,
             connections: 64,
             pipeline,
+            streams: 1,
             core: 1,
             wrk_script: "pipeline.lua".into(),
         }
@@ -344,7 +404,7 @@ mod tests {
 
     #[test]
     fn tools_that_cannot_pipeline_are_absent_and_say_so() {
-        let (present, absent) = assemble(&[], 16, false);
+        let (present, absent) = assemble(&[], Case::H1, 16, false);
         assert!(present.iter().all(|contender| contender.tool.pipelines));
         let hey = Absent { label: "hey".to_owned(), reason: "does not pipeline" };
         assert!(absent.contains(&hey), "{absent:?}");
@@ -353,7 +413,43 @@ mod tests {
     #[test]
     fn a_pummel_that_is_not_there_is_absent() {
         let row = "no/such/pummel".parse().unwrap();
-        let (_, absent) = assemble(&[row], 1, false);
+        let (_, absent) = assemble(&[row], Case::H1, 1, false);
         assert_eq!(absent[0], Absent { label: "pummel".to_owned(), reason: "not built" });
+    }
+
+    /// The arguments of a tool for a case.
+    fn arguments(program: &str, case: Case) -> String {
+        let tools = [PUMMEL].into_iter().chain(PEERS);
+        let tool = tools.into_iter().find(|tool| tool.program == program).unwrap();
+        let streams = case.streams();
+        (tool.arguments)(&Work { case, streams, url: "URL".to_owned(), ..work(1) })
+    }
+
+    #[test]
+    fn what_is_spoken_is_said_in_the_flags_of_each_tool() {
+        for (program, case, expected) in [
+            ("pummel", Case::H2c, "URL -c 64 -n 640 --cores 1 --json --http2 --streams 100"),
+            ("pummel", Case::H1Tls, "URL -c 64 -n 640 --pipeline 1 --cores 1 --json -k"),
+            ("pummel", Case::Churn, "URL -c 64 -n 640 --cores 1 --json --disable-keepalive"),
+            ("h2load", Case::H2Tls, "-m 100 -t 1 -c 64 -n 640 URL"),
+            ("h2load", Case::H2cSingle, "-m 1 -t 1 -c 64 -n 640 URL"),
+            ("h2load", Case::H1Tls, "--h1 -t 1 -c 64 -n 640 URL"),
+            ("ab", Case::Churn, "-q -c 64 -n 640 URL"),
+            ("hey", Case::Handshakes, "-cpus 1 -disable-keepalive -c 64 -n 640 URL"),
+        ] {
+            assert_eq!(arguments(program, case), expected, "{program}, {case:?}");
+        }
+    }
+
+    #[test]
+    fn a_tool_that_lacks_what_a_case_needs_is_absent_and_says_so() {
+        let lack = |case: Case, label: &str| {
+            let (present, absent) = assemble(&[], case, 1, false);
+            assert!(present.iter().all(|contender| contender.label != label), "{label}, {case:?}");
+            absent.into_iter().find(|absent| absent.label == label).unwrap().reason
+        };
+        assert_eq!(lack(Case::H2c, "wrk"), Case::H2c.lack());
+        assert_eq!(lack(Case::Churn, "h2load"), "does not open connections anew");
+        assert_eq!(lack(Case::H1Tls, "floor"), "does not know TLS");
     }
 }

@@ -1,17 +1,15 @@
-//! Servers of other people: a second opinion to our own.
-//!
-//! They run when they are installed. When one is not, a test says so and passes, so that everybody
-//! can run the tests; in the integration (`CI=true`) it fails, so that none is left out for good.
+//! An nginx that counts: how many connections it has accepted, and how many requests.
 
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use super::installed;
 
 /// An nginx on a free loopback port, which answers `GET /` with `ok`. It ends when dropped.
 #[derive(Debug)]
@@ -75,27 +73,6 @@ fn configure(address: SocketAddr, keepalive_requests: u64) -> String {
            }}
          }}"
     )
-}
-
-/// The path of `program`, if it is installed.
-fn installed(program: &str) -> io::Result<Option<PathBuf>> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps servers where the path of users does not look.
-    let system = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    let folders = std::env::split_paths(&path).chain(system);
-    let found = folders.map(|folder| folder.join(program)).find(|path| path.is_file());
-    if found.is_none() {
-        absent(program)?;
-    }
-    Ok(found)
-}
-
-fn absent(program: &str) -> io::Result<()> {
-    if std::env::var_os("CI").is_some_and(|value| value == "true") {
-        return Err(io::Error::other(format!("{program} is not installed, and CI=true")));
-    }
-    // Not by a macro, whose words the harness would keep to itself.
-    writeln!(io::stderr(), "left out: {program} is not installed")
 }
 
 impl Nginx {

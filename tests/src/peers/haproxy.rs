@@ -1,0 +1,50 @@
+//! haproxy, which speaks for an nginx.
+
+use std::io;
+use std::process::Command;
+
+use super::process::Plan;
+use super::{Door, Limits, Peer, installed};
+
+impl Peer {
+    /// Starts an haproxy with the doors `Plain`, `Clear` and `Tls` in front of an nginx; `None`
+    /// where one of them is not installed.
+    ///
+    /// It does not limit the requests of a connection.
+    ///
+    /// # Errors
+    /// If one does not start, or is not installed and has to be.
+    pub fn haproxy(limits: Limits) -> io::Result<Option<Self>> {
+        let Some(program) = installed("haproxy")? else { return Ok(None) };
+        let Some(behind) = Self::nginx(Limits::default())? else { return Ok(None) };
+        let plan = Plan::new(&[Door::Plain, Door::Clear, Door::Tls])?;
+        let configuration = plan.configure(&configure(&plan, &behind, limits))?;
+        let mut command = Command::new(program);
+        plan.start(command.args(["-db", "-f"]).arg(configuration), Some(behind)).map(Some)
+    }
+}
+
+fn configure(plan: &Plan, behind: &Peer, Limits { streams, .. }: Limits) -> String {
+    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.address(door));
+    let both = plan.site.certificate_and_key();
+    let both = both.display();
+    let behind = behind.address(Door::Plain);
+    format!(
+        "global
+  nbthread 1
+  tune.h2.max-concurrent-streams {streams}
+defaults
+  mode http
+  timeout connect 10s
+  timeout client 60s
+  timeout server 60s
+frontend doors
+  bind {plain}
+  bind {clear} proto h2
+  bind {tls} ssl crt {both} alpn h2,http/1.1
+  default_backend behind
+backend behind
+  server one {behind}
+"
+    )
+}

@@ -1,0 +1,27 @@
+//! nghttpd, the server of nghttp2.
+
+use std::io;
+use std::process::Command;
+
+use super::process::Plan;
+use super::{Door, Peer, installed};
+
+impl Peer {
+    /// Starts an nghttpd with one door, `Clear` or `Tls`, and these arguments; `None` where it is
+    /// not installed. Every path reads what is posted to its end before it answers.
+    ///
+    /// # Errors
+    /// If it does not start, or is not installed and has to be.
+    pub fn nghttpd(door: Door, args: &[&str]) -> io::Result<Option<Self>> {
+        let Some(program) = installed("nghttpd")? else { return Ok(None) };
+        let plan = Plan::new(&[door])?;
+        let mut command = Command::new(program);
+        command.args(["--address", "127.0.0.1", "--htdocs"]).arg(plan.site.files()).args(args);
+        if door == Door::Clear {
+            command.arg("--no-tls").arg(plan.port(door));
+        } else {
+            command.arg(plan.port(door)).arg(plan.site.key()).arg(plan.site.certificate());
+        }
+        plan.start(&mut command, None).map(Some)
+    }
+}
