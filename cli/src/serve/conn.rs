@@ -196,7 +196,8 @@ impl Conn {
             reply.head_len
         } else {
             let body_len = (reply.len - reply.head_len) as u64;
-            let piece = usize::try_from(body_len.div_ceil(DRIP_PIECES.into())).unwrap_or(usize::MAX);
+            let piece =
+                usize::try_from(body_len.div_ceil(DRIP_PIECES.into())).unwrap_or(usize::MAX);
             from.saturating_add(piece).min(reply.len)
         };
         if to >= reply.len {

@@ -156,8 +156,7 @@ impl Desk {
         log.protocols.http2 += 1;
         log.protocols.upgraded += 1;
         log.protocols.http1 -= 1;
-        let mut clerk =
-            Clerk { answers, replies: frames, timers, log, slot, number, now, at: now };
+        let mut clerk = Clerk { answers, replies: frames, timers, log, slot, number, now, at: now };
         let served = Served::upgraded(*manners, &settings, !ask.body, &mut clerk);
         conn.speaks = Speaks::Http2(Box::new(served));
     }

@@ -331,12 +331,8 @@ mod tests {
     #[test]
     fn each_fault_has_its_turn() {
         let every = |every| NonZeroU64::new(every).map(Turn::every);
-        let faults = Faults {
-            reset: every(2),
-            silent: every(4),
-            broken: every(3),
-            ..Faults::default()
-        };
+        let faults =
+            Faults { reset: every(2), silent: every(4), broken: every(3), ..Faults::default() };
         let mut model = Model::new(Timing::default(), faults, at(0), 0);
         let seen: Vec<_> = (0..6).map(|_| model.answer(at(0)).fault).collect();
         let (reset, silent, broken) = (Fault::Reset, Fault::Silent, Fault::Broken);

@@ -268,7 +268,8 @@ fn read_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Refusal> {
         // RFC 9112, section 6.1: both, or a coding in HTTP/1.0, is how requests are smuggled.
         (true, _) => return Err(Refusal::Malformed),
     };
-    let settings = fields.settings.filter(|_| newer && fields.upgrade && fields.h2c && !fields.close);
+    let settings =
+        fields.settings.filter(|_| newer && fields.upgrade && fields.h2c && !fields.close);
     let upgrades = settings.is_some();
     let ask = Ask { body: request.method != Some("HEAD"), persistence, upgrades };
     let expects_continue = newer && fields.expects_continue;

@@ -48,7 +48,14 @@ impl fmt::Debug for Secured {
 
 impl Secured {
     pub(super) fn new(session: Session) -> Self {
-        Self { session, own: Vec::new(), rest: None, is_open: false, has_failed: false, is_counted: false }
+        Self {
+            session,
+            own: Vec::new(),
+            rest: None,
+            is_open: false,
+            has_failed: false,
+            is_counted: false,
+        }
     }
 
     /// Takes in what arrived, and calls `plain` with what it held. Returns whether the client has

@@ -19,6 +19,8 @@ pub enum Phase {
     Tls,
     /// The server was asked to change to HTTP/2.
     Upgrade,
+    /// The server was to say how it speaks HTTP/2.
+    Settle,
     /// The request waited for a free connection.
     Queue,
     /// No request was outstanding.
@@ -100,6 +102,7 @@ impl Phase {
             Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Upgrade => "upgrade",
+            Self::Settle => "settle",
             Self::Queue => "queue",
             Self::Idle => "idle",
             Self::Send => "send",
@@ -144,7 +147,12 @@ impl Trouble {
     pub const fn is_of_connection(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Connect | Phase::Proxy | Phase::Tls | Phase::Upgrade | Phase::Idle
+            Phase::Connect
+                | Phase::Proxy
+                | Phase::Tls
+                | Phase::Upgrade
+                | Phase::Settle
+                | Phase::Idle
         )
     }
 }

@@ -4,7 +4,7 @@
 //!           connect              established                ready
 //!  Closed ────────► Connecting ────────────► Opening ──────────────► Open ──┐ requests
 //!   ▲ ▲ ▲               │          proxy, TLS, │  (skipped where      │  ▲──┘ and responses
-//!   │ │ └─── refused ───┘          upgrade     │   nothing is asked)  │
+//!   │ │ └─── refused ───┘    upgrade, settle   │   nothing is asked)  │
 //!   │ └───────── failed, timed out ────────────┘                      │
 //!   └──────────────── ended, broken, timed out, spent ────────────────┘
 //! ```
@@ -53,6 +53,9 @@ pub(super) enum Step {
     Tls,
     /// The server's change to HTTP/2.
     Upgrade,
+    /// The server's first word in HTTP/2, if it has never been heard: whether it speaks it at all is
+    /// known before a request is sent.
+    Settle,
 }
 
 impl Step {
@@ -62,6 +65,7 @@ impl Step {
             Self::Proxy => Phase::Proxy,
             Self::Tls => Phase::Tls,
             Self::Upgrade => Phase::Upgrade,
+            Self::Settle => Phase::Settle,
         }
     }
 }
@@ -202,7 +206,7 @@ impl Connection {
     pub(super) fn has_to_say(&self) -> bool {
         let said = match &self.http {
             Http::One(_) => self.outgoing.owed > 0,
-            Http::Two(http) => self.state == State::Open && http.wants_transmit(),
+            Http::Two(http) => http.wants_transmit(),
         };
         said || !self.outgoing.unsent.is_empty()
     }

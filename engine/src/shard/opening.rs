@@ -6,7 +6,7 @@ use std::io;
 
 use pummel_proto_http::{Event, Expect, Request, h1, h2};
 
-use super::conn::{Connection, Fate, Http, Opening, State, Step};
+use super::conn::{Connection, Fate, Http, Opening, Past, State, Step};
 use super::traffic::Traffic;
 use crate::plan::{Keep, Means, Plan, Protocol};
 use crate::reactor::Slot;
@@ -126,12 +126,14 @@ impl Traffic {
             (opening.step, opening.began) = (step, now);
         }
         match step {
-            None => return self.choose(slot),
+            None => return self.choose(slot, now),
             Some(Step::Proxy) => ask(connection, way.tunnel.as_deref(), h1_once(), TUNNEL),
             Some(Step::Upgrade) => {
                 let http = h1::Conn::for_upgrade();
                 ask(connection, way.upgrade.as_deref(), http, UPGRADE);
             }
+            // It follows from what is chosen, and is never asked for.
+            Some(Step::Settle) => {}
             Some(Step::Tls) => {
                 let begun = way.connector.as_ref().map(Connector::connect).transpose();
                 let Ok(Some(mut session)) = begun else {
@@ -147,7 +149,7 @@ impl Traffic {
     }
 
     /// The way is free: what is spoken on `slot`?
-    fn choose(&mut self, slot: Slot) -> Fate {
+    fn choose(&mut self, slot: Slot, now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
         let way = &self.way;
         let secured = connection.tls.as_deref();
@@ -161,7 +163,43 @@ impl Traffic {
             Protocol::Negotiated if agreed == Some(Alpn::Http2) => Http::two(way.streams),
             Protocol::Http10 | Protocol::Http11 | Protocol::Negotiated => Http::one(way.depth),
         };
-        Fate::Ready
+        let known = connection.past == Past::Opened || matches!(connection.http, Http::One(_));
+        if known {
+            return Fate::Ready;
+        }
+        connection.state = match connection.state {
+            State::Connecting(since) => {
+                State::Opening(Opening { since, established: now, step: Step::Settle, began: now })
+            }
+            State::Opening(opening) => {
+                State::Opening(Opening { step: Step::Settle, began: now, ..opening })
+            }
+            state => state,
+        };
+        Fate::Keep
+    }
+
+    /// `bytes` of frames arrived on `slot`, of which nothing is known yet.
+    fn settle(&mut self, slot: Slot, bytes: &[u8]) -> Fate {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
+        let Http::Two(http) = &mut connection.http else { return Fate::Keep };
+        let mut input = bytes;
+        loop {
+            match http.receive(&mut input) {
+                Ok(Some(h2::Event::Settled)) => {
+                    self.way.early.clear();
+                    self.way.early.extend_from_slice(input);
+                    return Fate::Ready;
+                }
+                Ok(Some(h2::Event::GoAway { code })) => {
+                    return unready(Step::Settle, Cause::Reset(code));
+                }
+                // Nothing else can come where nothing was asked for.
+                Ok(Some(_)) => {}
+                Ok(None) => return Fate::Keep,
+                Err(error) => return unready(Step::Settle, Cause::Protocol(error.kind())),
+            }
+        }
     }
 
     /// `bytes` arrived on `slot`, which is not ready: an answer to what it asked for.
@@ -169,7 +207,7 @@ impl Traffic {
     pub(super) fn open_on(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
         let State::Opening(Opening { step, .. }) = connection.state else { return Fate::Keep };
-        let Http::One(http) = &mut connection.http else { return Fate::Keep };
+        let Http::One(http) = &mut connection.http else { return self.settle(slot, bytes) };
         let mut input = bytes;
         let (mut status, mut granted) = (0, false);
         loop {
@@ -202,13 +240,21 @@ impl Traffic {
         // What follows the answer is the first of what was asked for.
         match fate {
             Fate::Ready => {
+                self.way.early.clear();
                 self.way.early.extend_from_slice(input);
                 Fate::Ready
+            }
+            Fate::Keep if matches!(self.http_of(slot), Some(Http::Two(_))) => {
+                self.settle(slot, input)
             }
             // Nobody speaks first in TLS but the client.
             Fate::Keep => unready(step, Cause::Tls(TlsTrouble::NotTls)),
             fate => fate,
         }
+    }
+
+    fn http_of(&self, slot: Slot) -> Option<&Http> {
+        self.connections.get(slot.index()).map(|connection| &connection.http)
     }
 
     /// The handshake of `slot` is done.

@@ -118,7 +118,12 @@ impl Traffic {
     fn write(&mut self, slot: Slot, page: &mut Vec<u8>) -> Result<(), TlsTrouble> {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Ok(()) };
         page.append(&mut connection.outgoing.unsent);
-        if connection.state != State::Open {
+        // A handshake has its own words, and so have the questions for a tunnel and an upgrade.
+        let ready = match connection.state {
+            State::Opening(opening) => opening.step == Step::Settle,
+            state => state == State::Open,
+        };
+        if !ready {
             return Ok(());
         }
         let room = PAGE.saturating_sub(page.len());
@@ -155,10 +160,11 @@ impl Traffic {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
         let Some(mut session) = connection.tls.take() else { return self.read(slot, bytes, now) };
         let mut unsent = core::mem::take(&mut connection.outgoing.unsent);
-        let opening = connection.state != State::Open;
+        let handshaking = session.agreed().is_none();
+        self.way.early.clear();
         let mut fate = Fate::Keep;
         let progress = session.receive(bytes, &mut unsent, |plain| {
-            if opening {
+            if handshaking {
                 // The server may go on right after its last word of the handshake.
                 self.way.early.extend_from_slice(plain);
             } else if fate == Fate::Keep {
@@ -170,7 +176,10 @@ impl Traffic {
         connection.outgoing.unsent = unsent;
         match progress {
             _ if fate != Fate::Keep => fate,
-            Ok(Progress::Open) if opening => self.secured(slot, now),
+            Ok(Progress::Open) if handshaking => match self.secured(slot, now) {
+                Fate::Keep => self.read_early(slot, now),
+                fate => fate,
+            },
             Ok(Progress::Open | Progress::Handshaking) => Fate::Keep,
             Ok(Progress::Ended) => self.ended(slot, End::Said, now),
             Err(trouble) => self.unsealed(slot, trouble, now),
@@ -190,8 +199,8 @@ impl Traffic {
     pub(super) fn unsealed(&mut self, slot: Slot, trouble: TlsTrouble, now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
         let cause = Cause::Tls(trouble);
-        if connection.state != State::Open {
-            return unready(Step::Tls, cause);
+        if let State::Opening(opening) = connection.state {
+            return unready(opening.step, cause);
         }
         let phase = match &connection.http {
             Http::One(http) => phase_of(http.phase()),

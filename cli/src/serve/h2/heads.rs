@@ -37,7 +37,7 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { decoder: Decoder::new(HPACK_TABLE_BYTES), familiar: Vec::new(), known: None }
     }
 
