@@ -55,8 +55,9 @@ impl Bench {
         bench.read(&answer);
         ok.write(Form::Indexed, &[], &mut bench.heads[0]);
         // The same but for its status, which the static table has.
-        bench.heads[1].clone_from(&bench.heads[0]);
-        bench.heads[1][0] = 0x8d;
+        let mut not_found = bench.heads[0].clone();
+        not_found[0] = 0x8d;
+        bench.heads[1] = not_found;
         bench
     }
 
