@@ -81,8 +81,8 @@ impl Connector {
     }
 }
 
-/// Whether `der` is a certificate that can be trusted as a root. Systems' collections hold some that
-/// cannot, and those who collect leave them out.
+/// Whether `der` is a certificate that can be trusted as a root. Systems' collections hold some
+/// that cannot, and those who collect leave them out.
 #[must_use]
 pub fn is_root(der: &[u8]) -> bool {
     RootCertStore::empty().add(CertificateDer::from(der)).is_ok()

@@ -1,8 +1,8 @@
 //! SECURED CONNECTIONS: bytes from the wire in, plain bytes out, and the other way round.
 //!
-//! A [`Session`] is one connection's TLS. It opens no socket and reads no clock of ours: its owner hands
-//! it what arrived, and sends what it appends to a page. This is the only room which knows that the
-//! library is rustls, so that its next interface is a matter of this room.
+//! A [`Session`] is one connection's TLS. It opens no socket and reads no clock of ours: its owner
+//! hands it what arrived, and sends what it appends to a page. This is the only room which knows
+//! that the library is rustls, so that its next interface is a matter of this room.
 //!
 //! ```text
 //!                      ┌──────────── Session ───────────┐
@@ -15,9 +15,9 @@
 //!       └───────────┴────► a TlsTrouble, for good; the alert that says why is in the page
 //! ```
 //!
-//! What a session does for one record in steady state, beside the arithmetic: one allocation and one
-//! copy in each direction, which are the library's (a test holds them to that). They end with the
-//! call. An idle session keeps about 2.5 KiB.
+//! What a session does for one record in steady state, beside the arithmetic: one allocation and
+//! one copy in each direction, which are the library's (a test holds them to that). They end with
+//! the call. An idle session keeps about 2.5 KiB.
 
 mod config;
 mod server;

@@ -1,4 +1,5 @@
-//! The server's side, for the built-in target: whoever accepts a connection makes a session with it.
+//! The server's side, for the built-in target: whoever accepts a connection makes a session with
+//! it.
 
 use std::sync::Arc;
 

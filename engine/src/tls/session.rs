@@ -49,12 +49,12 @@ pub enum Progress {
 
 /// One connection's TLS.
 ///
-/// The owner hands in what arrives and sends what is appended to `out`, in this order and all of it,
-/// after an error too: the alert that tells the peer is in it.
+/// The owner hands in what arrives and sends what is appended to `out`, in this order and all of
+/// it, after an error too: the alert that tells the peer is in it.
 pub struct Session {
     role: Role,
-    /// The beginning of a record, or of a handshake message in several records, of which the rest has
-    /// not arrived. Empty and without memory otherwise.
+    /// The beginning of a record, or of a handshake message in several records, of which the rest
+    /// has not arrived. Empty and without memory otherwise.
     carry: Vec<u8>,
     state: Result<Progress, TlsTrouble>,
     /// Whether the peer has said anything in TLS.
@@ -200,9 +200,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If that cuts off the handshake or a record. The end of a session that is open and between two
-    /// records is none: many servers save themselves the `close_notify`, and whether something is
-    /// missing then is HTTP's to know.
+    /// If that cuts off the handshake or a record. The end of a session that is open and between
+    /// two records is none: many servers save themselves the `close_notify`, and whether something
+    /// is missing then is HTTP's to know.
     pub fn receive_end(&mut self) -> Result<(), TlsTrouble> {
         match self.state? {
             Progress::Handshaking => self.state = Err(TlsTrouble::Truncated),

@@ -1,7 +1,7 @@
 //! What a connector remembers of its server from one connection to the next.
 //!
-//! The library's own store keeps eight tickets per server. A shard may open thousands of connections
-//! at once, and each of them uses up one.
+//! The library's own store keeps eight tickets per server. A shard may open thousands of
+//! connections at once, and each of them uses up one.
 
 use std::collections::VecDeque;
 use std::fmt;

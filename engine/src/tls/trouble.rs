@@ -1,4 +1,5 @@
-//! The library's errors in our words: what a configuration lacks, and what happened to a connection.
+//! The library's errors in our words: what a configuration lacks, and what happened to a
+//! connection.
 
 use rustls::{CertificateError, Error};
 

@@ -1,8 +1,10 @@
-//! Whether the server is who it says: by the roots, with a memory for the last chain, or not at all.
+//! Whether the server is who it says: by the roots, with a memory for the last chain, or not at
+//! all.
 //!
-//! Looking into a chain costs as much as the rest of a handshake, and a load test sees the same chain
-//! thousands of times per second. What was found good is therefore found good again for a minute. The
-//! server's signature, which proves that it has the key, is verified each time all the same.
+//! Looking into a chain costs as much as the rest of a handshake, and a load test sees the same
+//! chain thousands of times per second. What was found good is therefore found good again for a
+//! minute. The server's signature, which proves that it has the key, is verified each time all the
+//! same.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -111,8 +113,8 @@ impl ServerCertVerifier for Remembering {
     }
 }
 
-/// Believes everybody: neither the chain nor the server's signature is looked at, so that a handshake
-/// costs no more than with a generator that does not verify.
+/// Believes everybody: neither the chain nor the server's signature is looked at, so that a
+/// handshake costs no more than with a generator that does not verify.
 #[derive(Debug)]
 pub(super) struct Trusting {
     schemes: Vec<SignatureScheme>,

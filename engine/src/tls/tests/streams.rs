@@ -200,7 +200,10 @@ proptest! {
 
     #[test]
     fn any_split_gives_the_same_bytes(
-        pieces in prop::collection::vec(prop_oneof![1_usize..8, 1_usize..3000, 1_usize..40_000], 1..12),
+        pieces in prop::collection::vec(
+            prop_oneof![1_usize..8, 1_usize..3000, 1_usize..40_000],
+            1..12,
+        ),
         lengths in prop::collection::vec(0_usize..40_000, 1..4),
         newest: bool,
     ) {
