@@ -6,7 +6,7 @@ use rustls::version::TLS13;
 
 use super::super::{Acceptor, Connector, Progress, arithmetic};
 use super::{Authority, HOST, Pair, VERSIONS, names, sides};
-use crate::plan::{Group, Resumption, Tls, TlsVersion, Trust};
+use crate::plan::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 use crate::record::{Alpn, TlsTrouble};
 
 #[test]
@@ -109,6 +109,19 @@ fn what_is_wrong_with_a_certificate_has_a_name_on_both_sides() {
             Pair::open(&Connector::new(&plan).unwrap(), &acceptor);
         }
     }
+}
+
+#[test]
+fn a_certificate_that_signed_itself_can_be_its_own_root() {
+    let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+    let der = made.cert.der().to_vec();
+    let identity = Identity { chain: vec![der.clone()], key: made.signing_key.serialize_der() };
+    let acceptor = Acceptor::new(&identity, &[]).unwrap();
+    let plan = Authority::new().plan();
+    let trusting = Tls { trust: Trust::Roots(Arc::new([der])), ..plan.clone() };
+    Pair::open(&Connector::new(&trusting).unwrap(), &acceptor);
+    let (client, _) = Pair::new(&Connector::new(&plan).unwrap(), &acceptor).shake();
+    assert_eq!(client, Err(TlsTrouble::UnknownIssuer));
 }
 
 #[test]
