@@ -19,10 +19,8 @@ fn identity() -> Identity {
 }
 
 fn connector(identity: &Identity, verify: bool) -> Connector {
-    let trust = match verify {
-        true => Trust::Roots(Arc::from(identity.chain.clone())),
-        false => Trust::Anybody,
-    };
+    let roots = || Trust::Roots(Arc::from(identity.chain.clone()));
+    let trust = if verify { roots() } else { Trust::Anybody };
     let plan = Tls {
         server_name: HOST.to_owned(),
         trust,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::version::TLS13;
 
 use super::super::{Acceptor, Connector, Progress, arithmetic};
@@ -45,6 +46,32 @@ fn the_preferred_group_is_taken() {
             sides(|authority| Tls { groups: offered, ..authority.plan() });
         let pair = Pair::open(&connector, &acceptor);
         assert_eq!(pair.client.agreed().unwrap().group, Some(first.name()));
+    }
+}
+
+#[test]
+fn the_group_that_a_server_wants_is_remembered() {
+    let offered = vec![Group::X25519, Group::Secp256r1];
+    let (connector, mut acceptor, _) =
+        sides(|authority| Tls { groups: offered, ..authority.plan() });
+    let kx_groups = vec![arithmetic::kx_group::SECP256R1];
+    let provider = CryptoProvider { kx_groups, ..arithmetic::default_provider() };
+    let picky = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(acceptor.config.cert_resolver.clone());
+    acceptor.config = Arc::new(picky);
+    // The first answer asks for another hello (RFC 8446 section 4.1.4), the next ones do not.
+    for expected in [Progress::Handshaking, Progress::Open, Progress::Open] {
+        let mut pair = Pair::new(&connector, &acceptor);
+        pair.server.receive(&mut pair.to_server, &mut pair.to_client, |_| ()).unwrap();
+        pair.to_server.clear();
+        let reached = pair.client.receive(&mut pair.to_client, &mut pair.to_server, |_| ());
+        assert_eq!(reached, Ok(expected));
+        pair.to_client.clear();
+        assert_eq!(pair.shake(), (Ok(Progress::Open), Ok(Progress::Open)));
+        assert_eq!(pair.client.agreed().unwrap().group, Some("secp256r1"));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bytes that flow through open sessions, and what that costs.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::super::{Progress, Session, sealed_len};
@@ -93,6 +95,40 @@ fn a_goodbye_ends_a_session_and_what_follows_is_dropped() {
         pair.client.close(&mut back);
         assert_eq!(pair.server.receive(&mut back, &mut Vec::new(), |_| ()), Ok(Progress::Ended));
     }
+}
+
+#[test]
+fn after_its_own_goodbye_a_session_listens_no_more() {
+    let (connector, acceptor, _) = sides(Authority::plan);
+    let mut pair = Pair::open(&connector, &acceptor);
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    pair.client.close(&mut out);
+    let mut junk = b"this is not TLS at all".to_vec();
+    let ended = pair.client.receive(&mut junk, &mut back, |_| panic!("it was dropped"));
+    assert_eq!((ended, back.as_slice()), (Ok(Progress::Ended), b"".as_slice()));
+}
+
+#[test]
+fn a_session_writes_while_a_message_is_half_read() {
+    let (connector, mut acceptor, _) = sides(Authority::plan);
+    // Tickets come in records of at most so many bytes, that is, in several of them.
+    Arc::get_mut(&mut acceptor.config).unwrap().max_fragment_size = Some(64);
+    let mut pair = Pair::new(&connector, &acceptor);
+    let mut tickets = Vec::new();
+    pair.server.receive(&mut pair.to_server, &mut pair.to_client, |_| ()).unwrap();
+    let mut finished = Vec::new();
+    pair.client.receive(&mut pair.to_client, &mut finished, |_| ()).unwrap();
+    pair.server.receive(&mut finished, &mut tickets, |_| ()).unwrap();
+    let record = 5 + usize::from(tickets[4]);
+    let (first, rest) = tickets.split_at_mut(record + 3);
+    let mut out = Vec::new();
+    pair.client.receive(first, &mut out, |_| ()).unwrap();
+    pair.client.write(b"meanwhile", &mut out).unwrap();
+    assert_eq!(read(&mut pair.server, &mut out), b"meanwhile");
+    pair.client.receive(rest, &mut out, |_| ()).unwrap();
+    pair.server.write(b"afterwards", &mut out).unwrap();
+    assert_eq!(read(&mut pair.client, &mut out), b"afterwards");
+    assert_eq!(pair.client.receive_end(), Ok(()));
 }
 
 #[test]
@@ -192,6 +228,8 @@ fn an_idle_session_is_small() {
             pair.server.receive(rest, &mut Vec::new(), |_| ()).unwrap();
         });
         assert_eq!(half.bytes_current + whole.bytes_current, 0);
+        // The carry was made once, as large as the record.
+        assert_eq!((half.count_total, whole.count_total), (1, 1));
     }
 }
 

@@ -39,9 +39,19 @@ fn bench() -> Bench {
 
 impl Bench {
     fn verify(&self, leaf: &CertificateDer<'_>, name: &str, at: u64) -> Result<(), TlsTrouble> {
+        self.verify_led(leaf, &[], name, at)
+    }
+
+    fn verify_led(
+        &self,
+        leaf: &CertificateDer<'_>,
+        led_by: &[CertificateDer<'_>],
+        name: &str,
+        at: u64,
+    ) -> Result<(), TlsTrouble> {
         let name = ServerName::try_from(name).unwrap();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(at));
-        let verified = self.verifier.verify_server_cert(leaf, &[], &name, &[], now);
+        let verified = self.verifier.verify_server_cert(leaf, led_by, &name, &[], now);
         verified.map(drop).map_err(|error| trouble(&error, true))
     }
 }
@@ -66,6 +76,11 @@ fn the_memory_is_for_one_chain_and_one_name() {
     assert_eq!(bench.verify(&bench.leaf, "other.example", begun), Err(TlsTrouble::WrongName));
     assert_eq!(bench.verify(&bench.other, HOST, begun), Err(TlsTrouble::WrongName));
     assert_eq!(bench.verify(&bench.other, "other.example", begun), Ok(()));
+    // Whether these certificates lead anywhere has never been looked at.
+    let beside = std::slice::from_ref(&bench.leaf);
+    assert_eq!(bench.verify(&bench.other, "other.example", EXPIRY + 1), Ok(()));
+    let led = bench.verify_led(&bench.other, beside, "other.example", EXPIRY + 1);
+    assert_eq!(led, Err(TlsTrouble::Expired));
     // The other one has taken the place.
     assert_eq!(bench.verify(&bench.leaf, HOST, begun + 11), Err(TlsTrouble::Expired));
 }
