@@ -171,7 +171,7 @@ const PEERS: [Tool; 5] = [
 fn flags(work: &Work, http2: &str, insecure: &str, anew: &str) -> String {
     let case = work.case;
     let all = [(case.is_http2(), http2), (case.is_tls(), insecure), (!case.lasts(), anew)];
-    all.into_iter().filter(|(needed, _)| *needed).map(|(_, flag)| format!(" {flag}")).collect()
+    all.into_iter().filter(|(needed, _)| *needed).flat_map(|(_, flag)| [" ", flag]).collect()
 }
 
 /// The bare loop on one runtime.

@@ -37,10 +37,11 @@ struct Ask<'a> {
 /// gone wrong.
 fn load(peer: &Peer, ask: &Ask<'_>) -> Value {
     let outcome = tests::run(&mut command(peer, ask)).unwrap();
-    let url = peer.url(ask.door, ask.path);
-    assert_eq!(outcome.code, Some(0), "{url} {:?}: {outcome:?}", ask.door);
+    let said = &outcome.stderr;
+    assert!(!outcome.stdout.is_empty(), "{:?} {}: no report: {said}", ask.door, ask.path);
     let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
     report::check(&report, ask);
+    assert_eq!(outcome.code, Some(0), "{:?} {}: {said}", ask.door, ask.path);
     report
 }
 

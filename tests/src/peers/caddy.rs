@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::process::Plan;
+use super::process::Setting;
 use super::{Door, Limits, Peer, installed};
 
 impl Peer {
@@ -16,24 +16,24 @@ impl Peer {
     pub fn caddy() -> io::Result<Option<Self>> {
         let Some(program) = installed("caddy")? else { return Ok(None) };
         let Some(behind) = Self::nginx(Limits::default())? else { return Ok(None) };
-        let plan = Plan::new(&[Door::Plain, Door::Clear, Door::Tls])?;
-        let configuration = plan.configure(&configure(&plan, &behind))?;
+        let setting = Setting::new(&[Door::Plain, Door::Clear, Door::Tls])?;
+        let configuration = setting.configure(&configure(&setting, &behind))?;
         let mut command = Command::new(program);
         command
             .args(["run", "--adapter", "caddyfile", "--config"])
             .arg(configuration)
             // It keeps files at home.
-            .env("HOME", plan.site.path())
-            .env("XDG_DATA_HOME", plan.site.path())
-            .env("XDG_CONFIG_HOME", plan.site.path());
-        plan.start(&mut command, Some(behind)).map(Some)
+            .env("HOME", setting.site.path())
+            .env("XDG_DATA_HOME", setting.site.path())
+            .env("XDG_CONFIG_HOME", setting.site.path());
+        setting.start(&mut command, Some(behind)).map(Some)
     }
 }
 
-fn configure(plan: &Plan, behind: &Peer) -> String {
-    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.port(door));
+fn configure(setting: &Setting, behind: &Peer) -> String {
+    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| setting.port(door));
     let behind = behind.address(Door::Plain);
-    let folder = plan.site.path().display();
+    let folder = setting.site.path().display();
     format!(
         "{{
 	admin off

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::process::Plan;
+use super::process::Setting;
 use super::{Door, Limits, Peer, if_root, installed};
 
 impl Peer {
@@ -16,16 +16,16 @@ impl Peer {
     /// If it does not start, or is not installed and has to be.
     pub fn h2o(limits: Limits) -> io::Result<Option<Self>> {
         let Some(program) = installed("h2o")? else { return Ok(None) };
-        let plan = Plan::new(&[Door::Plain, Door::Clear, Door::Tls])?;
-        let configuration = plan.configure(&configure(&plan, limits))?;
+        let setting = Setting::new(&[Door::Plain, Door::Clear, Door::Tls])?;
+        let configuration = setting.configure(&configure(&setting, limits))?;
         let mut command = Command::new(program);
-        plan.start(command.arg("-c").arg(configuration), None).map(Some)
+        setting.start(command.arg("-c").arg(configuration), None).map(Some)
     }
 }
 
-fn configure(plan: &Plan, Limits { streams, .. }: Limits) -> String {
-    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.port(door));
-    let folder = plan.site.path().display();
+fn configure(setting: &Setting, Limits { streams, .. }: Limits) -> String {
+    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| setting.port(door));
+    let folder = setting.site.path().display();
     let user = if_root("user: root");
     format!(
         r#"

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::process::Plan;
+use super::process::Setting;
 use super::{Door, Limits, Peer, installed};
 
 impl Peer {
@@ -17,16 +17,17 @@ impl Peer {
     pub fn haproxy(limits: Limits) -> io::Result<Option<Self>> {
         let Some(program) = installed("haproxy")? else { return Ok(None) };
         let Some(behind) = Self::nginx(Limits::default())? else { return Ok(None) };
-        let plan = Plan::new(&[Door::Plain, Door::Clear, Door::Tls])?;
-        let configuration = plan.configure(&configure(&plan, &behind, limits))?;
+        let setting = Setting::new(&[Door::Plain, Door::Clear, Door::Tls])?;
+        let configuration = setting.configure(&configure(&setting, &behind, limits))?;
         let mut command = Command::new(program);
-        plan.start(command.args(["-db", "-f"]).arg(configuration), Some(behind)).map(Some)
+        setting.start(command.args(["-db", "-f"]).arg(configuration), Some(behind)).map(Some)
     }
 }
 
-fn configure(plan: &Plan, behind: &Peer, Limits { streams, .. }: Limits) -> String {
-    let [plain, clear, tls] = [Door::Plain, Door::Clear, Door::Tls].map(|door| plan.address(door));
-    let both = plan.site.certificate_and_key();
+fn configure(setting: &Setting, behind: &Peer, Limits { streams, .. }: Limits) -> String {
+    let [plain, clear, tls] =
+        [Door::Plain, Door::Clear, Door::Tls].map(|door| setting.address(door));
+    let both = setting.site.certificate_and_key();
     let both = both.display();
     let behind = behind.address(Door::Plain);
     format!(

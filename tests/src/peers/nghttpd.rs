@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::process::Plan;
+use super::process::Setting;
 use super::{Door, Peer, installed};
 
 impl Peer {
@@ -14,14 +14,14 @@ impl Peer {
     /// If it does not start, or is not installed and has to be.
     pub fn nghttpd(door: Door, args: &[&str]) -> io::Result<Option<Self>> {
         let Some(program) = installed("nghttpd")? else { return Ok(None) };
-        let plan = Plan::new(&[door])?;
+        let setting = Setting::new(&[door])?;
         let mut command = Command::new(program);
-        command.args(["--address", "127.0.0.1", "--htdocs"]).arg(plan.site.files()).args(args);
+        command.args(["--address", "127.0.0.1", "--htdocs"]).arg(setting.site.files()).args(args);
         if door == Door::Clear {
-            command.arg("--no-tls").arg(plan.port(door));
+            command.arg("--no-tls").arg(setting.port(door));
         } else {
-            command.arg(plan.port(door)).arg(plan.site.key()).arg(plan.site.certificate());
+            command.arg(setting.port(door)).arg(setting.site.key()).arg(setting.site.certificate());
         }
-        plan.start(&mut command, None).map(Some)
+        setting.start(&mut command, None).map(Some)
     }
 }

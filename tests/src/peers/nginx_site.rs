@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::process::Plan;
+use super::process::Setting;
 use super::{Door, Limits, Peer, if_root, installed};
 
 impl Peer {
@@ -14,18 +14,18 @@ impl Peer {
     /// If it does not start, or is not installed and has to be.
     pub fn nginx(limits: Limits) -> io::Result<Option<Self>> {
         let Some(program) = installed("nginx")? else { return Ok(None) };
-        let plan = Plan::new(&[Door::Plain, Door::Clear, Door::Tls, Door::Tls12])?;
-        let configuration = plan.configure(&configure(&plan, limits))?;
+        let setting = Setting::new(&[Door::Plain, Door::Clear, Door::Tls, Door::Tls12])?;
+        let configuration = setting.configure(&configure(&setting, limits))?;
         let mut command = Command::new(program);
-        command.arg("-p").arg(plan.site.path()).arg("-c").arg(configuration);
-        plan.start(command.args(["-e", "stderr"]), None).map(Some)
+        command.arg("-p").arg(setting.site.path()).arg("-c").arg(configuration);
+        setting.start(command.args(["-e", "stderr"]), None).map(Some)
     }
 }
 
-fn configure(plan: &Plan, Limits { requests, streams }: Limits) -> String {
+fn configure(setting: &Setting, Limits { requests, streams }: Limits) -> String {
     let [plain, clear, tls, tls12] =
-        [Door::Plain, Door::Clear, Door::Tls, Door::Tls12].map(|door| plan.address(door));
-    let folder = plan.site.path().display();
+        [Door::Plain, Door::Clear, Door::Tls, Door::Tls12].map(|door| setting.address(door));
+    let folder = setting.site.path().display();
     let user = if_root("user root root;");
     // A location that answers by itself does not wait for a body. One that passes it on reads all
     // of it first, and the server behind may then do as it likes.

@@ -48,12 +48,12 @@ pub struct Peer {
 
 /// All that a server is given before it starts.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct Setting {
     pub(super) site: Site,
     doors: Vec<(Door, Port)>,
 }
 
-impl Plan {
+impl Setting {
     /// Files, a certificate, and a port for each of `doors`.
     pub(super) fn new(doors: &[Door]) -> io::Result<Self> {
         let ports = doors.iter().map(|&door| Ok((door, Port::take()?)));
