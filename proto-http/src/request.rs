@@ -53,6 +53,8 @@ pub struct Rendering {
     pub version: Version,
     /// What stands between method and version.
     pub form: Form,
+    /// Whether its connection is to end after it.
+    pub last: bool,
     /// Field lines beyond the request's own, for a proxy.
     pub fields: Vec<(String, String)>,
 }
@@ -68,7 +70,7 @@ pub enum Form {
 
 impl Default for Rendering {
     fn default() -> Self {
-        Self { version: Version::Http11, form: Form::Origin, fields: Vec::new() }
+        Self { version: Version::Http11, form: Form::Origin, last: false, fields: Vec::new() }
     }
 }
 
@@ -193,7 +195,7 @@ impl Request {
     /// The same, in the version and form that `rendering` says.
     #[must_use]
     pub fn render_h1_as(&self, rendering: &Rendering) -> Vec<u8> {
-        let Rendering { version, form, fields } = rendering;
+        let Rendering { version, form, fields, .. } = rendering;
         let version = match version {
             Version::Http10 => " HTTP/1.0\r\n",
             Version::Http11 => " HTTP/1.1\r\n",
@@ -216,8 +218,13 @@ impl Request {
             }
         }
         // RFC 9112 section 9.3: in HTTP/1.0 who wants a connection to persist says so.
-        if matches!(rendering.version, Version::Http10) && self.value_of("Connection").is_none() {
-            render_field(&mut out, "Connection", "keep-alive");
+        let option = match (rendering.last, rendering.version) {
+            (true, _) => Some("close"),
+            (false, Version::Http10) => Some("keep-alive"),
+            (false, Version::Http11) => None,
+        };
+        if let Some(option) = option.filter(|_| self.value_of("Connection").is_none()) {
+            render_field(&mut out, "Connection", option);
         }
         for field in self.fields.iter().filter(|field| !field.is("Host")) {
             render_field(&mut out, &field.name, &field.value);
@@ -601,6 +608,14 @@ mod tests {
         let close = get.field("Connection", "close").unwrap().build();
         let text = String::from_utf8(close.render_h1_as(&rendering)).unwrap();
         assert_eq!(text.matches("Connection").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn the_last_request_of_a_connection_says_so() {
+        let rendering = Rendering { last: true, ..Rendering::default() };
+        let get = Request::builder("GET", "h", "/").unwrap().build();
+        let text = String::from_utf8(get.render_h1_as(&rendering)).unwrap();
+        assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
     }
 
     /// The lines of HTTP/2, joined.

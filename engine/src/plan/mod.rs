@@ -15,6 +15,8 @@ mod wire;
 
 use core::num::{NonZeroU8, NonZeroU32};
 
+use pummel_proto_http::Expect;
+
 pub use load::{Arrivals, Load, OnFull, Shape, Spawn, Stage, Stages, Timetable};
 pub use pacing::Pacing;
 pub use split::{ShardPlan, Share, split};
@@ -49,11 +51,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Most requests outstanding on one connection: as the load says, but only one where the
-    /// request itself announces the end of its connection (RFC 9112 section 9.6).
+    /// Most requests outstanding on one connection of HTTP/1.x: as the load says, but only one where
+    /// that announces the end of its connection (RFC 9112 section 9.6).
     #[must_use]
     pub fn depth(&self) -> NonZeroU8 {
-        if self.target.request.expects().close { NonZeroU8::MIN } else { self.load.pipeline() }
+        if self.expects().close { NonZeroU8::MIN } else { self.load.pipeline() }
+    }
+
+    /// What a request in HTTP/1.x makes of its response.
+    #[must_use]
+    pub fn expects(&self) -> Expect {
+        let expect = self.target.request.expects();
+        Expect { close: expect.close || self.wire.keep == Keep::One, ..expect }
     }
 }
 

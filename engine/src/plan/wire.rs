@@ -105,6 +105,7 @@ impl Wire {
                 _ => Version::Http11,
             },
             form: if forward.is_some() { Form::Absolute } else { Form::Origin },
+            last: self.keep == Keep::One,
             fields: forward.map(|proxy| proxy.fields.clone()).unwrap_or_default(),
         }
     }

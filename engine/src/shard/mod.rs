@@ -35,7 +35,7 @@ use self::patience::{Patience, Wake};
 use self::renewal::Renewal;
 use self::supply::Supply;
 use self::traffic::{End, Traffic};
-use crate::plan::{Load, Plan, ShardPlan, Wire};
+use crate::plan::{Keep, Load, Plan, ShardPlan, Wire};
 use crate::reactor::{
     Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot,
 };
@@ -522,7 +522,7 @@ impl<R: Reactor> Shard<R> {
                 }
             }
         }
-        if self.payload.is_none() || fate == Fate::Ready {
+        if self.payload.is_none() || self.traffic.way.asks_for_tunnel() {
             self.listen_to(slot);
         }
     }
@@ -623,6 +623,7 @@ fn portions(plan: &Plan, request_len: usize) -> (u32, u32) {
     let fit = u32::try_from(BATCH_BYTES_MAX / request_len.max(1)).unwrap_or(u32::MAX);
     let batch = fit.clamp(1, depth);
     match plan.load {
+        _ if plan.wire.keep == Keep::One => (1, 1),
         // A turn's requests leave together, so there is no need to wait for more room.
         _ if plan.wire.protocol.may_be_http2() => (streams.max(batch), 1),
         Load::Open { .. } => (batch, 1),

@@ -64,6 +64,11 @@ impl Way {
         })
     }
 
+    /// Whether a proxy is asked for a tunnel first.
+    pub(super) const fn asks_for_tunnel(&self) -> bool {
+        self.tunnel.is_some()
+    }
+
     /// What is to be done after `step`, or first.
     fn after(&self, step: Option<Step>) -> Option<Step> {
         let all = [

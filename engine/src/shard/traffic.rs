@@ -83,7 +83,7 @@ impl Traffic {
             open: 0,
             outstanding: 0,
             depth,
-            expect: plan.plan.target.request.expects(),
+            expect: plan.plan.expects(),
             expected: plan.plan.target.expected.clone(),
         })
     }

@@ -114,6 +114,12 @@ pub(crate) trait Peer {
     /// complete, if it ever is.
     fn answer(&mut self, asked: &Asked, acts: &mut Acts) -> Option<Nanos>;
 
+    /// Bytes of a page arrive on `line`. Whoever makes sense of them adds what follows to `acts`,
+    /// and says so; to all others they are so many bytes of requests.
+    fn hear(&mut self, _at: Instant, _line: usize, _bytes: &[u8], _acts: &mut Acts) -> bool {
+        false
+    }
+
     /// `line` was closed.
     fn left(&mut self, at: Instant, line: usize);
 
@@ -500,7 +506,18 @@ impl Reactor for Sim {
     fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
         assert!(!page.is_empty(), "nothing to send");
         let (len, whole) = (page.len(), self.request_len);
+        let (now, number) = (self.now.get(), self.line(slot));
+        let mut acts = core::mem::take(&mut self.acts);
+        let heard = self.scene.borrow_mut().peer.hear(now, number, &page, &mut acts);
+        for (after, act) in acts.drain(..) {
+            self.plan(slot, after, Happening::Act(act));
+        }
+        self.acts = acts;
         let life = self.may_send(slot);
+        if heard {
+            self.pool.give(page);
+            return self.pend(slot, len, false);
+        }
         let bytes = life.begun + len;
         life.begun = bytes % whole;
         self.pool.give(page);

@@ -101,6 +101,7 @@ fn addresses_are_tried_in_order_and_the_one_that_works_is_kept() {
             _ => Door::Opens(millis(1)),
         }),
         answer: Box::new(|_| vec![(millis(1), Act::Say(CLOSE.to_vec()))]),
+        hear: None,
     };
     let ended = run(plan, script);
     let tried: Vec<_> = ended.log.dialled.iter().map(|dial| dial.2).collect();
@@ -140,6 +141,7 @@ fn attempts_that_fail_follow_ever_more_slowly_up_to_a_quarter_of_a_second() {
             0 => vec![(millis(1), Act::Say(OK.to_vec()))],
             _ => vec![(millis(1), Act::Reset)],
         }),
+        hear: None,
     };
     let ended = run(plan(&closed(1), 1, Limit::Duration(millis(8_000))), script);
     let pauses: Vec<_> =
@@ -177,6 +179,7 @@ fn a_lost_target_ends_a_closed_loop_that_nothing_else_would_end() {
             9 => vec![(millis(1), Act::Reset)],
             _ => vec![(millis(1), Act::Say(OK.to_vec()))],
         }),
+        hear: None,
     };
     let ended = run(plan(&closed(1), 3, requests(1_000_000)), script);
     assert!(ended.finished.target_lost);
@@ -315,6 +318,7 @@ fn a_connection_that_fails_to_come_back_tries_the_next_address_in_turn() {
                 4 => vec![(millis(1), Act::Reset)],
                 _ => vec![(millis(1), Act::Say(OK.to_vec()))],
             }),
+            hear: None,
         };
         let ended = run(plan, script);
         assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (9, 1), "{later}");

@@ -283,6 +283,7 @@ proptest! {
                     fault => acts(fault),
                 }
             }),
+            hear: None,
         };
         let part = split(&Arc::new(plan)).remove(0);
         let ended = run_shard(part, script, halt);

@@ -45,10 +45,15 @@ pub(super) enum Act {
 /// What follows a request, and how long after it.
 pub(super) type Acts = Vec<(Nanos, Act)>;
 
+/// What follows bytes that are no published request.
+pub(super) type Hear = dyn FnMut(Slot, &[u8]) -> Acts;
+
 /// The server: what happens, and how long after it was asked.
 pub(super) struct Script {
     pub(super) door: Box<dyn FnMut(Instant, SocketAddr) -> Door>,
     pub(super) answer: Box<dyn FnMut(&Asked) -> Acts>,
+    /// What follows the bytes of a page, if they are made sense of.
+    pub(super) hear: Option<Box<Hear>>,
 }
 
 /// All that the shard did, in order.
@@ -82,16 +87,15 @@ impl Peer for Scripted {
         let &sim::Asked { at, number, nth, line } = asked;
         let slot = Slot(u32::try_from(line).unwrap());
         let said = (self.script.answer)(&Asked { at, number, nth, slot });
-        acts.extend(said.into_iter().map(|(after, act)| {
-            let act = match act {
-                Act::Say(bytes) => sim::Act::Say(bytes.into()),
-                Act::End => sim::Act::End,
-                Act::Reset => sim::Act::Reset,
-                Act::FailSend(errno) => sim::Act::FailSend(Errno(errno)),
-            };
-            (after, act)
-        }));
+        acts.extend(said.into_iter().map(simulated));
         None
+    }
+
+    fn hear(&mut self, _: Instant, line: usize, bytes: &[u8], acts: &mut sim::Acts) -> bool {
+        let Some(hear) = &mut self.script.hear else { return false };
+        let slot = Slot(u32::try_from(line).unwrap());
+        acts.extend(hear(slot, bytes).into_iter().map(simulated));
+        true
     }
 
     fn left(&mut self, _: Instant, _: usize) {}
@@ -102,6 +106,16 @@ impl Peer for Scripted {
             WaitEnd::Event | WaitEnd::Awake => until,
         }
     }
+}
+
+fn simulated((after, act): (Nanos, Act)) -> (Nanos, sim::Act) {
+    let act = match act {
+        Act::Say(bytes) => sim::Act::Say(bytes.into()),
+        Act::End => sim::Act::End,
+        Act::Reset => sim::Act::Reset,
+        Act::FailSend(errno) => sim::Act::FailSend(Errno(errno)),
+    };
+    (after, act)
 }
 
 pub(super) struct Fake {

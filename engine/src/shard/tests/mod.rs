@@ -9,6 +9,7 @@ mod full;
 mod pacing;
 mod schedule;
 mod steady;
+mod ways;
 mod whole;
 
 use core::num::{NonZeroU8, NonZeroU32, NonZeroU64};
@@ -159,7 +160,8 @@ fn posting(len: usize) -> Request {
 
 /// A server that opens at once, and answers each request as `answer` says.
 fn server(answer: impl FnMut(&Asked) -> Acts + 'static) -> Script {
-    Script { door: Box::new(|_, _| Door::Opens(Nanos::from_micros(50))), answer: Box::new(answer) }
+    let door = Box::new(|_, _| Door::Opens(Nanos::from_micros(50)));
+    Script { door, answer: Box::new(answer), hear: None }
 }
 
 /// A server that answers each request after `service`.

@@ -1,0 +1,282 @@
+//! Other ways to a server than HTTP/1.1 in the clear: HTTP/2, TLS, a proxy, an upgrade; and
+//! connections that make way for others.
+
+use core::num::NonZeroU16;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use pummel_proto_http::h2::frame::{self, Code, Header, Kind, PREFACE, Setting};
+
+use super::*;
+use crate::plan::{Keep, Means, Protocol, Proxy};
+
+/// What a server does with the `nth` stream of a connection, counted from 0.
+type Serve = dyn FnMut(u32, u32) -> Vec<(Nanos, Vec<u8>)>;
+
+/// A server of HTTP/2 that knows as much of it as these tests need.
+struct Server {
+    /// Bytes of each connection that are not understood yet, and its streams so far.
+    conns: HashMap<Slot, (Vec<u8>, u32)>,
+    serve: Box<Serve>,
+}
+
+impl Server {
+    fn hear(&mut self, slot: Slot, bytes: &[u8]) -> Acts {
+        let (unread, streams) = self.conns.entry(slot).or_default();
+        let mut acts = Acts::new();
+        if bytes.starts_with(PREFACE) {
+            (*unread, *streams) = (bytes[PREFACE.len()..].to_vec(), 0);
+            let mut settings = Vec::new();
+            frame::write_settings(&mut settings, &[(Setting::MaxConcurrentStreams, 100)]);
+            acts.push((Nanos::from_micros(50), Act::Say(settings)));
+        } else {
+            unread.extend_from_slice(bytes);
+        }
+        while let Some((head, rest)) = unread.split_at_checked(9) {
+            let header = Header::parse(head.try_into().unwrap());
+            let Some((_, rest)) = rest.split_at_checked(header.length as usize) else { break };
+            if header.kind == Kind::Headers {
+                let said = (self.serve)(*streams, header.stream);
+                acts.extend(said.into_iter().map(|(after, bytes)| (after, Act::Say(bytes))));
+                *streams += 1;
+            }
+            *unread = rest.to_vec();
+        }
+        acts
+    }
+}
+
+/// A response of `200` with two bytes.
+fn ok(stream: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let head = Header { length: 1, kind: Kind::Headers, flags: frame::END_HEADERS, stream };
+    frame::write_header(&mut out, head);
+    out.push(0x88);
+    let data = Header { length: 2, kind: Kind::Data, flags: frame::END_STREAM, stream };
+    frame::write_header(&mut out, data);
+    out.extend_from_slice(b"ok");
+    out
+}
+
+fn reset(stream: u32, code: Code) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::write_rst_stream(&mut out, stream, code);
+    out
+}
+
+fn goaway(last: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::write_goaway(&mut out, last, Code::NoError);
+    out
+}
+
+fn serving(serve: impl FnMut(u32, u32) -> Vec<(Nanos, Vec<u8>)> + 'static) -> Script {
+    let mut server = Server { conns: HashMap::new(), serve: Box::new(serve) };
+    Script { hear: Some(Box::new(move |slot, bytes| server.hear(slot, bytes))), ..deaf() }
+}
+
+/// A server to which bytes that are no HTTP/1.1 of ours are never a request.
+fn deaf() -> Script {
+    server(|_| panic!("pages are heard, and nothing is published"))
+}
+
+fn two(load: &Load, connections: u32, streams: u16, limit: Limit) -> Plan {
+    let mut plan = plan(load, connections, limit);
+    plan.wire.protocol = Protocol::Http2;
+    plan.wire.streams = NonZeroU16::new(streams).unwrap();
+    plan
+}
+
+#[test]
+fn streams_are_kept_full_and_each_answer_is_its_own_request_s() {
+    // The later a stream of four, the sooner its answer.
+    let script = serving(|nth, stream| vec![(millis(u64::from(10 * (4 - nth % 4))), ok(stream))]);
+    let ended = run(two(&closed(1), 1, 4, requests(40)), script);
+    assert_eq!(ended.numbers.ledger.ok, 40);
+    assert_eq!(ended.numbers.connections.opened, 1);
+    let all = ended.numbers.latency.all();
+    assert_eq!((all.known.min(), all.known.max()), (millis(10), millis(40)));
+}
+
+#[test]
+fn an_open_loop_finds_a_stream_for_each_slot() {
+    let script = serving(|_, stream| vec![(millis(5), ok(stream))]);
+    let plan = two(&open(1_000), 1, 10, Limit::Duration(millis(500)));
+    let ended = run(plan, script);
+    assert_eq!(ended.numbers.ledger.ok, 500);
+    let all = ended.numbers.latency.all();
+    assert_eq!((all.known.min(), all.known.max()), (millis(5), millis(5)));
+}
+
+#[test]
+fn refused_requests_are_sent_again_and_their_clock_runs_on() {
+    let mut refusals = 0;
+    let script = serving(move |_, stream| {
+        let refuse = refusals < 5;
+        refusals += u32::from(refuse);
+        let said = if refuse { reset(stream, Code::RefusedStream) } else { ok(stream) };
+        vec![(millis(10), said)]
+    });
+    // An open loop, whose clock begins with the slot.
+    let plan = two(&open(100), 1, 8, requests(10));
+    let ended = run(plan, script);
+    let counts = ended.numbers.multiplexed;
+    assert_eq!((counts.refused, counts.retried), (5, 5));
+    assert_eq!(ended.numbers.ledger.ok, 10);
+    assert!(ended.numbers.latency.all().known.max() >= millis(20), "a refusal costs time");
+}
+
+#[test]
+fn a_server_that_refuses_for_ever_gets_errors_and_no_endless_loop() {
+    let script = serving(|_, stream| vec![(millis(1), reset(stream, Code::RefusedStream))]);
+    let ended = run(two(&closed(1), 2, 3, requests(30)), script);
+    assert_eq!(ended.numbers.ledger.errors, 30);
+    assert_eq!(count(&ended.numbers, "wait_not_processed"), 30);
+    assert_eq!(ended.numbers.multiplexed.refused, 30 * 4);
+}
+
+#[test]
+fn a_reset_stream_is_an_error_by_name_and_the_others_go_on() {
+    let script = serving(|nth, stream| {
+        let said = if nth == 3 { reset(stream, Code::InternalError) } else { ok(stream) };
+        vec![(millis(1), said)]
+    });
+    let ended = run(two(&closed(1), 1, 2, requests(10)), script);
+    assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (9, 1));
+    assert_eq!(count(&ended.numbers, "wait_reset_internal_error"), 1);
+    assert_eq!(ended.numbers.connections.opened, 1);
+}
+
+#[test]
+fn a_goaway_ends_a_connection_and_no_request() {
+    // After five streams the server goes, and has not seen the sixth and later ones.
+    let script = serving(|nth, stream| match nth {
+        0..4 => vec![(millis(10), ok(stream))],
+        4 => vec![(millis(10), ok(stream)), (millis(11), goaway(stream))],
+        _ => vec![],
+    });
+    let ended = run(two(&closed(1), 1, 4, requests(100)), script);
+    assert_eq!(ended.numbers.ledger.ok, 100);
+    let counts = ended.numbers.multiplexed;
+    assert_eq!((counts.goaways[0], ended.numbers.connections.opened), (20, 20));
+    assert_eq!(counts.beyond_goaway, counts.retried);
+    assert!(counts.retried > 0);
+}
+
+#[test]
+fn a_stream_that_times_out_is_called_off_and_its_connection_lives_on() {
+    let script = serving(|nth, stream| match nth {
+        2 => vec![],
+        _ => vec![(millis(10), ok(stream))],
+    });
+    let mut plan = two(&closed(1), 1, 4, requests(50));
+    plan.timeouts.request = millis(35);
+    let ended = run(plan, script);
+    assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.timeouts), (49, 1));
+    assert_eq!(count(&ended.numbers, "wait_timeout"), 1);
+    assert_eq!(ended.numbers.connections.opened, 1);
+    assert_eq!(ended.numbers.latency.all().censored.max(), millis(35));
+}
+
+#[test]
+fn a_connection_on_which_nothing_arrives_any_more_is_replaced() {
+    let script = serving(|nth, stream| match nth {
+        0..8 => vec![(millis(10), ok(stream))],
+        _ => vec![],
+    });
+    let mut plan = two(&closed(1), 1, 2, Limit::Duration(millis(500)));
+    plan.timeouts.request = millis(100);
+    let ended = run(plan, script);
+    assert!(ended.numbers.connections.reconnects >= 2, "{:?}", ended.numbers.connections);
+    assert!(ended.numbers.ledger.timeouts >= 2);
+}
+
+#[test]
+fn a_server_that_does_not_speak_http2_is_known_before_a_request_is_sent() {
+    let heard = Rc::new(RefCell::new(0));
+    let hearing = Rc::clone(&heard);
+    let hear = move |_: Slot, bytes: &[u8]| {
+        *hearing.borrow_mut() += bytes.len();
+        vec![(millis(1), Act::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()))]
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let ended = run(two(&closed(1), 2, 4, requests(10)), script);
+    let opened = ended.opened.unwrap();
+    assert_eq!((opened.open, opened.failed), (0, 2));
+    assert_eq!(opened.failure.1.to_string(), "settle_protocol_not_http2_http1");
+    assert_eq!(ended.numbers.ledger.scheduled, 0);
+    assert!(*heard.borrow() > 0);
+}
+
+#[test]
+fn an_upgrade_leads_to_http2() {
+    let script = |granted: bool| {
+        let inner = Rc::new(RefCell::new(serving(|_, stream| vec![(millis(1), ok(stream))])));
+        let hear = move |slot: Slot, bytes: &[u8]| {
+            if !bytes.starts_with(b"OPTIONS * HTTP/1.1\r\n") {
+                let inner = &mut *inner.borrow_mut();
+                return inner.hear.as_mut().unwrap()(slot, bytes);
+            }
+            let said: &[u8] = if granted {
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+            } else {
+                OK
+            };
+            vec![(millis(1), Act::Say(said.to_vec()))]
+        };
+        Script { hear: Some(Box::new(hear)), ..deaf() }
+    };
+    let mut plan = two(&closed(1), 1, 4, requests(20));
+    plan.wire.protocol = Protocol::Http2Upgrade;
+    let ended = run(plan.clone(), script(true));
+    assert_eq!(ended.numbers.ledger.ok, 20);
+    let opened = run(plan, script(false)).opened.unwrap();
+    assert_eq!(opened.failure.1.to_string(), "upgrade_status_200");
+}
+
+#[test]
+fn a_proxy_is_asked_for_a_tunnel_and_its_refusal_is_told() {
+    let asked = Rc::new(RefCell::new(Vec::new()));
+    let asking = Rc::clone(&asked);
+    let hear = move |_: Slot, bytes: &[u8]| {
+        asking.borrow_mut().extend_from_slice(bytes);
+        let refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
+        vec![(millis(1), Act::Say(refusal.to_vec()))]
+    };
+    let mut plan = plan(&closed(1), 1, requests(1));
+    plan.wire.proxy = Some(Proxy {
+        means: Means::Tunnel("example.org:443".to_owned()),
+        fields: vec![("Proxy-Authorization".to_owned(), "Basic eDp5".to_owned())],
+        http2: false,
+    });
+    let opened = run(plan, Script { hear: Some(Box::new(hear)), ..deaf() }).opened.unwrap();
+    assert_eq!(opened.failure.1.to_string(), "proxy_status_407");
+    let text = String::from_utf8(asked.borrow().clone()).unwrap();
+    assert_eq!(
+        text,
+        "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\
+         Proxy-Authorization: Basic eDp5\r\n\r\n"
+    );
+}
+
+#[test]
+fn connections_make_way_for_new_ones_on_schedule_and_no_request_is_lost() {
+    let mut plan = plan(&closed(1), 4, Limit::Duration(millis(1_000)));
+    plan.wire.keep = Keep::Renewed(Rate::new(100, Nanos::from_secs(1)).unwrap());
+    let ended = run(plan, prompt(millis(3)));
+    let ledger = ended.numbers.ledger;
+    assert_eq!(ledger.ok, ledger.scheduled);
+    // One at the barrier, and one each ten milliseconds.
+    assert_eq!(ended.numbers.connections.reconnects, 100);
+}
+
+#[test]
+fn a_connection_for_one_request_is_closed_after_it_in_http2_too() {
+    let script = serving(|_, stream| vec![(millis(1), ok(stream))]);
+    let mut plan = two(&closed(1), 2, 10, requests(20));
+    plan.wire.keep = Keep::One;
+    let ended = run(plan, script);
+    assert_eq!(ended.numbers.ledger.ok, 20);
+    assert!(ended.numbers.connections.opened >= 20, "{:?}", ended.numbers.connections);
+}
