@@ -356,3 +356,36 @@ fn put(out: &mut [u8], at: usize, header: &Header) {
         place.copy_from_slice(&header.bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    // RFC 9113 section 6.10: a block of any length, in frames that follow one another.
+    #[test]
+    fn a_block_is_cut_into_as_many_frames_as_it_needs() {
+        for length in [0, 1, 16_383, 16_384, 16_385, 32_768, 32_769, 70_000] {
+            let block: Vec<u8> = (0..length).map(|at: u32| at.to_le_bytes()[1]).collect();
+            let mut out = vec![b'?'; HEADER_BYTES + 1];
+            out.extend_from_slice(&block);
+            let header = Header { length: 0, kind: Kind::Headers, flags: END_STREAM, stream: 5 };
+            frame_block(&mut out, 1, header, PAYLOAD_BYTES_DEFAULT);
+            let (mut rest, mut joined, mut flags) = (&out[1..], Vec::new(), Vec::new());
+            while let Some((bytes, after)) = rest.split_first_chunk() {
+                let header = Header::parse(bytes);
+                let first = flags.is_empty();
+                assert_eq!(header.kind, if first { Kind::Headers } else { Kind::Continuation });
+                assert_eq!((header.stream, header.length <= PAYLOAD_BYTES_DEFAULT), (5, true));
+                let (payload, after) = after.split_at(header.length as usize);
+                joined.extend_from_slice(payload);
+                flags.push(header.flags & !if first { END_STREAM } else { 0 });
+                rest = after;
+            }
+            assert!(rest.is_empty() && joined == block, "{length}");
+            assert_eq!(flags.pop(), Some(END_HEADERS));
+            assert!(flags.iter().all(|flags| *flags == 0));
+            assert_eq!(out[0], b'?', "what was there stays");
+        }
+    }
+}

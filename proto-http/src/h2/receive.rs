@@ -59,15 +59,55 @@ pub(super) struct Content {
 }
 
 /// What a step of reading came to.
-enum Step<'b> {
-    Event(Event<'b>),
+///
+/// As small as can be: it is passed in a register, where an [`Event`] would have to be passed
+/// through memory, and copied at each return.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Content of a stream comes next.
+    Body(Tag),
+    /// Anything else that the owner is told.
+    Told(Told),
     /// A state was left, or a frame read, of which the owner hears nothing.
     Silent,
     /// All input is consumed.
     Starved,
 }
 
-type Stepped<'b> = Result<Step<'b>, ErrorKind>;
+/// An [`Event`] but for content.
+#[derive(Clone, Copy)]
+enum Told {
+    Settled,
+    Interim(Tag, u16),
+    Head(Tag, u16),
+    Done(Tag),
+    Reset(Tag, u32),
+    Malformed(Tag, ErrorKind),
+    NotProcessed(Tag),
+    GoAway(u32),
+}
+
+type Stepped = Result<Step, ErrorKind>;
+
+const _: () = assert!(size_of::<Stepped>() == 8);
+
+impl Told {
+    #[inline]
+    fn event<'b>(self) -> Event<'b> {
+        match self {
+            Self::Settled => Event::Settled,
+            Self::Interim(tag, status) => Event::Interim { tag, status },
+            Self::Head(tag, status) => Event::Head { tag, status },
+            Self::Done(tag) => Event::Done { tag },
+            Self::Reset(tag, code) => {
+                Event::Reset { tag, code, processed: code != Code::RefusedStream as u32 }
+            }
+            Self::Malformed(tag, kind) => Event::Malformed { tag, error: kind.into() },
+            Self::NotProcessed(tag) => Event::NotProcessed { tag },
+            Self::GoAway(code) => Event::GoAway { code },
+        }
+    }
+}
 
 /// The beginning of a header that was split.
 #[derive(Debug)]
@@ -80,17 +120,6 @@ impl Partial {
     pub(super) const EMPTY: Self = Self { bytes: [0; HEADER_BYTES], length: 0 };
 
     /// Consumes a header from the front of `input`; `None` when all of it was consumed before.
-    #[inline]
-    fn take(&mut self, input: &mut &[u8]) -> Option<[u8; HEADER_BYTES]> {
-        if self.length == 0
-            && let Some((header, rest)) = input.split_first_chunk()
-        {
-            *input = rest;
-            return Some(*header);
-        }
-        self.fill(input)
-    }
-
     #[cold]
     fn fill(&mut self, input: &mut &[u8]) -> Option<[u8; HEADER_BYTES]> {
         while let Some(place) = self.bytes.get_mut(usize::from(self.length)) {
@@ -165,28 +194,26 @@ impl Conn {
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         // Each step consumes input or leaves a state for `Frame`.
         loop {
-            match self.step(input) {
-                Ok(Step::Event(event)) if self.silent && event.tag() == Some(super::UPGRADED) => {
-                    self.silent = !event.is_end();
-                }
-                Ok(Step::Event(event)) => return Ok(Some(event)),
-                Ok(Step::Silent) => {}
+            let event = match self.step(input) {
+                Ok(Step::Silent) => continue,
                 Ok(Step::Starved) => return Ok(None),
-                Err(kind) => {
-                    return Err(match self.state {
-                        State::Failed(error) => error,
-                        _ => self.fail(kind),
-                    });
-                }
+                Ok(Step::Body(tag)) => Event::Body { tag, bytes: self.take_body(input) },
+                Ok(Step::Told(told)) => told.event(),
+                Err(kind) => return Err(self.fail_once(kind)),
+            };
+            if self.silent && event.tag() == Some(super::UPGRADED) {
+                self.silent = !event.is_end();
+                continue;
             }
+            return Ok(Some(event));
         }
     }
 
     #[inline]
-    fn step<'b>(&mut self, input: &mut &'b [u8]) -> Stepped<'b> {
+    fn step(&mut self, input: &mut &[u8]) -> Stepped {
         match self.state {
             State::Frame => self.receive_frame(input),
-            State::Content(content) => Ok(self.receive_content(content, input)),
+            State::Content(_) => Ok(self.receive_content(input)),
             State::Payload(header) => self.gather_payload(header, input),
             State::PadLength(header) => self.receive_pad_length(header, input),
             State::Skip(left) => Ok(self.skip(left, input)),
@@ -195,14 +222,26 @@ impl Conn {
         }
     }
 
-    fn receive_frame<'b>(&mut self, input: &mut &'b [u8]) -> Stepped<'b> {
-        let Some(bytes) = self.partial.take(input) else {
-            return Ok(Step::Starved);
-        };
-        let header = Header::parse(&bytes);
-        if !self.peer.settled {
-            check_first(&bytes, header)?;
+    #[cold]
+    fn fail_once(&mut self, kind: ErrorKind) -> ProtocolError {
+        match self.state {
+            State::Failed(error) => error,
+            _ => self.fail(kind),
         }
+    }
+
+    #[inline]
+    fn receive_frame(&mut self, input: &mut &[u8]) -> Stepped {
+        let header = match input.split_first_chunk() {
+            Some((bytes, rest)) if self.partial.length == 0 && self.peer.settled => {
+                *input = rest;
+                Header::parse(bytes)
+            }
+            _ => match self.receive_header(input)? {
+                Some(header) => header,
+                None => return Ok(Step::Starved),
+            },
+        };
         if header.length > PAYLOAD_BYTES_DEFAULT {
             return Err(ErrorKind::H2FrameTooLarge);
         }
@@ -230,8 +269,19 @@ impl Conn {
         }
     }
 
+    /// Reads a header that may be split, or the first one.
     #[cold]
-    fn gather_payload<'b>(&mut self, header: Header, input: &mut &[u8]) -> Stepped<'b> {
+    fn receive_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ErrorKind> {
+        let Some(bytes) = self.partial.fill(input) else { return Ok(None) };
+        let header = Header::parse(&bytes);
+        if !self.peer.settled {
+            check_first(&bytes, header)?;
+        }
+        Ok(Some(header))
+    }
+
+    #[cold]
+    fn gather_payload(&mut self, header: Header, input: &mut &[u8]) -> Stepped {
         let missing = (header.length as usize).saturating_sub(self.gathered.payload.len());
         let (taken, rest) = input.split_at_checked(missing).unwrap_or((input, &[]));
         self.gathered.payload.extend_from_slice(taken);
@@ -247,7 +297,7 @@ impl Conn {
     }
 
     /// Judges a whole frame that is neither `DATA` nor without meaning.
-    fn receive_payload<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_payload(&mut self, header: Header, payload: &[u8]) -> Stepped {
         match header.kind {
             Kind::Headers => self.receive_headers(header, payload),
             Kind::Continuation => self.receive_continuation(header, payload),
@@ -265,7 +315,7 @@ impl Conn {
     // Header blocks.
 
     #[inline]
-    fn receive_headers<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_headers(&mut self, header: Header, payload: &[u8]) -> Stepped {
         let fragment = frame::fragment(header, payload)?;
         let ends = header.has(END_STREAM);
         if header.has(END_HEADERS) {
@@ -280,7 +330,7 @@ impl Conn {
     }
 
     #[cold]
-    fn receive_continuation<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_continuation(&mut self, header: Header, payload: &[u8]) -> Stepped {
         let Some(unfinished) = &mut self.gathered.of else {
             return Err(ErrorKind::H2Continuation);
         };
@@ -304,7 +354,7 @@ impl Conn {
     }
 
     #[inline]
-    fn receive_block<'b>(&mut self, id: u32, ends: bool, block: &[u8]) -> Stepped<'b> {
+    fn receive_block(&mut self, id: u32, ends: bool, block: &[u8]) -> Stepped {
         let position = match self.streams.find(id) {
             Found::Open(position) => position,
             Found::Never => return Err(ErrorKind::H2BadStream),
@@ -321,21 +371,21 @@ impl Conn {
         } else {
             self.heads.head(block)?.and_then(|head| take_head(stream, tag, head, ends)).map(Some)
         };
-        let event = match judged {
-            Ok(event) => event,
+        let told = match judged {
+            Ok(told) => told,
             Err(kind) => return Ok(self.malformed(position, kind)),
         };
         if ends {
             self.state = State::Content(Content { stream: id, left: 0, padding: 0, ends });
         }
         self.budgets.work();
-        Ok(event.map_or(Step::Silent, Step::Event))
+        Ok(told.map_or(Step::Silent, Step::Told))
     }
 
     // Content.
 
     #[inline]
-    fn begin_data<'b>(&mut self, header: Header) -> Stepped<'b> {
+    fn begin_data(&mut self, header: Header) -> Stepped {
         // RFC 9113 section 6.9.1: all of the payload counts, on whatever stream it comes.
         self.receive_window.charge(header.length)?;
         if self.receive_window.is_low() {
@@ -352,7 +402,7 @@ impl Conn {
     }
 
     #[cold]
-    fn receive_pad_length<'b>(&mut self, header: Header, input: &mut &[u8]) -> Stepped<'b> {
+    fn receive_pad_length(&mut self, header: Header, input: &mut &[u8]) -> Stepped {
         let Some((padding, rest)) = input.split_first() else {
             return Ok(Step::Starved);
         };
@@ -364,7 +414,7 @@ impl Conn {
 
     /// Judges `DATA` with `length` bytes of content and `padding` behind them.
     #[inline]
-    fn open_content<'b>(&mut self, header: Header, length: u32, padding: u32) -> Stepped<'b> {
+    fn open_content(&mut self, header: Header, length: u32, padding: u32) -> Stepped {
         let position = match self.streams.find(header.stream) {
             Found::Open(position) => position,
             Found::Never => return Err(ErrorKind::H2BadStream),
@@ -396,40 +446,44 @@ impl Conn {
     }
 
     #[inline]
-    fn receive_content<'b>(&mut self, content: Content, input: &mut &'b [u8]) -> Step<'b> {
-        let mut content = content;
+    fn receive_content(&mut self, input: &mut &[u8]) -> Step {
+        let State::Content(content) = &mut self.state else { return Step::Silent };
         let Found::Open(position) = self.streams.find(content.stream) else {
             // It was cancelled since.
             self.state = State::Skip(content.left + content.padding);
             return Step::Silent;
         };
         if content.left > 0 {
-            let bytes = take(&mut content.left, input);
-            if bytes.is_empty() {
-                return Step::Starved;
-            }
-            self.state = State::Content(content);
-            return Step::Event(Event::Body { tag: Tag(position), bytes });
+            return if input.is_empty() { Step::Starved } else { Step::Body(Tag(position)) };
         }
         if content.padding > 0 {
             take(&mut content.padding, input);
             if content.padding > 0 {
-                self.state = State::Content(content);
                 return Step::Starved;
             }
         }
+        let ends = content.ends;
         self.state = State::Frame;
-        if !content.ends {
+        if !ends {
             return Step::Silent;
         }
         // RFC 9113 section 8.1: nobody waits for the rest of a request that is answered.
         let unsent = self.streams.at(position).is_some_and(|stream| stream.unsent > 0);
         self.end_stream(position, unsent.then_some(Code::Cancel));
-        Step::Event(Event::Done { tag: Tag(position) })
+        Step::Told(Told::Done(Tag(position)))
+    }
+
+    /// Takes what has come of the content that comes next.
+    #[inline]
+    fn take_body<'b>(&mut self, input: &mut &'b [u8]) -> &'b [u8] {
+        match &mut self.state {
+            State::Content(content) => take(&mut content.left, input),
+            _ => &[],
+        }
     }
 
     #[cold]
-    fn skip<'b>(&mut self, left: u32, input: &mut &[u8]) -> Step<'b> {
+    fn skip(&mut self, left: u32, input: &mut &[u8]) -> Step {
         let mut left = left;
         take(&mut left, input);
         if left > 0 {
@@ -444,12 +498,12 @@ impl Conn {
 
     /// Ends a stream whose rules the peer has broken (RFC 9113 section 5.4.2).
     #[cold]
-    fn malformed<'b>(&mut self, position: u16, kind: ErrorKind) -> Step<'b> {
+    fn malformed(&mut self, position: u16, kind: ErrorKind) -> Step {
         self.end_stream(position, Some(Code::of(kind)));
-        Step::Event(Event::Malformed { tag: Tag(position), error: kind.into() })
+        Step::Told(Told::Malformed(Tag(position), kind))
     }
 
-    fn receive_reset<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_reset(&mut self, header: Header, payload: &[u8]) -> Stepped {
         let code = frame::rst_stream(payload)?;
         match self.streams.find(header.stream) {
             Found::Never => Err(ErrorKind::H2BadStream),
@@ -457,13 +511,12 @@ impl Conn {
             Found::Ended => self.budgets.spend(Waste::Reset).map(|()| Step::Silent),
             Found::Open(position) => {
                 self.end_stream(position, None);
-                let processed = code != Code::RefusedStream as u32;
-                Ok(Step::Event(Event::Reset { tag: Tag(position), code, processed }))
+                Ok(Step::Told(Told::Reset(Tag(position), code)))
             }
         }
     }
 
-    fn receive_window_update<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_window_update(&mut self, header: Header, payload: &[u8]) -> Stepped {
         let increment = frame::window_update(payload)?;
         self.budgets.spend(Waste::WindowUpdate)?;
         self.uploads.unblock();
@@ -487,7 +540,7 @@ impl Conn {
         }
     }
 
-    fn receive_settings<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_settings(&mut self, header: Header, payload: &[u8]) -> Stepped {
         if header.stream != 0 {
             return Err(ErrorKind::H2BadStream);
         }
@@ -506,10 +559,10 @@ impl Conn {
             self.uploads.unblock();
         }
         self.outbox.settings_ack();
-        Ok(if settled { Step::Silent } else { Step::Event(Event::Settled) })
+        Ok(if settled { Step::Silent } else { Step::Told(Told::Settled) })
     }
 
-    fn receive_ping<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_ping(&mut self, header: Header, payload: &[u8]) -> Stepped {
         if header.stream != 0 {
             return Err(ErrorKind::H2BadStream);
         }
@@ -522,7 +575,7 @@ impl Conn {
         Ok(Step::Silent)
     }
 
-    fn receive_goaway<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_goaway(&mut self, header: Header, payload: &[u8]) -> Stepped {
         if header.stream != 0 {
             return Err(ErrorKind::H2BadStream);
         }
@@ -537,20 +590,20 @@ impl Conn {
         self.last_stream = Some(last);
         self.closing = true;
         self.state = State::Beyond { last, position: 0 };
-        Ok(Step::Event(Event::GoAway { code }))
+        Ok(Step::Told(Told::GoAway(code)))
     }
 
-    fn tell_beyond<'b>(&mut self, last: u32, from: u32) -> Step<'b> {
+    fn tell_beyond(&mut self, last: u32, from: u32) -> Step {
         let Some(position) = self.streams.beyond(last, from) else {
             self.state = State::Frame;
             return Step::Silent;
         };
         self.state = State::Beyond { last, position: u32::from(position) + 1 };
         self.end_stream(position, None);
-        Step::Event(Event::NotProcessed { tag: Tag(position) })
+        Step::Told(Told::NotProcessed(Tag(position)))
     }
 
-    fn receive_priority<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
+    fn receive_priority(&mut self, header: Header, payload: &[u8]) -> Stepped {
         if header.stream == 0 {
             return Err(ErrorKind::H2BadStream);
         }
@@ -588,15 +641,10 @@ fn check_first(bytes: &[u8; HEADER_BYTES], header: Header) -> Result<(), ErrorKi
 
 /// Takes in the head of a response (RFC 9113 section 8.1).
 #[inline]
-fn take_head<'b>(
-    stream: &mut Stream,
-    tag: Tag,
-    head: Head,
-    ends: bool,
-) -> Result<Event<'b>, ErrorKind> {
+fn take_head(stream: &mut Stream, tag: Tag, head: Head, ends: bool) -> Result<Told, ErrorKind> {
     let status = head.status;
     if status < 200 {
-        return take_interim(stream, status, ends).map(|()| Event::Interim { tag, status });
+        return take_interim(stream, status, ends).map(|()| Told::Interim(tag, status));
     }
     // RFC 9110 sections 6.4.1 and 15.3.6: no content follows, whatever length is given.
     stream.content_left = if stream.is_head || matches!(status, 204 | 205 | 304) {
@@ -608,7 +656,7 @@ fn take_head<'b>(
         return Err(ErrorKind::H2LengthMismatch);
     }
     stream.stage = Stage::Body;
-    Ok(Event::Head { tag, status })
+    Ok(Told::Head(tag, status))
 }
 
 #[cold]

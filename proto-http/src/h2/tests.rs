@@ -386,6 +386,17 @@ fn a_request_that_was_not_written_is_cancelled_in_silence() {
     assert_eq!(fixture.hear(&data(1, 0, b"x")), "", "and counts as ended");
 }
 
+// RFC 9113 section 5.1: as many as may be under way, and no more.
+#[test]
+fn what_comes_for_a_cancelled_request_is_bounded() {
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.conn.cancel(Tag(0));
+    for _ in 0..H2_LATE_FRAMES_MIN + H2_LATE_FRAMES_PER_CANCEL {
+        assert_eq!(fixture.hear(&data(1, 0, b"late")), "");
+    }
+    assert_eq!(fixture.hear(&data(1, 0, b"late")), "!h2_stream_closed");
+}
+
 // RFC 9113 section 5.1: frames on a stream that the peer itself has ended.
 #[test]
 fn a_peer_that_goes_on_after_the_end_is_cut_off() {
@@ -718,7 +729,7 @@ fn an_early_answer_ends_the_body() {
     assert_eq!(fixture.hear(&headers(1, END, &[(":status", "413")])), "0:413 0:done");
     assert_eq!(verdicts(&fixture.say_frames()), [(1, Code::Cancel as u32)]);
     assert_eq!(fixture.hear(&window_update(0, 100_000)), "");
-    assert_eq!(fixture.say(), b"");
+    assert!(!fixture.conn.wants_transmit());
     // The server's own way to say so, after the answer.
     let mut fixture = Fixture::with(&[POST]);
     let answer = [headers(1, END, OK), reset(1, Code::NoError)].concat();
@@ -894,7 +905,9 @@ fn content_is_as_long_as_was_said() {
     after("0", data(1, END, b""), "0:200 0:done");
     check_malformed(&head(END, "1"), ErrorKind::H2LengthMismatch, Code::ProtocolError);
     check(&[GET], &head(END, "0"), "0:200 0:done");
-    // The frame that makes it wrong is read to its end.
+    // The frame that makes it wrong is read to its end, padding and all.
+    let padded = [frame(Kind::Data, PADDED, 1, b"\x02abcdef\0\0"), headers(3, END, OK)].concat();
+    check(&[GET, GET], &[head(0, "3"), padded].concat(), &format!("{mismatch} 1:200 1:done"));
     let skipped = [data(1, 0, b"abcdefgh"), headers(3, END, OK)].concat();
     check(&[GET, GET], &[head(0, "3"), skipped].concat(), &format!("{mismatch} 1:200 1:done"));
 }
@@ -1048,6 +1061,29 @@ fn a_peer_may_change_its_table_at_any_time() {
     assert!(lists.iter().all(|list| *list == lists[0]));
     assert_eq!(sizes_seen[..4], [1, 0, 1, 0]);
     assert!(sizes_seen[4] >= 1 && sizes_seen[6] == 1);
+}
+
+// RFC 7541 section 4.2: the lowest size since the last block is told, and then the last one.
+#[test]
+fn a_table_that_shrank_and_grew_is_told_of_both() {
+    for (sizes, told) in [
+        (&[0, 4096][..], &[0x20, 0x3f, 0xe1, 0x1f][..]),
+        (&[300, 4096], &[0x3f, 0x8d, 0x02, 0x3f, 0xe1, 0x1f]),
+        (&[300], &[0x3f, 0x8d, 0x02]),
+        (&[0], &[0x20]),
+        (&[10], &[0x2a]),
+        (&[4096], &[]),
+        (&[1 << 20], &[]),
+    ] {
+        let mut fixture = Fixture::with(&[GET]);
+        for size in sizes {
+            fixture.hear(&settings(&[(Setting::HeaderTableSize, *size)]));
+        }
+        let said = frames(&fixture.start(&[GET]));
+        let block = &said.last().unwrap().1;
+        assert!(block.starts_with(told), "{sizes:?}: {block:x?}");
+        assert_ne!(block[told.len()] & 0xe0, 0x20, "{sizes:?}: {block:x?}");
+    }
 }
 
 // RFC 9113 section 6.10: a request's block that is longer than a frame goes on in CONTINUATION.
