@@ -78,7 +78,7 @@ fn closed(phase: Phase) -> Advice {
         ),
         _ => (
             "the server closed each connection at once",
-            "does it accept connections from here, and speak what it is spoken to in?",
+            "does it accept connections from here, and in this protocol?",
         ),
     };
     (reason.to_owned(), remedy)
@@ -111,7 +111,7 @@ fn tls(trouble: TlsTrouble) -> Advice {
         }
         TlsTrouble::BadCertificate => (
             "its certificate cannot be used",
-            "look at it with `openssl s_client`, or verify nothing with --insecure",
+            "is it a CA's (CA:TRUE), or is its issuer called like a root? see --cacert, --insecure",
         ),
         TlsTrouble::AlpnRefused => (
             "it does not agree to the protocol that it was offered",
@@ -202,7 +202,7 @@ mod tests {
             (WrongName, ["for another name", "--sni"]),
             (UnknownIssuer, ["nobody who is trusted", "--cacert FILE"]),
             (Revoked, ["revoked", "--insecure"]),
-            (BadCertificate, ["cannot be used", "openssl"]),
+            (BadCertificate, ["cannot be used", "CA:TRUE"]),
             (AlpnRefused, ["does not agree", "--alpn"]),
             (NothingInCommon, ["known to both sides", "--tls-groups"]),
             (NotTls, ["does not speak TLS", "http://"]),
