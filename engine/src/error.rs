@@ -11,8 +11,10 @@ use crate::record::Trouble;
 #[non_exhaustive]
 pub enum RunError {
     /// Not one connection could be opened, so nothing was sent.
-    #[error("cannot connect to {address}: {reason}; nothing was sent ({remedy})")]
+    #[error("cannot {step} {address}: {reason}; nothing was sent ({remedy})")]
     NoConnection {
+        /// How far the connection came, as what could not be done with it.
+        step: &'static str,
         /// The address tried last.
         address: Address,
         /// The kind of failure.

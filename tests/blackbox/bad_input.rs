@@ -127,6 +127,67 @@ const SCHEDULES: &[(&[&str], &[&str])] = &[
     (&["--pacing", "busy", "-q", "5"], &["--pacing \"busy\"", "sleep, hybrid or spin"]),
 ];
 
+/// Flags about the wire that make no sense, or no sense together, beside a target in the clear.
+const WIRES: &[(&[&str], &[&str])] = &[
+    (&["--http2", "--pipeline", "8"], &["--pipeline", "HTTP/1.1", "--streams 8"]),
+    (&["--http2", "--http2-upgrade"], &["--http2", "--http2-upgrade", "one of them"]),
+    (&["--http2", "--http-version", "1.0"], &["--http-version 1.0 and --http2"]),
+    (&["--http-version", "3"], &["no HTTP/3", "1.0, 1.1 or 2"]),
+    (&["--http-version", "0.9"], &["no HTTP/0.9"]),
+    (&["--http-version", "two"], &["--http-version \"two\""]),
+    (&["--http2", "-H", "Connection: close"], &["Connection", "HTTP/2"]),
+    (&["--http2", "--streams", "0"], &["--streams 0", "1 to 4096"]),
+    (&["--http2", "--streams", "9999"], &["--streams 9999", "1 to 4096"]),
+    (&["--streams", "-1"], &["--streams", "\"-1\""]),
+    (&["-k"], &["--insecure is for https"]),
+    (&["--cacert", "x"], &["--cacert is for https"]),
+    (&["--tls-resume", "on"], &["--tls-resume is for https"]),
+    (&["--alpn", "h2"], &["--alpn is for https"]),
+    (&["--alpn", "h3"], &["--alpn h3", "no HTTP/3"]),
+    (&["--host", "a/b"], &["\"a/b\"", "host:port"]),
+    (&["--host", "a", "-H", "Host: b"], &["--host", "\"Host: b\""]),
+    (&["-4", "-6"], &["--ipv4", "--ipv6"]),
+    (&["--source-ip", "x"], &["--source-ip \"x\" is no address"]),
+    (&["--source-ip", "192.0.2.1"], &["--source-ip 192.0.2.1 cannot be used here"]),
+    (&["--source-ip", "127.0.0.1,127.0.0.1"], &["named twice"]),
+    (&["--connect-to", "a:1"], &["--connect-to \"a:1\"", "HOST:PORT:HOST:PORT"]),
+    (&["--connect-to", "a:0:b:1"], &["--connect-to", "1 to 65535"]),
+    (&["--unix-socket", "/x", "--proxy", "p"], &["--proxy and a Unix socket"]),
+    (&["--unix-socket", "/x", "--source-ip", "127.0.0.1"], &["--source-ip and a Unix socket"]),
+    (&["--unix-socket", "/x", "--connect-to", ":::1"], &["--connect-to and a Unix socket"]),
+    (&["--proxy", "socks5://p"], &["--proxy", "\"socks5\"", "http://host:port"]),
+    (&["--proxy", "http://p/x"], &["--proxy", "no path"]),
+    (&["--proxy", "p", "--proxy-header", "x"], &["--proxy-header \"x\" has no colon"]),
+    (&["--proxy-http2"], &["--proxy-http2 is for a proxy"]),
+    (&["--proxy", "p", "--proxy-http-version", "1.0"], &["\"1.0\"", "1.1 or 2"]),
+    (&["--disable-keepalive", "--connections-per-second", "5"], &["give one of them"]),
+    (&["--disable-keepalive", "--pipeline", "2"], &["--pipeline needs connections that last"]),
+    (&["--connections-per-second", "0"], &["--connections-per-second", "\"0\""]),
+    (&["--connections-per-second", "-5"], &["--connections-per-second", "\"-5\""]),
+    (&["--close", "abort"], &["--close \"abort\"", "fin or rst"]),
+    (&["--calibrate", "--http2"], &["--calibrate"]),
+];
+
+/// The same beside an `https` target.
+const SECURED: &[(&[&str], &[&str])] = &[
+    (&["--cacert", "/no/such"], &["--cacert \"/no/such\"", "No such file"]),
+    (&["--cacert", "/dev/null"], &["--cacert \"/dev/null\"", "is no PEM"]),
+    (&["--cacert", "x", "-k"], &["--insecure", "--cacert", "give one of them"]),
+    (&["-k", "--cert", "x"], &["--cert needs the private key", "--key FILE"]),
+    (&["-k", "--key", "x"], &["--key needs the certificate", "--cert FILE"]),
+    (&["-k", "--tls-min", "1.1"], &["--tls-min 1.1", "no TLS 1.1", "1.2 or 1.3"]),
+    (&["-k", "--tls-max", "1.0"], &["--tls-max 1.0", "no TLS 1.0"]),
+    (&["-k", "--tls-max", "ssl3"], &["--tls-max \"ssl3\""]),
+    (&["-k", "--tls-min", "1.3", "--tls-max", "1.2"], &["--tls-min 1.3 is newer"]),
+    (&["-k", "--tls-groups", "x448"], &["\"x448\"", "x25519, secp256r1"]),
+    (&["-k", "--tls-resume", "yes"], &["--tls-resume \"yes\"", "on or off"]),
+    (&["-k", "--sni", "a:443"], &["--sni \"a:443\"", "without port"]),
+    (&["-k", "--alpn", "spdy/3"], &["--alpn \"spdy/3\""]),
+    (&["-k", "--http2", "--alpn", "http/1.1"], &["--http2 and --alpn http/1.1"]),
+    (&["-k", "--http2-upgrade"], &["--http2-upgrade", "give --http2"]),
+    (&["-k", "--calibrate"], &["--calibrate"]),
+];
+
 /// Targets that make no sense, and words that the refusal must hold.
 const TARGETS: &[(&str, &[&str])] = &[
     ("ftp://localhost/", &["ftp", "supported: http, https, h2c, h2, unix"]),
@@ -145,11 +206,52 @@ const TARGETS: &[(&str, &[&str])] = &[
 fn a_flag_that_makes_no_sense_is_refused_in_one_line_and_nothing_is_sent() {
     let server = Server::answering(OK).unwrap();
     let target = server.target();
-    for (flags, words) in FLAGS.iter().chain(SCHEDULES) {
+    for (flags, words) in FLAGS.iter().chain(SCHEDULES).chain(WIRES) {
+        let args = [target.as_str()].into_iter().chain(flags.iter().copied());
+        check_refusal(&tests::run(&mut pummel(args)).unwrap(), 2, words);
+    }
+    let target = format!("https://{target}");
+    for (flags, words) in SECURED {
         let args = [target.as_str()].into_iter().chain(flags.iter().copied());
         check_refusal(&tests::run(&mut pummel(args)).unwrap(), 2, words);
     }
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_system_without_roots_says_how_to_do_without() {
+    let mut command = pummel(["https://localhost:1"]);
+    command.env("SSL_CERT_FILE", "/no/such/roots").env_remove("SSL_CERT_DIR");
+    let words = ["no root certificates", "/no/such/roots", "--cacert FILE", "--insecure"];
+    check_refusal(&tests::run(&mut command).unwrap(), 2, &words);
+}
+
+#[test]
+fn a_socket_that_is_none_is_named_and_nothing_is_sent() {
+    for (args, words) in [
+        (["http://h", "--unix-socket", "/no/such.sock"].as_slice(), ["/no/such.sock", "running?"]),
+        (&["unix:/no/such.sock"], ["/no/such.sock", "No such file"]),
+        (&["unix:/dev/null"], ["/dev/null", "is no socket"]),
+    ] {
+        let outcome = tests::run(&mut pummel(args.iter().copied())).unwrap();
+        check_refusal(&outcome, 1, &[words[0], words[1], "nothing was sent"]);
+    }
+}
+
+#[test]
+fn a_host_without_an_address_of_the_family_is_no_usage_error() {
+    let outcome = tests::run(&mut pummel(["127.0.0.1:1", "-6"])).unwrap();
+    check_refusal(&outcome, 1, &["\"127.0.0.1\" has no IPv6 address", "nothing was sent"]);
+}
+
+#[test]
+fn streams_without_http2_are_ignored_with_a_word() {
+    let server = Server::answering(OK).unwrap();
+    let target = server.target();
+    let outcome = tests::run(&mut pummel([&target, "-c", "1", "-n", "9", "--streams", "5"]));
+    let outcome = outcome.unwrap();
+    assert!(outcome.stderr.contains("--streams is for HTTP/2 and is ignored"), "{outcome:?}");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
 }
 
 #[test]
@@ -214,6 +316,21 @@ fn a_very_long_argument_is_shown_by_its_beginning() {
         &["localhost", "--arrivals", &long],
         &["localhost", "-q", "5", "--on-full", &long],
         &["localhost", "-q", "5", "--pacing", &long],
+        &["localhost", "--http-version", &long],
+        &["localhost", "--host", &format!("{long}/")],
+        &["localhost", "--connect-to", &long],
+        &["localhost", "--unix-socket", &long],
+        &["localhost", "--source-ip", &long],
+        &["localhost", "--close", &long],
+        &["localhost", "--connections-per-second", &long],
+        &["localhost", "--proxy", &format!("{long}/x")],
+        &["localhost", "--proxy", "p", "--proxy-header", &long],
+        &["https://localhost", "--cacert", &long],
+        &["https://localhost", "-k", "--alpn", &long],
+        &["https://localhost", "-k", "--sni", &format!("{long}/")],
+        &["https://localhost", "-k", "--tls-min", &long],
+        &["https://localhost", "-k", "--tls-groups", &long],
+        &["https://localhost", "-k", "--tls-resume", &long],
         &[&format!("localhost/{long} ")],
         &[&format!("localhost:{long}")],
         &[&format!("{long}://localhost")],

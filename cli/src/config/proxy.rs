@@ -134,7 +134,7 @@ fn unescaped(text: &str) -> Result<Vec<u8>> {
 }
 
 /// Base64 with padding (RFC 4648 section 4).
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {

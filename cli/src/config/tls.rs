@@ -337,4 +337,59 @@ mod tests {
         }
         assert_eq!(understand(&TlsArgs::default(), &target, Vec::new()).unwrap(), None);
     }
+
+    /// A PEM file with one part.
+    fn file(name: &str, der: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let body = super::super::proxy::base64(der);
+        let text = format!("-----BEGIN {name}-----\n{body}\n-----END {name}-----\n");
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    /// What is understood of files, for a host.
+    fn with_files(cacert: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<Tls> {
+        let args = TlsArgs {
+            insecure: cacert.is_none(),
+            cacert: cacert.map(Path::to_owned),
+            cert: identity.map(|(cert, _)| cert.to_owned()),
+            key: identity.map(|(_, key)| key.to_owned()),
+            ..TlsArgs::default()
+        };
+        Ok(understand(&args, &target::parse("https://h")?, Vec::new())?.unwrap())
+    }
+
+    #[track_caller]
+    fn check_said<T: core::fmt::Debug>(result: Result<T>, words: &[&str]) {
+        let said = format!("{:#}", result.unwrap_err());
+        for word in words {
+            assert!(said.contains(word), "{word:?} is missing in {said:?}");
+        }
+        assert!(!said.contains('\n'), "{said}");
+    }
+
+    #[test]
+    fn files_become_roots_and_an_identity_or_are_refused_by_their_names() {
+        let own = || rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap();
+        let (one, other) = (own(), own());
+        let cert = file("CERTIFICATE", one.cert.der());
+        let key = file("PRIVATE KEY", &one.signing_key.serialize_der());
+        let strange = file("PRIVATE KEY", &other.signing_key.serialize_der());
+        let tls = with_files(Some(cert.path()), Some((cert.path(), key.path()))).unwrap();
+        assert_eq!(tls.trust, Trust::Roots(Arc::new([one.cert.der().to_vec()])));
+        let identity = tls.identity.unwrap();
+        assert_eq!(identity.chain, [one.cert.der().to_vec()]);
+        assert_eq!(identity.key, one.signing_key.serialize_der());
+
+        let mismatch = with_files(None, Some((cert.path(), strange.path())));
+        let name = strange.path().display().to_string();
+        check_said(mismatch, &["--key \"", &name, "does not belong to the certificate of --cert"]);
+        let empty = file("CERTIFICATE", &[0, 1, 2]);
+        check_said(with_files(Some(empty.path()), None), &["--cacert \"", "cannot be read"]);
+        let chain = with_files(None, Some((empty.path(), key.path())));
+        check_said(chain, &["--cert \"", "cannot be read"]);
+        let empty = file("PRIVATE KEY", &[0, 1, 2]);
+        let none = with_files(None, Some((cert.path(), empty.path())));
+        check_said(none, &["--key \"", "PKCS#8"]);
+    }
 }

@@ -5,6 +5,7 @@
 //! gets to it. It needs little, but it needs it in time; so it measures how late its own ticks are,
 //! and reports it.
 
+mod advice;
 mod control;
 mod lateness;
 mod observe;
@@ -22,13 +23,14 @@ pub use observe::{Event, Observers, Tick};
 #[cfg(any(test, feature = "sim"))]
 pub use simulate::simulate;
 
+use self::advice::no_connection;
 use self::lateness::Watch;
 use self::pulse::Pulse;
 use self::stage::{Ended, Stage, Threads};
 use crate::error::RunError;
 use crate::plan::{Plan, ShardPlan, split};
-use crate::reactor::{Address, Errno, thread as os_thread};
-use crate::record::{Cause, Chronicle, Quantile, Snapshot, Trouble};
+use crate::reactor::thread as os_thread;
+use crate::record::{Chronicle, Quantile, Snapshot};
 use crate::report::{Ending, Report, ShardReport};
 use crate::shard::mailbox::{Desk, Finished, Opened, Order, Reply, mailbox};
 use crate::units::{Instant, Nanos};
@@ -371,25 +373,4 @@ impl<H> Member<H> {
             _ => self.lost(),
         }
     }
-}
-
-fn no_connection((address, trouble): (Address, Trouble)) -> RunError {
-    let (reason, remedy) = match trouble.cause {
-        Cause::System(errno) => {
-            let remedy = match errno {
-                Errno::REFUSED => "is the server running, and on this port?",
-                Errno::ADDRESS_NOT_AVAILABLE => "free local ports, or widen ip_local_port_range",
-                _ => "check the address and the network",
-            };
-            (errno.to_string(), remedy)
-        }
-        Cause::TimedOut => {
-            ("no answer in time".to_owned(), "check the address, or raise --connect-timeout")
-        }
-        _ => {
-            let reason = "the server closed each connection at once";
-            (reason.to_owned(), "does it accept connections from here?")
-        }
-    };
-    RunError::NoConnection { address, trouble, reason, remedy }
 }
