@@ -2,13 +2,15 @@
 //! few, divided by how many there are more.
 //!
 //! Peaks are compared, since the kernel keeps those. All connections are opened at the start and
-//! have next to nothing to do, so the peak is the rest. Whatever a process needs once cancels out.
+//! have next to nothing to do, so the peak is the rest. Whatever a process needs once cancels out:
+//! the few are enough to outweigh what it needs at its start and at its end only.
 
 use std::{fmt::Write as _, num::NonZeroU64, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use benches::bare_loop::per;
 use clap::Args;
+use serde_json::Value;
 
 use crate::{
     case::Case,
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// Connections of the run that is subtracted.
-const FEW: u64 = 10;
+const FEW: u64 = 1000;
 /// Streams of a connection of HTTP/2.
 const STREAMS: u64 = 100;
 /// Seconds after which a run is ended.
@@ -38,7 +40,7 @@ pub(crate) struct MemoryArgs {
     #[arg(long)]
     pummel: Vec<PummelRow>,
     /// How many connections there are more
-    #[arg(long, default_value = "1000")]
+    #[arg(long, default_value = "3000")]
     more: NonZeroU64,
     /// Pairs of runs
     #[arg(long, default_value = "5")]
@@ -90,7 +92,7 @@ fn growth(row: &PummelRow, url: &str, case: Case, core: usize, more: NonZeroU64)
     let directory = tempfile::tempdir()?;
     let peak = |connections: u64| {
         let command = row.command(&arguments(url, case, connections, core));
-        peak_kib(command, core, directory.path())
+        peak_kib(command, connections, core, directory.path())
             .with_context(|| format!("{}, {connections} connections", case.title()))
     };
     let few = peak(FEW)?;
@@ -105,12 +107,15 @@ fn arguments(url: &str, case: Case, connections: u64, core: usize) -> String {
     format!("{url} -c {connections} {IDLE} --cores {core} --json{http2}{insecure}")
 }
 
-/// The peak of a run that went well.
-fn peak_kib(command: Vec<String>, core: usize, directory: &Path) -> Result<u64> {
+/// The peak of a run that went well, with so many connections and no other ones.
+fn peak_kib(command: Vec<String>, expected: u64, core: usize, directory: &Path) -> Result<u64> {
     let args = MeterArgs { core, bound: BOUND, directory: directory.to_owned(), command };
     let cost = Metered::start(&args)?.finish()?;
     let errors = printed(directory, "stderr");
     ensure!(cost.end == End::Exited(0), "{:?}: {}", cost.end, errors.trim());
+    let report: Value = serde_json::from_str(&printed(directory, "stdout"))?;
+    let opened = report.pointer("/connections/opened").and_then(Value::as_u64);
+    ensure!(opened == Some(expected), "{opened:?} connections instead of {expected}");
     Ok(cost.peak_rss_kib)
 }
 

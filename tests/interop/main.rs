@@ -2,7 +2,7 @@
 //!
 //! Each server is its own implementation of HTTP/2, of HPACK, of flow control and of TLS; what all
 //! of them agree to is not a misunderstanding of ours.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 
 mod closing;
 mod matrix;

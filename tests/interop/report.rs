@@ -45,8 +45,8 @@ fn check_tls(report: &Value, ask: &Ask<'_>) {
     assert!(report["latency_ns"]["tls"]["p50"].as_u64() > Some(0), "{report}");
 }
 
-/// Checks that bodies of `size` bytes have come in, and nothing beside them that has no reason: what
-/// is sent is answered, too, by frames that open windows.
+/// Checks that bodies of `size` bytes have come in, and nothing beside them that has no reason.
+/// What is sent is answered, too, by frames that open windows.
 #[track_caller]
 pub(crate) fn check_received(report: &Value, ask: &Ask<'_>, size: u64) {
     let received = report["bytes"]["received"].as_u64().unwrap();
