@@ -113,6 +113,12 @@ pub(crate) struct DemoArgs {
         allow_hyphen_values = true
     )]
     pub(crate) duration: String,
+    /// Speak HTTP/2
+    #[arg(long)]
+    pub(crate) http2: bool,
+    /// Speak TLS; the certificate that the target makes is believed, and no other
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// How to meet the kernel: auto, uring or epoll
     #[arg(long, value_name = "KIND", default_value = "auto")]
     pub(crate) reactor: String,

@@ -5,6 +5,7 @@
 //! its CPUs, and the numbers would be of both. It ends when its standard input is closed, hence in
 //! any case when this process ends.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -42,7 +43,7 @@ impl Companion {
     /// Starts the target with these flags of `pummel target` on a free port, pinned to `cpu` if one
     /// is named, and waits until it listens. What it has to complain about goes to our standard
     /// error.
-    pub(crate) fn start(flags: &[&str], cpu: Option<usize>) -> Result<Self> {
+    pub(crate) fn start<F: AsRef<OsStr>>(flags: &[F], cpu: Option<usize>) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find the program itself")?;
         let mut command = Command::new(program);
         command.args(["target", "--listen", "127.0.0.1:0", "--until-stdin-closes"]).args(flags);

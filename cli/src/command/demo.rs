@@ -1,32 +1,49 @@
 //! `pummel demo`: starts the built-in target in a process of its own, and loads it.
 
 use core::num::NonZeroU32;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use pummel_tuning::{Host, Wanted, place};
+use tempfile::NamedTempFile;
 
 use super::companion::Companion;
 use super::run;
-use crate::args::{DemoArgs, LoadArgs, MachineArgs, RunArgs, TargetArgs};
+use crate::args::{DemoArgs, LoadArgs, MachineArgs, RunArgs, TargetArgs, TlsArgs, WireArgs};
 use crate::config::Config;
 use crate::exit::{Code, Failure};
 
+/// Requests that the demo has outstanding on each connection of HTTP/2.
+const STREAMS: u32 = 10;
+
 pub(super) fn demo(args: &DemoArgs) -> Result<Code, Failure> {
     // Understood before the target is started: bad usage starts nothing.
-    let mut config = Config::understand(&words(args, "127.0.0.1:1")).map_err(Failure::usage)?;
+    let mut config =
+        Config::understand(&words(args, "http://127.0.0.1:1", None)).map_err(Failure::usage)?;
     let host = run::inspect();
     let server_cpu = share_out(&host, &mut config).map_err(Failure::usage)?;
-    let target = Companion::start(&[], Some(server_cpu)).map_err(Failure::impossible)?;
-    let url = Config::understand(&words(args, &target.url)).map_err(Failure::impossible)?;
-    let Config { target: to, request, way, .. } = url;
+    // Its certificate, for as long as the demo lasts.
+    let file = args.tls.then(NamedTempFile::new).transpose().map_err(Failure::impossible)?;
+    let certificate = file.as_ref().map(NamedTempFile::path);
+    let target =
+        Companion::start(&flags(certificate), Some(server_cpu)).map_err(Failure::impossible)?;
+    let url = Config::understand(&words(args, &target.url, certificate));
+    let Config { target: to, request, way, .. } = url.map_err(Failure::impossible)?;
     let config = Config { target: to, request, way, ..config };
     let outcome = run::execute(&config, &host);
     target.end().map_err(Failure::impossible)?;
     outcome
 }
 
+/// The target's own words.
+fn flags(certificate: Option<&Path>) -> Vec<&OsStr> {
+    let Some(path) = certificate else { return Vec::new() };
+    vec![OsStr::new("--tls"), OsStr::new("--write-cert"), path.as_os_str()]
+}
+
 /// The demo as a run of its own, in the words of the command line.
-fn words(args: &DemoArgs, target: &str) -> RunArgs {
+fn words(args: &DemoArgs, target: &str, certificate: Option<&Path>) -> RunArgs {
     RunArgs {
         target: TargetArgs { target: Some(target.to_owned()), url: None },
         load: LoadArgs {
@@ -35,6 +52,12 @@ fn words(args: &DemoArgs, target: &str) -> RunArgs {
             pipeline: 1,
             ..LoadArgs::default()
         },
+        wire: WireArgs {
+            http2: args.http2,
+            streams: args.http2.then_some(STREAMS),
+            ..WireArgs::default()
+        },
+        tls: TlsArgs { cacert: certificate.map(Path::to_path_buf), ..TlsArgs::default() },
         machine: MachineArgs {
             reactor: Some(args.reactor.clone()),
             seed: 1,

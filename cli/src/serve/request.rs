@@ -268,8 +268,8 @@ fn read_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Refusal> {
         // RFC 9112, section 6.1: both, or a coding in HTTP/1.0, is how requests are smuggled.
         (true, _) => return Err(Refusal::Malformed),
     };
-    let settings =
-        fields.settings.filter(|_| newer && fields.upgrade && fields.h2c && !fields.close);
+    let wants = newer && fields.upgrade && fields.h2c && !fields.close;
+    let settings = fields.settings.filter(|_| wants);
     let upgrades = settings.is_some();
     let ask = Ask { body: request.method != Some("HEAD"), persistence, upgrades };
     let expects_continue = newer && fields.expects_continue;
@@ -402,7 +402,7 @@ mod tests {
         (items, None)
     }
 
-    const GET: Ask = Ask { body: true, persistence: Persistence::Implied };
+    const GET: Ask = Ask { body: true, persistence: Persistence::Implied, upgrades: false };
 
     #[track_caller]
     fn check(bytes: &str, expected: &[Item]) {
@@ -456,7 +456,7 @@ mod tests {
             ("1.0", "Connection: keep-alive, close\r\n", Persistence::Ends),
         ] {
             let request = format!("GET / HTTP/{version}\r\n{field}\r\n");
-            check(&request, &[Item::Request(Ask { body: true, persistence })]);
+            check(&request, &[Item::Request(Ask { persistence, ..GET })]);
         }
     }
 
@@ -537,6 +537,43 @@ mod tests {
         #[test]
         fn no_bytes_whatever_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(&[&bytes]);
+        }
+    }
+
+    /// Requests that offer HTTP/2 in the clear, with the settings that they bring.
+    #[track_caller]
+    fn check_offer(fields: &str, settings: Option<&[u8]>) {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut requests = Requests::default();
+        let item = requests.next(&mut request.as_bytes(), &mut Familiar::default()).unwrap();
+        assert_eq!(item, Some(Item::Request(Ask { upgrades: settings.is_some(), ..GET })));
+        assert_eq!(requests.take_settings(), settings.unwrap_or_default(), "{fields}");
+    }
+
+    // RFC 7540 section 3.2.
+    #[test]
+    fn an_offer_of_http_2_is_complete_or_none() {
+        let whole = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: x, h2c\r\n";
+        check_offer(
+            &format!("{whole}HTTP2-Settings: AAMAAABkAAQAAP__\r\n"),
+            Some(&[0, 3, 0, 0, 0, 100, 0, 4, 0, 0, 0xff, 0xff]),
+        );
+        check_offer(&format!("{whole}HTTP2-Settings: \r\n"), Some(&[]));
+        check_offer(&format!("{whole}HTTP2-Settings: A\r\n"), None);
+        check_offer(&format!("{whole}HTTP2-Settings: A+==\r\n"), None);
+        check_offer(whole, None);
+        check_offer("Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n", None);
+        check_offer("Connection: upgrade\r\nUpgrade: h2\r\nHTTP2-Settings: AAMAAABk\r\n", None);
+    }
+
+    #[test]
+    fn base64_for_urls_stands_for_bytes() {
+        for (text, bytes) in [("", &b""[..]), ("Zg", b"f"), ("Zm8", b"fo"), ("Zm9v", b"foo")] {
+            assert_eq!(base64url(text.as_bytes()).unwrap(), bytes);
+        }
+        assert_eq!(base64url(b"-_-_-w").unwrap(), [0xfb, 0xff, 0xbf, 0xfb]);
+        for text in ["Z", "Zm9vZ", "Zg==", "Zm9 "] {
+            assert_eq!(base64url(text.as_bytes()), None, "{text}");
         }
     }
 }

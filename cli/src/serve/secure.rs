@@ -61,13 +61,11 @@ impl Secured {
     /// Takes in what arrived, and calls `plain` with what it held. Returns whether the client has
     /// ended the session, by a word or by breaking it.
     pub(super) fn receive(&mut self, bytes: &mut [u8], plain: impl FnMut(&[u8])) -> bool {
-        match self.session.receive(bytes, &mut self.own, plain) {
-            Ok(progress) => progress == Progress::Ended,
-            Err(_) => {
-                self.fail();
-                true
-            }
-        }
+        let Ok(progress) = self.session.receive(bytes, &mut self.own, plain) else {
+            self.fail();
+            return true;
+        };
+        progress == Progress::Ended
     }
 
     /// Counts a handshake that is over since the last time, and a session that is lost.

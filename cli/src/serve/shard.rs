@@ -153,7 +153,7 @@ impl<R: Reactor> Shard<R> {
     }
 
     fn accepted(&mut self, socket: OwnedFd) {
-        let session = self.acceptor.as_ref().map(|acceptor| acceptor.accept());
+        let session = self.acceptor.as_ref().map(Acceptor::accept);
         let Some(slot) = self.free.pop().filter(|_| !matches!(session, Some(Err(_)))) else {
             // Dropping the socket closes it.
             self.desk.log.turned_away += 1;

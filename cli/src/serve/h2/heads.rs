@@ -125,9 +125,15 @@ impl Fields {
 
     fn take_ordinary(&mut self, name: &[u8], value: &[u8]) {
         match name {
-            // RFC 9113 section 8.2.2: what is of a connection has no place here.
-            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding"
-            | b"upgrade" => self.malformed = true,
+            // RFC 9113 section 8.2.2: what is of a connection has no place here; section 8.2.1: nor
+            // has an empty name, or a pseudo-field that nobody knows.
+            b"connection"
+            | b"keep-alive"
+            | b"proxy-connection"
+            | b"transfer-encoding"
+            | b"upgrade"
+            | []
+            | [b':', ..] => self.malformed = true,
             b"te" => self.malformed |= value != b"trailers",
             b"content-length" => {
                 let length = digits(value);
@@ -138,8 +144,6 @@ impl Fields {
             b"expect" => {
                 self.ask.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
             }
-            // RFC 9113 section 8.2.1. A name that is empty, or a pseudo-field that nobody knows.
-            [] | [b':', ..] => self.malformed = true,
             _ => self.malformed |= name.iter().any(|byte| !is_of_name(*byte)),
         }
         let controls = |byte: &u8| matches!(byte, b'\0' | b'\r' | b'\n');

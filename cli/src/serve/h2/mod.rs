@@ -53,6 +53,11 @@ const WINDOW: u32 = 16 << 20;
 /// refused.
 const CONTROL_BYTES_MAX: usize = 16 * 1024;
 
+/// Least room for what is said: for all that waits beside replies, or for the longest row of frames
+/// that is written at once.
+const ROOM_BYTES_MIN: usize = CONTROL_BYTES_MAX + 1024;
+const _: () = assert!(ROOM_BYTES_MIN >= replies::CANNED_BYTES_MAX + 1024);
+
 /// What answers a request to change to HTTP/2 (RFC 7540 section 3.2).
 const SWITCHING: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
@@ -85,7 +90,7 @@ pub(super) struct Served {
     last: u32,
     opened: u64,
     /// The highest stream that is served, once the client was asked to go.
-    last_served: Option<u32>,
+    last_taken: Option<u32>,
     /// What has arrived of the connection's window.
     received: u32,
     peer: Peer,
@@ -145,7 +150,7 @@ impl Served {
             streams: Streams::default(),
             last: 0,
             opened: 0,
-            last_served: None,
+            last_taken: None,
             received: 0,
             peer: Peer {
                 window: WINDOW_DEFAULT.into(),
@@ -172,25 +177,19 @@ impl Served {
         let mut served = Self::new(manners, 0);
         served.control.splice(0..0, SWITCHING.iter().copied());
         served.last = 1;
-        let begun = served
-            .heed(settings)
-            .and_then(|()| served.open(1, heads::Ask { head_only, ..heads::Ask::default() }, clerk))
-            .map(|()| served.complete(1, clerk));
+        let begun = served.heed(settings);
+        served.open(1, heads::Ask { head_only, ..heads::Ask::default() }, clerk);
+        served.complete(1, clerk);
         if let Err(code) = begun {
             served.fail(code, clerk);
         }
         served
     }
 
-    /// How many replies are owed that will leave by themselves.
-    pub(super) fn owed(&self) -> usize {
-        self.ready.len() + self.waiting.len()
-    }
-
     /// Tells the client to go, with a word why, and serves no stream that is not open.
     fn dismiss(&mut self, code: Code, clerk: &mut Clerk<'_>) {
-        if self.last_served.is_none() {
-            self.last_served = Some(self.last);
+        if self.last_taken.is_none() {
+            self.last_taken = Some(self.last);
             write_goaway(&mut self.control, self.last, code);
             clerk.log.streams.goaways += 1;
         }
@@ -199,7 +198,7 @@ impl Served {
     /// Ends the connection, because the client has broken a rule of it.
     #[cold]
     fn fail(&mut self, code: Code, clerk: &mut Clerk<'_>) {
-        self.last_served = None;
+        self.last_taken = None;
         self.dismiss(code, clerk);
         clerk.log.refused += 1;
         self.ready.clear();

@@ -91,7 +91,7 @@ impl Served {
         payload: &[u8],
         clerk: &mut Clerk<'_>,
     ) -> Result<(), Code> {
-        if header.stream % 2 == 0 {
+        if header.stream.is_multiple_of(2) {
             return Err(Code::ProtocolError);
         }
         let block = frame::fragment(header, payload).map_err(|_| Code::ProtocolError)?;
@@ -141,7 +141,7 @@ impl Served {
             return self.take_trailers(id, ends, block, clerk);
         }
         self.last = id;
-        if self.last_served.is_some() {
+        if self.last_taken.is_some() {
             // It was told: what comes after the last one is not processed.
             return self.heads.skip(block);
         }
@@ -156,7 +156,7 @@ impl Served {
                 self.violate(id, clerk);
                 return Ok(());
             }
-            Some(ask) => self.open(id, ask, clerk)?,
+            Some(ask) => self.open(id, ask, clerk),
         }
         if ends {
             self.complete(id, clerk);
@@ -171,14 +171,13 @@ impl Served {
     }
 
     /// Opens a stream, with which it may be enough.
-    pub(super) fn open(&mut self, id: u32, ask: Ask, clerk: &mut Clerk<'_>) -> Result<(), Code> {
+    pub(super) fn open(&mut self, id: u32, ask: Ask, clerk: &mut Clerk<'_>) {
         self.opened += 1;
         clerk.log.streams.opened += 1;
         self.streams.push(Stream::new(id, ask, self.peer.initial_window));
         if self.opened >= self.manners.goaway_after {
             self.dismiss(Code::NoError, clerk);
         }
-        Ok(())
     }
 
     fn take_trailers(
@@ -240,13 +239,11 @@ impl Served {
             write_window_update(&mut self.control, header.stream, bytes);
         }
         if let Some(promised) = &mut stream.promised {
-            match promised.checked_sub(content as u64) {
-                Some(rest) => *promised = rest,
-                None => {
-                    self.violate(header.stream, clerk);
-                    return Ok(());
-                }
-            }
+            let Some(rest) = promised.checked_sub(content as u64) else {
+                self.violate(header.stream, clerk);
+                return Ok(());
+            };
+            *promised = rest;
         }
         if ends {
             self.complete(header.stream, clerk);

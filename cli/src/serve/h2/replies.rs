@@ -13,8 +13,8 @@ use pummel_proto_http::h2::hpack::{Block, Field, Form};
 use super::super::conn::drip_step;
 use super::super::reply::{Broken, CHUNKS, Counts, Shape, TEXT};
 
-/// Longest row of frames that is canned.
-const CANNED_BYTES_MAX: usize = 16 * 1024;
+/// Longest row of frames that is canned, but for one header and the fields at its end.
+pub(super) const CANNED_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest payload of a frame with content: what every client takes.
 pub(super) const PART_BYTES_MAX: u32 = PAYLOAD_BYTES_DEFAULT;
@@ -93,10 +93,10 @@ impl Canned {
     }
 
     /// The whole of a reply, after this block.
-    fn whole(head: Vec<u8>, reply: &Reply, is_indexed: bool) -> Option<Self> {
+    fn whole(head: &[u8], reply: &Reply, is_indexed: bool) -> Option<Self> {
         let mut canned = Self { bytes: Vec::new(), places: Vec::new(), is_indexed };
         let ends = if reply.is_bare() { END_STREAM } else { 0 };
-        canned.push(Kind::Headers, END_HEADERS | ends, &head);
+        canned.push(Kind::Headers, END_HEADERS | ends, head);
         let mut sent = 0;
         while sent < reply.body_bytes {
             let part = reply.part_bytes.min(reply.body_bytes - sent);
@@ -204,16 +204,16 @@ impl Replies {
 
     /// A reply that a reset of the connection cuts.
     pub(in super::super) fn reset(&self) -> ReplyId {
-        self.from_end(2)
+        self.last_but(1)
     }
 
     /// A reply that breaks the protocol.
     pub(in super::super) fn broken(&self) -> ReplyId {
-        self.from_end(1)
+        self.last_but(0)
     }
 
-    fn from_end(&self, places: usize) -> ReplyId {
-        ReplyId(u16::try_from(self.all.len().saturating_sub(places)).unwrap_or(0))
+    fn last_but(&self, places: usize) -> ReplyId {
+        ReplyId(u16::try_from(self.all.len().saturating_sub(places + 1)).unwrap_or(0))
     }
 }
 
@@ -230,7 +230,7 @@ impl Reply {
     fn canned(self) -> Self {
         let mut head = Vec::new();
         self.head.write(Form::Indexed, &[], &mut head);
-        Self { canned: Canned::whole(head, &self, true), ..self }
+        Self { canned: Canned::whole(&head, &self, true), ..self }
     }
 
     /// What is only canned: what is wrong on purpose.
@@ -271,7 +271,7 @@ fn plain(shape: &Shape, status: u16) -> Vec<u8> {
 fn whole(shape: &Shape, status: u16, body_bytes: u32) -> Canned {
     let reply = Reply { body_bytes, ..Reply::of(shape, status, Block::new(&[]), Counts::Broken) };
     let empty = || Canned { bytes: Vec::new(), places: Vec::new(), is_indexed: false };
-    Canned::whole(plain(shape, status), &reply, false).unwrap_or_else(empty)
+    Canned::whole(&plain(shape, status), &reply, false).unwrap_or_else(empty)
 }
 
 /// A part of a body that is promised whole, or of the head where there is none; then a reset.

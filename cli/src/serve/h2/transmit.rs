@@ -12,7 +12,7 @@ use pummel_proto_http::h2::hpack::{Form, write_table_size};
 
 use super::replies::{PART_BYTES_MAX, Reply, What, content, length_of};
 use super::streams::{Stage, Stream};
-use super::{End, Peer, Served};
+use super::{End, Peer, ROOM_BYTES_MIN, Served};
 use crate::serve::conn::DRIP_PIECES;
 use crate::serve::desk::Clerk;
 
@@ -42,7 +42,8 @@ enum Turn {
 }
 
 impl Served {
-    /// Appends at most `room` bytes of what is to be said now. Returns how the connection ends, if
+    /// Appends at most `room` bytes of what is to be said now; there is room for at least
+    /// [`ROOM_BYTES_MIN`]. Returns how the connection ends, if
     /// that was the last of it.
     pub(in super::super) fn transmit(
         &mut self,
@@ -50,6 +51,7 @@ impl Served {
         out: &mut Vec<u8>,
         room: usize,
     ) -> Option<Close> {
+        debug_assert!(room >= ROOM_BYTES_MIN, "what is canned has to fit into an empty page");
         let most = out.len() + room;
         // It is bounded to be less than any page has room for.
         out.append(&mut self.control);
