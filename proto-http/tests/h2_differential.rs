@@ -1,5 +1,5 @@
-//! Our client of HTTP/2 and the server of the crate `h2`, over a wire in memory: each must hear what
-//! the other said.
+//! Our client of HTTP/2 and the server of the crate `h2`, over a wire in memory: each must hear
+//! what the other said.
 //!
 //! There is no runtime and no clock. Both sides are polled in turn, and the wire hands over a few
 //! bytes at a time, so that frames are cut anywhere and a run is a function of its plan.

@@ -256,8 +256,8 @@ pub fn fuzz_h2_frames(data: &[u8]) {
     }
 }
 
-/// Reads any bytes as what a peer says, whole and in pieces, and compares the transcripts. The first
-/// byte chooses how many streams there are, and whether the connection was upgraded.
+/// Reads any bytes as what a peer says, whole and in pieces, and compares the transcripts. The
+/// first byte chooses how many streams there are, and whether the connection was upgraded.
 ///
 /// # Panics
 /// When they differ, or a promise is broken; that is what a fuzzer looks for.

@@ -1,8 +1,8 @@
 //! What a response's header block means, and the memory of the last one.
 //!
-//! Responses to the same request differ in little: the block of one is often, byte for byte, that of
-//! the one before. The decoder knows when the same bytes mean the same again, so that comparing them
-//! is nearly all that a head costs.
+//! Responses to the same request differ in little: the block of one is often, byte for byte, that
+//! of the one before. The decoder knows when the same bytes mean the same again, so that comparing
+//! them is nearly all that a head costs.
 
 use super::hpack::Decoder;
 use crate::error::ErrorKind;

@@ -1,10 +1,10 @@
 //! HTTP/2, the client's side of one connection: many requests at once, each on a stream of its own.
 //!
 //! ```text
-//!  start ──► queued ──► waiting ──► body ──► Done          the peer may end a stream at any time:
-//!               │  transmit  │ ▲ 1xx   │                   Reset, or Malformed when it broke a rule
-//!               │            └─┘       │                   of the stream
-//!               └── cancel ◄──┴────────┘                   GoAway: NotProcessed for what is beyond it
+//!  start ──► queued ──► waiting ──► body ──► Done      the peer may end a stream at any time:
+//!               │  transmit  │ ▲ 1xx   │               Reset, or Malformed when it broke a rule
+//!               │            └─┘       │               of the stream
+//!               └── cancel ◄──┴────────┘               GoAway: NotProcessed for what is beyond it
 //!
 //!  a rule of the connection broken: every later call returns the same error, and `transmit` writes
 //!  the GOAWAY that tells the peer
@@ -152,8 +152,8 @@ impl Conn {
         tags.filter(|tag| !self.is_silent(*tag))
     }
 
-    /// Returns where a request stands; on a failed connection, where it stood when the violation was
-    /// met. [`Phase::Idle`] when the tag is free.
+    /// Returns where a request stands; on a failed connection, where it stood when the violation
+    /// was met. [`Phase::Idle`] when the tag is free.
     #[must_use]
     pub fn phase(&self, tag: Tag) -> Phase {
         let Some(stream) = self.streams.at(tag.0) else { return Phase::Idle };
@@ -200,13 +200,14 @@ impl Conn {
         }
     }
 
-    /// Notes that the peer closed its side. No more requests may start, and none that is outstanding
-    /// will be answered.
+    /// Notes that the peer closed its side. No more requests may start, and none that is
+    /// outstanding will be answered.
     ///
     /// # Errors
     /// [`ErrorKind::TruncatedBody`], [`TruncatedHead`](ErrorKind::TruncatedHead) or
-    /// [`TruncatedWait`](ErrorKind::TruncatedWait) when requests are outstanding, by the one that had
-    /// come farthest; [`phase`](Self::phase) tells of each. The earlier error of a failed connection.
+    /// [`TruncatedWait`](ErrorKind::TruncatedWait) when requests are outstanding, by the one that
+    /// had come farthest; [`phase`](Self::phase) tells of each. The earlier error of a failed
+    /// connection.
     pub fn receive_end(&mut self) -> Result<(), ProtocolError> {
         if let State::Failed(error) = self.state {
             return Err(error);

@@ -184,9 +184,9 @@ impl Conn {
     /// it returns `None`, with the same `input`: a request may end without another byte.
     ///
     /// # Errors
-    /// [`ProtocolError`] on the first violation of a rule of the connection, and again on every later
-    /// call; what is left of `input` is meaningless then, and [`transmit`](Self::transmit) writes
-    /// the peer a last word.
+    /// [`ProtocolError`] on the first violation of a rule of the connection, and again on every
+    /// later call; what is left of `input` is meaningless then, and [`transmit`](Self::transmit)
+    /// writes the peer a last word.
     #[inline]
     pub fn receive<'b>(
         &mut self,
