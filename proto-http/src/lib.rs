@@ -83,4 +83,6 @@ mod request;
 
 pub use error::{ErrorKind, ProtocolError, StartError};
 pub use event::{Done, Event, Head, Phase, Reuse, Version};
-pub use request::{Expect, Form, Rendering, Request, RequestBuilder, RequestError, Scheme};
+pub use request::{
+    Expect, Form, Rendering, Request, RequestBuilder, RequestError, Scheme, render_connect,
+};

@@ -75,6 +75,10 @@ pub(crate) const H2_EMPTY_DATA_MAX: u16 = 4_000;
 /// The same for `WINDOW_UPDATE`. While a body is sent they are no waste, and what was sent buys
 /// them too.
 pub(crate) const H2_WINDOW_UPDATES_MAX: u16 = 8_000;
+
+/// Bytes of content that, when they are sent, pay for one `WINDOW_UPDATE`. Servers send one of the
+/// stream and one of the connection for each read of a few kilobytes.
+pub(crate) const H2_BYTES_PER_UPDATE: u32 = 256;
 /// The same for `PRIORITY` and unknown types.
 pub(crate) const H2_IGNORED_MAX: u16 = 4_000;
 

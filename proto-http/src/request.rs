@@ -292,12 +292,17 @@ impl Request {
         self.body.as_deref().unwrap_or_default()
     }
 
-    /// Renders the wish to go on in HTTP/2 (RFC 7540 section 3.2): an `OPTIONS` about the whole
-    /// server, which changes nothing and has no body.
+    /// Renders the wish to go on in HTTP/2 (RFC 7540 section 3.2): a request for the same target,
+    /// because not every server grants an upgrade everywhere; without a body, and with a method
+    /// that changes nothing.
     #[must_use]
     pub fn render_upgrade(&self) -> Vec<u8> {
+        let method =
+            if matches!(self.method.as_str(), "GET" | "HEAD") { "GET " } else { "OPTIONS " };
         let mut out = Vec::new();
-        out.extend_from_slice(b"OPTIONS * HTTP/1.1\r\n");
+        for part in [method, &self.target, " HTTP/1.1\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
         render_field(&mut out, "Host", self.value_of("Host").unwrap_or(&self.authority));
         render_field(&mut out, "Connection", "Upgrade, HTTP2-Settings");
         render_field(&mut out, "Upgrade", "h2c");
@@ -396,6 +401,24 @@ impl RequestBuilder {
     pub fn build(self) -> Request {
         self.request
     }
+}
+
+/// Renders what a proxy is asked for a tunnel to `authority` with (RFC 9110 section 9.3.6), and
+/// `fields` for the proxy alone.
+///
+/// It is no [`Request`]: nothing can be measured by what a proxy answers.
+#[must_use]
+pub fn render_connect(authority: &str, fields: &[(String, String)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for part in ["CONNECT ", authority, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    render_field(&mut out, "Host", authority);
+    for (name, value) in fields {
+        render_field(&mut out, name, value);
+    }
+    out.extend_from_slice(b"\r\n");
+    out
 }
 
 fn render_field(out: &mut Vec<u8>, name: &str, value: &str) {

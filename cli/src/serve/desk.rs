@@ -59,8 +59,8 @@ impl Desk {
         }
     }
 
-    /// The first bytes of a connection tell what it speaks. `known` of them have come, and are those
-    /// of the preface.
+    /// The first bytes of a connection tell what it speaks. `known` of them have come, and are
+    /// those of the preface.
     #[cold]
     fn hear_first(&mut self, slot: Slot, known: usize, bytes: &[u8], now: Instant) -> bool {
         let Some(conn) = self.conns.get_mut(slot.index()) else { return true };

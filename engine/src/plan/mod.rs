@@ -51,8 +51,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Most requests outstanding on one connection of HTTP/1.x: as the load says, but only one where
-    /// that announces the end of its connection (RFC 9112 section 9.6).
+    /// Most requests outstanding on one connection of HTTP/1.x: as the load says, but only one
+    /// where that announces the end of its connection (RFC 9112 section 9.6).
     #[must_use]
     pub fn depth(&self) -> NonZeroU8 {
         if self.expects().close { NonZeroU8::MIN } else { self.load.pipeline() }

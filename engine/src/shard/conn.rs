@@ -53,8 +53,8 @@ pub(super) enum Step {
     Tls,
     /// The server's change to HTTP/2.
     Upgrade,
-    /// The server's first word in HTTP/2, if it has never been heard: whether it speaks it at all is
-    /// known before a request is sent.
+    /// The server's first word in HTTP/2, if it has never been heard: whether it speaks it at all
+    /// is known before a request is sent.
     Settle,
 }
 

@@ -431,8 +431,8 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// The address that the connection in `slot` comes from, if the plan names some: they take turns
-    /// over the connections of all shards.
+    /// The address that the connection in `slot` comes from, if the plan names some: they take
+    /// turns over the connections of all shards.
     fn source(&self, slot: Slot) -> Option<IpAddr> {
         let sources = &self.plan.plan.wire.sources;
         let number = usize::try_from(self.plan.share.connection(slot.0)).unwrap_or_default();

@@ -4,7 +4,7 @@
 use core::num::{NonZeroU8, NonZeroU16};
 use std::io;
 
-use pummel_proto_http::{Event, Expect, Request, h1, h2};
+use pummel_proto_http::{Event, Expect, Request, h1, h2, render_connect};
 
 use super::conn::{Connection, Fate, Http, Opening, Past, State, Step};
 use super::traffic::Traffic;
@@ -44,7 +44,7 @@ impl Way {
         let (wire, request) = (&plan.wire, &plan.target.request);
         let connector = wire.tls.as_ref().map(Connector::new).transpose();
         let tunnel = wire.proxy.as_ref().and_then(|proxy| match &proxy.means {
-            Means::Tunnel(to) => Some(connect_to(to, &proxy.fields).into()),
+            Means::Tunnel(to) => Some(render_connect(to, &proxy.fields).into()),
             Means::Forward => None,
         });
         let two = wire.protocol.may_be_http2();
@@ -87,21 +87,6 @@ impl Way {
 /// The request as HTTP/2. Whoever made the plan has seen to it that there is one.
 fn rendered(request: &Request) -> io::Result<h2::Rendered> {
     request.render_h2().map_err(io::Error::other)
-}
-
-/// The request for a tunnel to `authority` (RFC 9110 section 9.3.6).
-fn connect_to(authority: &str, fields: &[(String, String)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for part in ["CONNECT ", authority, " HTTP/1.1\r\nHost: ", authority, "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-    for (name, value) in fields {
-        for part in [name, ": ", value, "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
-    }
-    out.extend_from_slice(b"\r\n");
-    out
 }
 
 /// A tunnel's answer has no body (RFC 9110 section 9.3.6), and any other ends the connection.

@@ -7,7 +7,7 @@
 
 use crate::error::ErrorKind;
 use crate::limits::{
-    H2_EMPTY_DATA_MAX, H2_IGNORED_MAX, H2_LATE_FRAMES_MAX, H2_LATE_FRAMES_MIN,
+    H2_BYTES_PER_UPDATE, H2_EMPTY_DATA_MAX, H2_IGNORED_MAX, H2_LATE_FRAMES_MAX, H2_LATE_FRAMES_MIN,
     H2_LATE_FRAMES_PER_CANCEL, H2_PINGS_MAX, H2_RESETS_MAX, H2_SETTINGS_MAX, H2_WINDOW_UPDATES_MAX,
 };
 
@@ -79,6 +79,13 @@ impl Budgets {
         self.work = self.work.wrapping_add(1);
     }
 
+    /// Notes that `bytes` of content were sent. A receiver may open its windows in steps much
+    /// smaller than the frames that it gets, and twice each: of the stream and of the connection.
+    #[inline]
+    pub(super) const fn work_of(&mut self, bytes: u32) {
+        self.work = self.work.wrapping_add(1 + bytes / H2_BYTES_PER_UPDATE);
+    }
+
     /// Pays for a frame that was not.
     pub(super) fn spend(&mut self, waste: Waste) -> Result<(), ErrorKind> {
         let Some(budget) = self.each.get_mut(waste as usize) else { return Ok(()) };
@@ -139,6 +146,18 @@ mod tests {
             assert_eq!(budgets.spend(Waste::Ping), Ok(()));
         }
         assert_eq!(budgets.spend(Waste::Ping), Err(ErrorKind::H2PingFlood));
+    }
+
+    #[test]
+    fn content_that_was_sent_buys_updates_of_its_windows() {
+        let mut budgets = Budgets::new();
+        // Three for each frame, as some servers have it.
+        for _ in 0..100_000 {
+            budgets.work_of(16_384);
+            for _ in 0..3 {
+                assert_eq!(budgets.spend(Waste::WindowUpdate), Ok(()));
+            }
+        }
     }
 
     #[test]

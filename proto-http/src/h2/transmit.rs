@@ -196,7 +196,7 @@ impl Conn {
         let most = self.peer.payload_max.min(self.send_window.available());
         let Some(sent) = write_content(stream, request.body(), most, page) else { return false };
         self.send_window.spend(sent);
-        self.budgets.work();
+        self.budgets.work_of(sent);
         if stream.unsent == 0 {
             self.uploads.end();
         }

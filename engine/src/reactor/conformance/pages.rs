@@ -1,4 +1,5 @@
-//! Pages on their way from the owner to the peer and back into the pool, and leases that are changed.
+//! Pages on their way from the owner to the peer and back into the pool, and leases that are
+//! changed.
 
 use std::io::{Read, Write};
 use std::sync::mpsc::channel;

@@ -378,7 +378,7 @@ impl Uring {
         let mut flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
         flags.set(EnterFlags::ABS_TIMER, self.absolute);
         let queued = u32::try_from(self.queued()).unwrap_or(u32::MAX);
-        // SAFETY: the arguments live until the call returns; R1, R3, R4 and R5 cover the submissions.
+        // SAFETY: the arguments live until the call returns; R1 and R3 to R5 cover the submissions.
         unsafe { self.ring.submitter().enter(queued, want, flags.bits(), Some(&args)) }
     }
 

@@ -214,7 +214,7 @@ fn an_upgrade_leads_to_http2() {
     let script = |granted: bool| {
         let inner = Rc::new(RefCell::new(serving(|_, stream| vec![(millis(1), ok(stream))])));
         let hear = move |slot: Slot, bytes: &[u8]| {
-            if !bytes.starts_with(b"OPTIONS * HTTP/1.1\r\n") {
+            if !bytes.starts_with(b"GET / HTTP/1.1\r\n") {
                 let inner = &mut *inner.borrow_mut();
                 return inner.hear.as_mut().unwrap()(slot, bytes);
             }
