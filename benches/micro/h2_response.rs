@@ -3,6 +3,7 @@
 //! differs each time; a hundred at a time, as a connection meets them.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
+#![expect(clippy::indexing_slicing, reason = "what is indexed was made here")]
 
 use std::hint::black_box;
 use std::num::NonZeroU16;

@@ -1,6 +1,7 @@
 //! Plans, worlds and the reading of reports, in few words.
 
 use core::num::{NonZeroU8, NonZeroU32};
+use std::net::SocketAddr;
 
 use pummel_engine::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Stop, Target,
@@ -57,7 +58,7 @@ pub(crate) fn closed(length: Nanos, connections: u32) -> Plan {
     Plan {
         target: Target {
             url: "http://example.org/".to_owned(),
-            addresses: Addresses::new(vec![([127, 0, 0, 1], 80).into()]).unwrap(),
+            addresses: Addresses::new(vec![SocketAddr::from(([127, 0, 0, 1], 80))]).unwrap(),
             request: Request::builder("GET", "example.org", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
         },
