@@ -31,6 +31,11 @@ impl Deadlines {
         Self { span, links: disarmed.take(waiters).collect(), oldest: NONE, newest: NONE }
     }
 
+    /// How long each of them waits.
+    pub(super) const fn span(&self) -> Nanos {
+        self.span
+    }
+
     /// Arms the disarmed `waiter` at `now`, which is not before any earlier `now`.
     pub(super) fn arm(&mut self, waiter: usize, now: Instant) {
         let Ok(name) = u32::try_from(waiter) else { return };

@@ -97,7 +97,7 @@ pub(crate) struct Shard<R> {
     /// Connections that may have room for a request.
     free: VecDeque<Slot>,
     /// Connections that have something to say beyond it.
-    talkers: Vec<Slot>,
+    talkers: VecDeque<Slot>,
     /// The request, as often as may be sent at once; `None` where each is written anew.
     payload: Option<Published>,
     /// Requests that may be sent at once.
@@ -138,7 +138,7 @@ impl<R: Reactor> Shard<R> {
             patience: Patience::new(&plan.plan),
             phase: Phase::Opening,
             free: VecDeque::with_capacity(plan.room.get() as usize),
-            talkers: Vec::with_capacity(plan.room.get() as usize),
+            talkers: VecDeque::with_capacity(plan.room.get() as usize),
             payload: payload.transpose()?,
             batch,
             refill,
@@ -191,6 +191,7 @@ impl<R: Reactor> Shard<R> {
         self.renew(now);
         self.dial(now);
         self.transmit(now);
+        let more = more || !self.talkers.is_empty();
         let wake = if more { Wake::at(self.reactor.now()) } else { self.next_wake(now) };
         self.patience.wait(&mut self.reactor, wake, now)?;
         let mut completed = false;
@@ -280,7 +281,7 @@ impl<R: Reactor> Shard<R> {
 
     fn drain(&mut self, until: Instant) {
         self.phase = Phase::Draining(until);
-        if self.supply.next_due().is_none() {
+        if self.supply.next_due().is_none() && !self.traffic.has_retries() {
             self.dialler.forget();
         }
         self.mailbox.reply(Reply::Draining);
@@ -315,7 +316,9 @@ impl<R: Reactor> Shard<R> {
 
     /// Whether a closed loop has nobody left to talk to.
     fn lost_target(&mut self, now: Instant) -> bool {
-        if self.traffic.open() > 0 {
+        // A connection that is open and takes nothing is of no use either.
+        let busy = self.traffic.outstanding() > 0 || !self.free.is_empty();
+        if self.traffic.open() > 0 && busy {
             self.last_open = now;
         }
         let bounded_by_time = self.plan.plan.stop.limit.duration().is_some();
@@ -419,6 +422,7 @@ impl<R: Reactor> Shard<R> {
 
     fn connect_failed(&mut self, slot: Slot, trouble: Trouble, now: Instant) {
         self.take_leave(slot);
+        self.renewal.gone(slot);
         self.reactor.close(slot, self.plan.plan.wire.close);
         self.dialler.failed(slot, trouble, &mut self.traffic, now);
     }
@@ -529,13 +533,15 @@ impl<R: Reactor> Shard<R> {
 
     fn close(&mut self, slot: Slot, now: Instant) {
         self.take_leave(slot);
+        self.renewal.gone(slot);
         self.reactor.close(slot, self.plan.plan.wire.close);
         self.traffic.closed(slot);
         // A new connection is of use only if something may still start.
         let over = match self.phase {
             Phase::Opening | Phase::Ready(_) => false,
             Phase::Running | Phase::Draining(_) => {
-                self.supply.exhausted(now, self.traffic.recorder.window())
+                let window = self.traffic.recorder.window();
+                self.supply.exhausted(now, window) && !self.traffic.has_retries()
             }
             Phase::Done => true,
         };

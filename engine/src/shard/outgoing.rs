@@ -24,13 +24,15 @@ impl<R: Reactor> Shard<R> {
             && !connection.outgoing.listed
         {
             connection.outgoing.listed = true;
-            self.talkers.push(slot);
+            self.talkers.push_back(slot);
         }
     }
 
-    /// Sends what connections have to say.
+    /// Sends a page of what each connection has to say. Whoever is not done with that, and may go on
+    /// at once, has its turn again after a look at everything else.
     pub(super) fn transmit(&mut self, now: Instant) {
-        while let Some(slot) = self.talkers.pop() {
+        for _ in 0..self.talkers.len() {
+            let Some(slot) = self.talkers.pop_front() else { return };
             if let Some(connection) = self.traffic.get(slot) {
                 connection.outgoing.listed = false;
             }
@@ -70,6 +72,9 @@ impl<R: Reactor> Shard<R> {
         let free = connection.outgoing.sending.is_none() && connection.outgoing.failure.is_none();
         if silent || !free || self.plan.plan.wire.close == Close::Reset {
             return;
+        }
+        if let Http::Two(http) = &mut connection.http {
+            http.close();
         }
         let mut page = self.reactor.page();
         // Whoever closes does not mind if that cannot be said.
@@ -139,16 +144,19 @@ impl Traffic {
         };
         let room = room.saturating_sub(SEAL);
         match &mut connection.http {
-            Http::One(_) => {
-                for part in copies(&self.way.serial, &mut connection.outgoing.owed, room) {
-                    session.write(part, page)?;
-                }
-                Ok(())
+            // One request is sealed where it stands, several in as few records as there may be.
+            Http::One(_) if connection.outgoing.owed <= self.way.serial.len() => {
+                copies(&self.way.serial, &mut connection.outgoing.owed, room)
+                    .try_for_each(|part| session.write(part, page))
             }
-            Http::Two(http) => {
+            http => {
                 let scratch = &mut self.way.scratch;
                 scratch.clear();
-                http.transmit(&self.way.rendered, scratch, room);
+                match http {
+                    Http::One(_) => copies(&self.way.serial, &mut connection.outgoing.owed, room)
+                        .for_each(|part| scratch.extend_from_slice(part)),
+                    Http::Two(http) => http.transmit(&self.way.rendered, scratch, room),
+                }
                 if scratch.is_empty() { Ok(()) } else { session.write(scratch, page) }
             }
         }
@@ -167,15 +175,22 @@ impl Traffic {
             if handshaking {
                 // The server may go on right after its last word of the handshake.
                 self.way.early.extend_from_slice(plain);
-            } else if fate == Fate::Keep {
-                fate = self.read(slot, plain, now);
+            } else {
+                match fate {
+                    Fate::Keep => fate = self.read(slot, plain, now),
+                    // What comes behind the word that made it ready.
+                    Fate::Ready => self.way.early.extend_from_slice(plain),
+                    Fate::Unready(_) | Fate::Close => {}
+                }
             }
         });
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
         connection.tls = Some(session);
         connection.outgoing.unsent = unsent;
         match progress {
-            _ if fate != Fate::Keep => fate,
+            // The farewell in the same breath is read again with the end of the connection.
+            Ok(_) if fate != Fate::Keep => fate,
+            Err(_) if matches!(fate, Fate::Unready(_) | Fate::Close) => fate,
             Ok(Progress::Open) if handshaking => match self.secured(slot, now) {
                 Fate::Keep => self.read_early(slot, now),
                 fate => fate,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::conn::State;
 use super::{Phase, Shard};
 use crate::pace::{Cursor, Schedule};
 use crate::plan::{Keep, ShardPlan, Timetable};
@@ -51,6 +52,15 @@ impl Renewal {
         }
     }
 
+    /// `slot` is not ready any more.
+    pub(super) fn gone(&mut self, slot: Slot) {
+        if let Some(line) = &mut self.0
+            && let Some(since) = line.since.get_mut(slot.index())
+        {
+            *since = None;
+        }
+    }
+
     /// When the next connection has to make way.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let line = self.0.as_ref()?;
@@ -91,7 +101,10 @@ impl<R: Reactor> Shard<R> {
         while self.renewal.is_due(now) {
             let Some(slot) = self.renewal.oldest() else { continue };
             let Some(connection) = self.traffic.get(slot) else { continue };
+            debug_assert!(connection.state == State::Open, "who is gone is not in the line");
             connection.spent = true;
+            // It goes because it is asked to: there is no reason to wait before the next one.
+            connection.attempts = 0;
             if connection.is_over() {
                 self.close(slot, now);
             }

@@ -22,6 +22,7 @@ impl Traffic {
             let place = |tag: Tag| row + usize::from(tag.0);
             match http.receive(&mut input) {
                 Ok(Some(Event::Head { tag, status })) => {
+                    connection.attempts = 0;
                     if let Some(flight) = self.flights.at(place(tag)) {
                         (flight.status, flight.first_byte) = (status, now);
                     }
@@ -86,20 +87,27 @@ impl Traffic {
         self.recorder.error(&flight.ended(flight.first_byte, now), trouble, slot.0);
     }
 
-    /// The request at `place` has waited long enough. Its stream is called off; but where nothing
-    /// at all has arrived since it was sent, it is the connection that is dead.
-    pub(super) fn expire_stream(&mut self, slot: Slot, place: usize, now: Instant) -> Fate {
+    /// The request at `place` has waited long enough. Its stream is called off; but where it has
+    /// been `silent` for the whole timeout, and nothing at all has arrived since it was sent, it is
+    /// the connection that is dead.
+    pub(super) fn expire_stream(
+        &mut self,
+        slot: Slot,
+        place: usize,
+        silent: bool,
+        now: Instant,
+    ) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
         let Http::Two(http) = &mut connection.http else { return Fate::Close };
         let tag = Tag(self.flights.position_of(place));
-        let unsent = connection.outgoing.sending.is_some() || connection.outgoing.failure.is_some();
+        let unsent = connection.outgoing.failure.is_some() || !http.is_sent(tag);
         let phase = if unsent { Phase::Send } else { phase_of(http.phase(tag)) };
         http.cancel(tag);
         let heard = connection.heard;
         let Some(flight) = self.land_at(place) else { return Fate::Close };
         let first_byte = if flight.status == 0 { now } else { flight.first_byte };
         self.recorder.timeout(&flight.ended(first_byte, now), phase, slot.0);
-        if heard <= flight.written {
+        if silent && heard <= flight.written {
             self.abandon(slot, Cause::Abandoned, now);
             return Fate::Close;
         }

@@ -9,13 +9,14 @@ use core::num::NonZeroU8;
 use std::collections::VecDeque;
 use std::io;
 
+use pummel_proto_http::h2::Tag;
 use pummel_proto_http::{Expect, h1, h2};
 
 use super::conn::{Connection, Fate, Http, Past, State, phase_of};
 use super::deadline::Deadlines;
 use super::flight::{Flight, Flights};
 use super::opening::Way;
-use crate::plan::{ExpectedStatus, Keep, ShardPlan};
+use crate::plan::{ExpectedStatus, Keep, Protocol, ShardPlan};
 use crate::reactor::{Errno, Slot};
 use crate::record::{Cause, Phase, Recorder, Trouble};
 use crate::units::Instant;
@@ -63,8 +64,11 @@ impl Traffic {
     pub(super) fn new(plan: &ShardPlan, recorder: Recorder) -> io::Result<Self> {
         let depth = plan.plan.depth();
         let wire = &plan.plan.wire;
+        // An upgrade has a stream of its own.
+        let more = u16::from(wire.protocol == Protocol::Http2Upgrade);
+        let streams = wire.streams.saturating_add(more);
         let row = if wire.protocol.may_be_http2() {
-            h2::Conn::positions(wire.streams).max(u32::from(depth.get()))
+            h2::Conn::positions(streams).max(u32::from(depth.get()))
         } else {
             u32::from(depth.get())
         };
@@ -136,13 +140,32 @@ impl Traffic {
             return;
         };
         self.timeouts.arm(place, flight.written);
-        if let Some(deadlines) = &mut self.deadlines {
-            // Slots are taken in the order of their intended starts.
+        if let Some(deadlines) = &mut self.deadlines
+            && flight.retries == 0
+        {
+            // Slots are taken in the order of their intended starts; who comes a second time has
+            // no place in it, and has the timeout.
             deadlines.arm(place, flight.intended);
         }
         self.outstanding += 1;
         if flight.retries == 0 {
             self.recorder.started(&flight.ended(flight.written, flight.written));
+        }
+    }
+
+    /// Whether requests wait to be sent again.
+    pub(super) fn has_retries(&self) -> bool {
+        !self.retries.is_empty()
+    }
+
+    /// Ends those that wait to be sent again and whose deadline has passed.
+    pub(super) fn expire_retries(&mut self, now: Instant) {
+        let Some(deadlines) = &self.deadlines else { return };
+        let span = deadlines.span();
+        while self.retries.front().is_some_and(|flight| flight.intended + span <= now) {
+            let Some(flight) = self.retries.pop_front() else { return };
+            self.outstanding -= 1;
+            self.recorder.timeout(&flight.ended(now, now), Phase::Queue, 0);
         }
     }
 
@@ -183,9 +206,11 @@ impl Traffic {
         if connection.state != State::Open {
             return self.open_on(slot, bytes, now);
         }
-        connection.attempts = 0;
         match connection.http {
-            Http::One(_) => self.read_in_order(slot, bytes, now),
+            Http::One(_) => {
+                connection.attempts = 0;
+                self.read_in_order(slot, bytes, now)
+            }
             Http::Two(_) => self.read_streams(slot, bytes, now),
         }
     }
@@ -249,15 +274,17 @@ impl Traffic {
     /// The connection whose longest waiting request has waited long enough at `now`, and what
     /// becomes of it; that request is accounted for.
     pub(super) fn expire(&mut self, now: Instant) -> Option<(Slot, Fate)> {
+        self.expire_retries(now);
         let late = self.deadlines.as_ref().and_then(|deadlines| deadlines.expired(now));
-        let place = self.timeouts.expired(now).or(late)?;
+        let silent = self.timeouts.expired(now);
+        let place = silent.or(late)?;
         let slot = Slot(u32::try_from(self.flights.connection_of(place)).ok()?);
         let connection = self.connections.get_mut(slot.index())?;
         // A slow server is not a dead one: the connection is replaced at once.
         connection.attempts = 0;
         let fate = match connection.http {
             Http::One(_) => self.expire_in_order(slot, now),
-            Http::Two(_) => self.expire_stream(slot, place, now),
+            Http::Two(_) => self.expire_stream(slot, place, silent.is_some(), now),
         };
         Some((slot, fate))
     }
@@ -274,7 +301,8 @@ impl Traffic {
     /// Gives up what is outstanding at the end of the run.
     pub(super) fn leave_unfinished(&mut self, now: Instant) {
         for slot in (0..).map(Slot).take(self.connections.len()) {
-            while let Some((_, flight)) = self.land_any(slot) {
+            let mut from = Tag(0);
+            while let Some((_, flight)) = self.land_any(slot, &mut from) {
                 self.recorder.unfinished(&flight.ended(now, now));
             }
         }
@@ -287,7 +315,7 @@ impl Traffic {
     /// A request of `slot` failed with `cause` in `phase`, and all others with it: the oldest where
     /// answers come in order, and any of them where they do not; the phase is then its own.
     pub(super) fn fail(&mut self, slot: Slot, phase: Phase, cause: Cause, now: Instant) {
-        match self.land_any(slot) {
+        match self.land_any(slot, &mut Tag(0)) {
             Some((own, flight)) => {
                 let first_byte = self.first_byte(slot).unwrap_or(now);
                 let trouble = Trouble { phase: own.unwrap_or(phase), cause };
@@ -302,7 +330,8 @@ impl Traffic {
     /// All that is outstanding on `slot`, and of whose answers nothing has arrived, ends with an
     /// error.
     pub(super) fn abandon(&mut self, slot: Slot, cause: Cause, now: Instant) {
-        while let Some((phase, flight)) = self.land_any(slot) {
+        let mut from = Tag(0);
+        while let Some((phase, flight)) = self.land_any(slot, &mut from) {
             let trouble = Trouble { phase: phase.unwrap_or(Phase::Wait), cause };
             self.recorder.error(&flight.ended(now, now), trouble, slot.0);
         }
@@ -341,14 +370,15 @@ impl Traffic {
         Some(flight)
     }
 
-    /// Takes a request of `slot` out of flight, if there is one; on HTTP/2 with the phase in which
-    /// it was.
-    fn land_any(&mut self, slot: Slot) -> Option<(Option<Phase>, Flight)> {
+    /// Takes a request of `slot` out of flight, if there is one; on HTTP/2 the first one from the
+    /// tag `from` on, which moves on, with the phase in which it was.
+    fn land_any(&mut self, slot: Slot, from: &mut Tag) -> Option<(Option<Phase>, Flight)> {
         let connection = self.connections.get_mut(slot.index())?;
         let Http::Two(http) = &mut connection.http else {
             return self.land(slot).map(|flight| (None, flight));
         };
-        let tag = http.tags().next()?;
+        let tag = http.next_tag(*from)?;
+        *from = tag;
         let phase = phase_of(http.phase(tag));
         http.cancel(tag);
         let place = self.flights.place(slot.index(), tag.0);

@@ -114,10 +114,12 @@ impl Conn {
     }
 
     /// The same after an upgrade from HTTP/1.1, whose request is answered on stream 1 (RFC 7540
-    /// section 3.2). That answer is read and dropped; it counts towards what the peer has open.
+    /// section 3.2). That answer is read and dropped; it counts towards what the peer has open. Tags
+    /// are below the positions of one more than `streams`.
     #[must_use]
     pub fn upgraded(streams: NonZeroU16) -> Self {
-        let mut conn = Self::new(streams);
+        let mut conn = Self::new(streams.saturating_add(1));
+        conn.limit = streams.get();
         if let Some(position) = conn.streams.open_next(0, SendWindow::new(0)) {
             debug_assert_eq!(Tag(position), UPGRADED);
             conn.streams.mark_written(position);
@@ -135,7 +137,8 @@ impl Conn {
         if self.is_closing() {
             return 0;
         }
-        u32::from(self.limit).min(self.peer.streams_max).saturating_sub(self.streams.open())
+        let own = u32::from(self.limit).saturating_sub(self.outstanding());
+        own.min(self.peer.streams_max.saturating_sub(self.streams.open()))
     }
 
     /// Returns how many requests have started and not ended. Those that a closed or failed
@@ -150,6 +153,19 @@ impl Conn {
     pub fn tags(&self) -> impl Iterator<Item = Tag> {
         let tags = self.streams.iter().map(|(position, _)| Tag(position));
         tags.filter(|tag| !self.is_silent(*tag))
+    }
+
+    /// Returns the first tag from `from` on whose request is outstanding. O(positions passed).
+    #[must_use]
+    pub fn next_tag(&self, from: Tag) -> Option<Tag> {
+        self.streams.next(from.0, |position| !self.is_silent(Tag(position))).map(Tag)
+    }
+
+    /// Returns whether a request has been written to its last byte.
+    #[must_use]
+    pub fn is_sent(&self, tag: Tag) -> bool {
+        let Some(stream) = self.streams.at(tag.0) else { return true };
+        !matches!(stream.stage, Stage::Queued) && stream.unsent == 0
     }
 
     /// Returns where a request stands; on a failed connection, where it stood when the violation
@@ -259,8 +275,10 @@ impl Conn {
         if stream.refill {
             self.outbox.refills -= 1;
         }
+        // After a violation there is nothing left to be said but why.
         if let Some(code) = code
             && stream.is_written()
+            && !matches!(self.state, State::Failed(_))
         {
             self.outbox.reset(stream.id(), code);
             self.budgets.expect_late();

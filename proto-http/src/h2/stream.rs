@@ -270,6 +270,12 @@ impl Streams {
         (0..=u16::MAX).zip(&self.table).filter(|(_, stream)| stream.id != 0)
     }
 
+    /// The first open position from `from` on that is `wanted`.
+    pub(super) fn next(&self, from: u16, wanted: impl Fn(u16) -> bool) -> Option<u16> {
+        let rest = (from..=u16::MAX).zip(self.table.get(usize::from(from)..)?);
+        rest.filter(|(_, stream)| stream.id != 0).map(|(position, _)| position).find(|p| wanted(*p))
+    }
+
     /// All open streams, to be changed.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
         self.table.iter_mut().filter(|stream| stream.id != 0)

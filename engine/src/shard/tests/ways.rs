@@ -165,6 +165,54 @@ fn a_goaway_ends_a_connection_and_no_request() {
 }
 
 #[test]
+fn what_a_goaway_leaves_at_the_end_of_a_run_is_sent_again_too() {
+    // Five of a connection are served, and the sixth request is the last of the run.
+    let script = serving(|nth, stream| match nth {
+        0..4 => vec![(millis(10), ok(stream))],
+        4 => vec![(millis(10), ok(stream)), (millis(11), goaway(stream))],
+        _ => vec![],
+    });
+    for count in [6, 7, 99] {
+        let serve = serving(|nth, stream| match nth {
+            0..4 => vec![(millis(10), ok(stream))],
+            4 => vec![(millis(10), ok(stream)), (millis(11), goaway(stream))],
+            _ => vec![],
+        });
+        let ended = run(two(&closed(1), 1, 4, requests(count)), serve);
+        assert_eq!(ended.numbers.ledger.ok, count);
+    }
+    let plan = two(&open(1_000), 1, 4, Limit::Duration(millis(98)));
+    assert_eq!(run(plan, script).numbers.ledger.ok, 98);
+}
+
+#[test]
+fn a_deadline_calls_off_a_stream_and_leaves_its_connection_alone() {
+    // Ten at a time, each for 50 ms: a fifth of what is asked for.
+    let script = serving(|_, stream| vec![(millis(50), ok(stream))]);
+    let mut plan = two(&open(1_000), 1, 10, Limit::Duration(millis(500)));
+    plan.timeouts.deadline = Some(millis(60));
+    let ended = run(plan, script);
+    let ledger = ended.numbers.ledger;
+    assert_eq!(ledger.errors, 0, "{:?}", ended.numbers.errors.rows());
+    assert!(ledger.timeouts > 0);
+    assert_eq!(ended.numbers.connections.opened, 1);
+}
+
+#[test]
+fn a_server_that_takes_no_streams_is_given_up() {
+    let hear = |_: Slot, bytes: &[u8]| {
+        let mut settings = Vec::new();
+        frame::write_settings(&mut settings, &[(Setting::MaxConcurrentStreams, 0)]);
+        let first = bytes.starts_with(PREFACE);
+        if first { vec![(millis(1), Act::Say(settings))] } else { vec![] }
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let ended = run(two(&closed(1), 1, 4, requests(10)), script);
+    assert_eq!(ended.numbers.ledger.scheduled, 0);
+    assert!(ended.finished.target_lost);
+}
+
+#[test]
 fn a_stream_that_times_out_is_called_off_and_its_connection_lives_on() {
     let script = serving(|nth, stream| match nth {
         2 => vec![],
@@ -269,6 +317,22 @@ fn connections_make_way_for_new_ones_on_schedule_and_no_request_is_lost() {
     assert_eq!(ledger.ok, ledger.scheduled);
     // One at the barrier, and one each ten milliseconds.
     assert_eq!(ended.numbers.connections.reconnects, 100);
+}
+
+#[test]
+fn connections_that_the_server_closes_meanwhile_are_not_closed_twice() {
+    const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    for lives in 1..4 {
+        let mut plan = plan(&closed(1), 3, Limit::Duration(millis(1_000)));
+        plan.wire.keep = Keep::Renewed(Rate::new(300, Nanos::from_secs(1)).unwrap());
+        let script = server(move |asked| {
+            let said = if asked.nth == lives { LAST } else { OK };
+            vec![(millis(3), Act::Say(said.to_vec()))]
+        });
+        let ended = run(plan, script);
+        let ledger = ended.numbers.ledger;
+        assert_eq!((ledger.ok, ledger.errors), (ledger.scheduled, 0), "{lives}");
+    }
 }
 
 #[test]
