@@ -170,3 +170,56 @@ fn a_target_that_cannot_serve_says_why_in_one_line() {
         check_refusal(&tests::run(&mut pummel(words)).unwrap(), 2, &[word]);
     }
 }
+
+/// What curl says of one request to a target with these `flags`; `None` where there is no curl.
+fn curl(flags: &str, words: &str) -> Option<(String, Value)> {
+    let mut curl = tests::peers::client("curl").unwrap()?;
+    let target = Target::start(flags);
+    curl.args(["-sS", "--max-time", "20", "-w", " %{http_version} %{http_code}"]);
+    let outcome = tests::run(curl.args(words.split_whitespace()).arg(&target.url)).unwrap();
+    assert_eq!(outcome.code, Some(0), "{words}: {outcome:?}");
+    Some((outcome.stdout, target.end()))
+}
+
+#[test]
+fn curl_is_answered_in_each_protocol() {
+    let folder = tempfile::tempdir().unwrap();
+    let cert = folder.path().join("cert.pem");
+    let (cert, tls) = (cert.display(), format!("--tls --write-cert {}", cert.display()));
+    for (flags, words, version, handshakes) in [
+        ("", String::new(), "1.1", 0),
+        ("", "--http2-prior-knowledge".to_owned(), "2", 0),
+        ("", "--http2".to_owned(), "2", 0),
+        (&tls, format!("--cacert {cert}"), "2", 1),
+        (&tls, format!("--cacert {cert} --tls-max 1.2"), "2", 1),
+        (&tls, format!("--cacert {cert} --http1.1"), "1.1", 1),
+        ("--chunked", "--http2-prior-knowledge".to_owned(), "2", 0),
+    ] {
+        let Some((said, target)) = curl(flags, &words) else { return };
+        assert_eq!(said, format!("hello, world\n {version} 200"), "{flags} {words}");
+        assert_eq!(target["bad_requests"], 0);
+        assert_eq!(target["tls"]["handshakes"], handshakes);
+    }
+}
+
+#[test]
+fn h2load_gets_all_its_answers() {
+    let flags = ["", "--tls", "--body-size 100000", "--status 200,204,500", "--max-streams 7"];
+    for flags in flags {
+        let Some(mut h2load) = tests::peers::client("h2load").unwrap() else { return };
+        let target = Target::start(flags);
+        let words = ["-n", "2000", "-c", "4", "-m", "20", &target.url];
+        let outcome = tests::run(h2load.args(words)).unwrap();
+        let done = "2000 total, 2000 started, 2000 done";
+        assert!(outcome.stdout.contains(done), "{flags}: {outcome:?}");
+        let said = target.end();
+        // It asks before it has heard how many streams it may have.
+        let refused = said["streams"]["refused"].as_u64().unwrap();
+        assert_eq!(refused > 0, flags.starts_with("--max-streams"), "{refused}");
+        assert_eq!(
+            (&said["responses"], &said["bad_requests"]),
+            (&(2_000 - refused).into(), &0.into())
+        );
+        assert_eq!((&said["protocols"]["h2"], &said["streams"]["reset"]), (&4.into(), &0.into()));
+    }
+}

@@ -29,8 +29,8 @@ pub(super) fn demo(args: &DemoArgs) -> Result<Code, Failure> {
     let target =
         Companion::start(&flags(certificate), Some(server_cpu)).map_err(Failure::impossible)?;
     let url = Config::understand(&words(args, &target.url, certificate));
-    let Config { target: to, request, way, .. } = url.map_err(Failure::impossible)?;
-    let config = Config { target: to, request, way, ..config };
+    let url = url.map_err(Failure::impossible)?;
+    let config = Config { placement: config.placement, ..url };
     let outcome = run::execute(&config, &host);
     target.end().map_err(Failure::impossible)?;
     outcome

@@ -61,7 +61,7 @@ pub(super) struct Shard<R> {
     spins: bool,
     /// Makes the sessions of connections, where they are secured.
     acceptor: Option<Acceptor>,
-    /// Connections that may have frames to send at the end of the turn: all in one page then.
+    /// Connections that may have frames to send before the next wait: all in one page then.
     touched: Vec<Slot>,
     /// Frames that are to be sealed.
     plain: Vec<u8>,
@@ -111,11 +111,11 @@ impl<R: Reactor> Shard<R> {
                 return Ok(self.desk.log);
             }
             self.send_due(now);
+            self.write_touched(now);
             self.reactor.wait(self.next_wake(now))?;
             while let Some(completion) = self.reactor.pop() {
                 self.take_in(completion);
             }
-            self.write_touched(self.reactor.now());
         }
     }
 
@@ -136,7 +136,6 @@ impl<R: Reactor> Shard<R> {
             self.desk.timers.pop();
             self.flush(timer.slot, now);
         }
-        self.write_touched(now);
     }
 
     fn take_in(&mut self, completion: Completion) {
@@ -227,8 +226,8 @@ impl<R: Reactor> Shard<R> {
         self.flush(slot, now);
     }
 
-    /// Sends what is owed to `slot` and due, until a send is under way; frames at the end of the
-    /// turn.
+    /// Sends what is owed to `slot` and due, until a send is under way; frames before the next
+    /// wait.
     fn flush(&mut self, slot: Slot, now: Instant) {
         while let Some(conn) = self.desk.conn(slot)
             && conn.output == Output::Idle
@@ -360,7 +359,7 @@ impl<R: Reactor> Shard<R> {
         end.is_some()
     }
 
-    /// Sends the frames that the turn has brought about.
+    /// Sends the frames that the last turn has brought about.
     fn write_touched(&mut self, now: Instant) {
         while let Some(slot) = self.touched.pop() {
             if let Some(conn) = self.desk.conn(slot) {

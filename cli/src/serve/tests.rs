@@ -4,15 +4,23 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use clap::Parser;
+use pummel_engine::plan::{Group, Resumption, Tls, TlsVersion, Trust};
+use pummel_engine::tls::{Connector, Progress, Session};
+use pummel_proto_http::h2::frame::{
+    END_HEADERS, END_STREAM, HEADER_BYTES, Header, Kind, PREFACE, write_header, write_settings,
+    write_window_update,
+};
 use serde_json::Value;
 
 use super::law::{Service, Times};
 use super::record::Arrival;
 use super::*;
+use crate::config::pem;
 use pummel_engine::units::Nanos;
 
 /// Bounds every read: a server that hangs fails the test.
@@ -44,7 +52,7 @@ fn on(reactor: &str, flags: &str, exercise: &impl Fn(SocketAddr)) -> Option<Valu
         }
         started => started.unwrap(),
     };
-    exercise(target.url.strip_prefix("http://").unwrap().parse().unwrap());
+    exercise(target.url.split("://").nth(1).unwrap().parse().unwrap());
     stop.store(true, Ordering::Relaxed);
     Some(serde_json::to_value(target.join().unwrap()).unwrap())
 }
@@ -591,4 +599,167 @@ fn a_shard_that_panics_ends_the_others() {
         panic!("on purpose");
     });
     assert!(lost.join().is_err() && stop.load(Ordering::Relaxed));
+}
+
+/// What a client of HTTP/2 sends first when it has nothing to set, and a request for `/`.
+fn preface() -> Vec<u8> {
+    let mut bytes = PREFACE.to_vec();
+    write_settings(&mut bytes, &[]);
+    bytes
+}
+
+/// The content of a stream, read frame by frame to its end.
+fn content(from: &mut impl Read, stream: u32) -> Vec<u8> {
+    let mut content = Vec::new();
+    loop {
+        let mut header = [0; HEADER_BYTES];
+        from.read_exact(&mut header).unwrap();
+        let header = Header::parse(&header);
+        let mut payload = vec![0; header.length as usize];
+        from.read_exact(&mut payload).unwrap();
+        if header.stream == stream && header.kind == Kind::Data {
+            content.extend_from_slice(&payload);
+        }
+        if header.stream == stream && header.has(END_STREAM) {
+            return content;
+        }
+    }
+}
+
+/// A request on a stream: `:method` GET, `:scheme` http, `:path` /, all of the static table.
+fn get_on(stream: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let flags = END_HEADERS | END_STREAM;
+    write_header(&mut bytes, Header { length: 3, kind: Kind::Headers, flags, stream });
+    bytes.extend_from_slice(&[0x82, 0x86, 0x84]);
+    bytes
+}
+
+#[test]
+fn one_port_speaks_http_2_and_changes_to_it_when_asked() {
+    let said = on_both("--body-size 60000", |address| {
+        let body: Vec<u8> = b"hello, world\n".iter().copied().cycle().take(60_000).collect();
+        let mut client = Client::new(address);
+        client.send(preface());
+        client.send(get_on(1));
+        assert_eq!(content(&mut client.0, 1), body);
+        // Both at once do not fit into the window of the connection.
+        client.send(get_on(3));
+        let mut update = Vec::new();
+        write_window_update(&mut update, 0, 1_000_000);
+        client.send(update);
+        assert_eq!(content(&mut client.0, 3), body);
+
+        let mut client = Client::new(address);
+        client.send(GET);
+        assert_eq!(client.response().body, body);
+        client.send(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+             Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+        );
+        assert!(client.head().starts_with("HTTP/1.1 101 "));
+        assert_eq!(content(&mut client.0, 1), body);
+        client.send(preface());
+        client.send(get_on(3));
+        client.0.get_mut().shutdown(Shutdown::Write).unwrap();
+        let (rest, end) = client.rest();
+        assert!(rest.len() > 1_000 && end.is_ok());
+    });
+    for said in said {
+        let protocols = r#"{"h2":2,"http/1.1":0,"upgraded":1}"#;
+        assert_eq!(said["protocols"].to_string(), protocols);
+        assert_eq!((&said["requests"], &said["bad_requests"]), (&5.into(), &0.into()));
+        assert_eq!(said["streams"]["opened"], 4);
+    }
+}
+
+/// A client that speaks TLS and believes the certificate in this file.
+struct Secured {
+    stream: TcpStream,
+    session: Session,
+    plain: Vec<u8>,
+    progress: Progress,
+}
+
+impl Secured {
+    fn new(address: SocketAddr, certificate: &Path, alpn: &str) -> Self {
+        let roots = pem::certificates("--cacert", certificate).unwrap();
+        let tls = Tls {
+            server_name: "127.0.0.1".into(),
+            trust: Trust::Roots(roots.into()),
+            identity: None,
+            versions: (TlsVersion::Tls12, TlsVersion::Tls13),
+            groups: vec![Group::X25519],
+            alpn: vec![alpn.into()],
+            resumption: Resumption::On,
+        };
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let session = Connector::new(&tls).unwrap().connect().unwrap();
+        let progress = Progress::Handshaking;
+        let mut client = Self { stream, session, plain: Vec::new(), progress };
+        let mut out = Vec::new();
+        client.session.begin(&mut out).unwrap();
+        client.stream.write_all(&out).unwrap();
+        while client.progress == Progress::Handshaking {
+            client.hear();
+        }
+        assert_eq!(client.session.agreed().unwrap().alpn.unwrap().name(), alpn);
+        client
+    }
+
+    fn send(&mut self, plain: &[u8]) {
+        let mut out = Vec::new();
+        self.session.write(plain, &mut out).unwrap();
+        self.stream.write_all(&out).unwrap();
+    }
+
+    fn hear(&mut self) {
+        let mut bytes = vec![0; 16 * 1024];
+        let len = self.stream.read(&mut bytes).unwrap();
+        assert_ne!(len, 0, "cut");
+        let (mut out, plain) = (Vec::new(), &mut self.plain);
+        let heard = self.session.receive(&mut bytes[..len], &mut out, |part| {
+            plain.extend_from_slice(part);
+        });
+        self.progress = heard.unwrap();
+        self.stream.write_all(&out).unwrap();
+    }
+}
+
+#[test]
+fn replies_of_any_length_are_sealed_and_the_session_ends_in_an_orderly_way() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let flags = "--tls --close-after 3 --body-size 200000 --write-cert";
+    let said = on_both(&format!("{flags} {}", file.path().display()), |address| {
+        let mut client = Secured::new(address, file.path(), "http/1.1");
+        client.send(GET.repeat(3).as_bytes());
+        while client.progress != Progress::Ended {
+            client.hear();
+        }
+        let text = str::from_utf8(&client.plain).unwrap();
+        let bodies: Vec<_> = text.split("\r\n\r\n").skip(1).collect();
+        assert_eq!(bodies.len(), 3);
+        for body in bodies {
+            let body = body.split("HTTP/1.1").next().unwrap();
+            assert_eq!(body, &"hello, world\n".repeat(20_000)[..200_000]);
+        }
+
+        let mut client = Secured::new(address, file.path(), "h2");
+        client.send(&[preface(), get_on(1)].concat());
+        while client.plain.len() < 60_000 {
+            client.hear();
+        }
+
+        // What is no TLS at all is told so, and let go.
+        let mut client = Client::new(address);
+        client.send(GET);
+        let (alert, _) = client.rest();
+        assert_eq!(alert.first(), Some(&0x15));
+    });
+    for said in said {
+        assert_eq!(said["url"].as_str().unwrap().split(':').next(), Some("https"));
+        assert_eq!(said["tls"].to_string(), r#"{"failed":1,"handshakes":2,"resumed":0}"#);
+        assert_eq!(said["protocols"].to_string(), r#"{"h2":1,"http/1.1":1,"upgraded":0}"#);
+    }
 }

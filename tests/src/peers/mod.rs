@@ -19,6 +19,7 @@ pub use site::{SIZES, Site};
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// What a server allows a connection.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self { requests: 1_000_000, streams: 100 }
     }
+}
+
+/// A command of a client of other people's; `None` where it is not installed.
+///
+/// # Errors
+/// If it is not installed and has to be.
+pub fn client(program: &str) -> io::Result<Option<Command>> {
+    Ok(installed(program)?.map(Command::new))
 }
 
 /// The path of `program`, if it is installed.

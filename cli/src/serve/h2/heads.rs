@@ -239,6 +239,10 @@ mod tests {
             lengths.push(heads.read(&block(fields, form)).unwrap().unwrap().length);
         }
         assert_eq!(lengths, [Some(7), Some(7), Some(7), Some(8), Some(8)]);
+        // Trailers change the table, too.
+        heads.skip(&block(&other[..], Form::First)).unwrap();
+        heads.skip(&block(&fields, Form::First)).unwrap();
+        assert_eq!(heads.read(&block(&fields, Form::Indexed)).unwrap().unwrap().length, Some(7));
     }
 
     #[test]

@@ -124,6 +124,8 @@ enum End {
     Open,
     /// When all that was asked has been answered.
     Answered,
+    /// The client has ended its side: when nothing more can leave, for no window will open.
+    Deaf,
     /// When the last word has left. Nothing is read any more.
     Now(Close),
 }

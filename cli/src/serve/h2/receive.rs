@@ -383,8 +383,8 @@ impl Served {
 
     /// The client has ended its side. Nothing more will be asked.
     pub(in super::super) fn receive_end(&mut self) {
-        if self.end == End::Open {
-            self.end = End::Answered;
+        if !matches!(self.end, End::Now(_)) {
+            self.end = End::Deaf;
         }
         if self.preface < PREFACE.len() {
             self.end = End::Now(Close::Finish);

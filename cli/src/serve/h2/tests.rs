@@ -198,7 +198,7 @@ fn requests_of_many_streams_are_answered_however_they_are_cut() {
 fn long_bodies_go_both_ways_under_their_windows() {
     let shape = Shape { body_bytes: 3_000_000, ..Set::default().shape };
     let mut server = Server::new(&Set { shape, ..Set::default() });
-    let mut peer = Peer::new(5_000_000);
+    let mut peer = Peer::new(7_000_000);
     server.hear(&peer.ask(3), at(0));
     assert_eq!(talk(&mut server, &mut peer, at(0), PAGE), None);
     assert_eq!((peer.body_bytes(), peer.count(&Seen::Done)), (9_000_000, 3));
@@ -483,7 +483,11 @@ fn a_small_table_and_small_windows_are_kept_to() {
                 let header = Header::parse(header);
                 let (payload, after) = rest[HEADER_BYTES..].split_at(header.length as usize);
                 match header.kind {
-                    Kind::Headers => decoder.decode(payload, 1_000, |_, _| ()).unwrap(),
+                    Kind::Headers => {
+                        // RFC 7541 section 4.2: a lowered limit is followed at once, by a size.
+                        assert_eq!(payload[0] & 0xe0 == 0x20, table < 4_096);
+                        decoder.decode(payload, 1_000, |_, _| ()).unwrap();
+                    }
                     Kind::Data => content.extend_from_slice(payload),
                     _ => {}
                 }
@@ -495,6 +499,64 @@ fn a_small_table_and_small_windows_are_kept_to() {
         }
         assert_eq!(content, b"hello, world\n");
     }
+}
+
+#[test]
+fn a_table_that_shrinks_is_entered_anew() {
+    let mut server = Server::new(&Set::default());
+    let whole = END_HEADERS | END_STREAM;
+    let mut decoder = pummel_proto_http::h2::hpack::Decoder::new(4_096);
+    let mut bytes = PREFACE.to_vec();
+    let mut lengths = Vec::new();
+    // Nothing is held at 0, nor at 40; what was entered before does not come back with the room.
+    for (number, table) in (0..).zip([4_096, 4_096, 0, 40, 4_096, 4_096]) {
+        write_settings(&mut bytes, &[(Setting::HeaderTableSize, table)]);
+        bytes.extend(frame(Kind::Headers, whole, 2 * number + 1, &GET));
+        server.hear(&bytes, at(0));
+        bytes.clear();
+        let (said, _) = server.say(at(0), PAGE);
+        let mut rest = &said[..];
+        while let Some(header) = rest.first_chunk::<HEADER_BYTES>() {
+            let header = Header::parse(header);
+            let (payload, after) = rest[HEADER_BYTES..].split_at(header.length as usize);
+            if header.kind == Kind::Headers {
+                let mut fields = 0;
+                decoder.decode(payload, 1_000, |_, _| fields += 1).unwrap();
+                assert_eq!(fields, 3);
+                lengths.push(payload.len());
+            }
+            rest = after;
+        }
+    }
+    assert_eq!(lengths[0], lengths[4] - 3, "a size of 4,096 takes three bytes");
+    assert_eq!((lengths[1], lengths[5]), (3, 3));
+    assert!(lengths[2] > 10 && lengths[3] > 10);
+}
+
+#[test]
+fn no_more_is_sent_than_the_window_of_the_connection_has() {
+    let shape = Shape { body_bytes: 50_000, ..Set::default().shape };
+    let mut server = Server::new(&Set { shape, ..Set::default() });
+    let mut bytes = PREFACE.to_vec();
+    write_settings(&mut bytes, &[(Setting::InitialWindowSize, 1 << 20)]);
+    for stream in [1, 3, 5] {
+        bytes.extend(frame(Kind::Headers, END_HEADERS | END_STREAM, stream, &GET));
+    }
+    let mut sent = 0;
+    for (update, expected) in [(1_u32, 65_536), (10_000, 75_536), (100_000, 150_000)] {
+        bytes.extend(frame(Kind::WindowUpdate, 0, 0, &update.to_be_bytes()));
+        server.hear(&bytes, at(0));
+        bytes.clear();
+        let (said, _) = server.say(at(0), PAGE);
+        let mut rest = &said[..];
+        while let Some(header) = rest.first_chunk::<HEADER_BYTES>() {
+            let header = Header::parse(header);
+            sent += if header.kind == Kind::Data { header.length } else { 0 };
+            rest = &rest[HEADER_BYTES + header.length as usize..];
+        }
+        assert_eq!(sent, expected);
+    }
+    assert_eq!(server.0.log.responses[0], 3);
 }
 
 #[test]

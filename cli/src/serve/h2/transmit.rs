@@ -35,8 +35,10 @@ enum Turn {
     Later,
     /// Until the client opens the stream's window.
     Blocked,
-    /// There is no room, or the connection's window is closed.
+    /// There is no room.
     Full,
+    /// Until the client opens the connection's window.
+    Dry,
     /// To the end of the connection.
     End(Close),
 }
@@ -71,8 +73,9 @@ impl Served {
                 continue;
             };
             let turn = write(stream, &mut self.peer, clerk, out, most);
-            if matches!(turn, Turn::Full) {
-                return None;
+            if matches!(turn, Turn::Full | Turn::Dry) {
+                let never = matches!(turn, Turn::Dry) && self.end == End::Deaf;
+                return never.then_some(Close::Finish);
             }
             self.ready.pop_front();
             match turn {
@@ -83,14 +86,18 @@ impl Served {
                     self.waiting.push(Reverse((stream.due, id)));
                 }
                 Turn::Blocked => stream.stage = Stage::Blocked,
-                Turn::Full => {}
+                Turn::Full | Turn::Dry => {}
                 Turn::End(how) => {
                     self.end = End::Now(how);
                     return Some(how);
                 }
             }
         }
-        let done = self.end == End::Answered && self.waiting.is_empty() && !self.has_blocked();
+        let done = match self.end {
+            End::Answered => self.waiting.is_empty() && !self.has_blocked(),
+            End::Deaf => self.waiting.is_empty(),
+            End::Open | End::Now(_) => false,
+        };
         done.then_some(Close::Finish)
     }
 
@@ -190,7 +197,7 @@ fn write_part(
     }
     let len = len.min(room).min(allowed);
     if len == 0 {
-        return if stream.window <= 0 { Turn::Blocked } else { Turn::Full };
+        return if stream.window <= 0 { Turn::Blocked } else { Turn::Dry };
     }
     let is_last = len == left;
     let flags = if is_last && !reply.has_trailer { END_STREAM } else { 0 };
