@@ -24,16 +24,22 @@ pub(super) fn understand(args: &RunArgs, target: &TargetUrl) -> Result<Terms> {
     let typed = &args.wire;
     let offers = tls::offers(&args.tls.alpn)?;
     let protocol = protocol::understand(args, target, &offers)?;
+    let (server, unmet) = way::server(typed, target)?;
+    let proxy_url = proxy::url(&args.proxy)?;
+    let proxy = proxy_url
+        .as_ref()
+        .map(|at| proxy::understand(&args.proxy, at, (target, &server), protocol))
+        .transpose()?;
+    let protocol = match &proxy {
+        // Who is given the requests themselves is spoken to as they are.
+        Some(proxy) if proxy.http2 && !proxy.frames() => protocol::to_proxy(args)?,
+        _ => protocol,
+    };
     let (streams, ignored) = protocol::streams(typed, protocol)?;
     let offers = if offers.is_empty() { protocol::usual_offers(protocol) } else { offers };
     let tls = tls::understand(&args.tls, target, offers)?;
     let keep = keep(args, protocol)?;
-    let (server, unmet) = way::server(typed, target)?;
-    let proxy_url = proxy::url(&args.proxy)?;
-    let way = way::understand(typed, target, server.clone(), proxy_url.as_ref())?;
-    let proxy = proxy_url
-        .map(|at| proxy::understand(&args.proxy, &at, (target, &server), protocol))
-        .transpose()?;
+    let way = way::understand(typed, target, server, proxy_url.as_ref())?;
     let wire = Wire {
         protocol,
         streams,
@@ -130,6 +136,18 @@ mod tests {
         assert_eq!(way.to, Destination::Host("p".to_owned(), 3128));
         assert_eq!(wire.proxy.unwrap().means, Means::Tunnel("h:443".to_owned()));
         check_refused("http://h --unix-socket /a -p p", "--proxy and a Unix socket");
+    }
+
+    #[test]
+    fn a_proxy_that_speaks_http2_is_given_requests_in_it_where_there_is_no_tunnel() {
+        let to_proxy = wire("http://h -p p --proxy-http2 --streams 9");
+        assert_eq!((to_proxy.protocol, to_proxy.streams.get()), (Protocol::Http2, 9));
+        assert_eq!(to_proxy.proxy.unwrap().means, Means::Forward);
+        let through = wire("https://h -k -p p --proxy-http2");
+        assert_eq!(through.protocol, Protocol::Http11);
+        assert!(through.proxy.unwrap().frames());
+        check_refused("http://h -p p --proxy-http2 --http-version 1.1", "leave one of them out");
+        check_refused("http://h -p p --proxy-http2 --pipeline 2", "give --streams 2 instead");
     }
 
     #[test]

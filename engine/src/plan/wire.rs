@@ -79,6 +79,14 @@ pub enum Means {
     Forward,
 }
 
+impl Proxy {
+    /// Whether it leads through a tunnel of HTTP/2 frames.
+    #[must_use]
+    pub const fn frames(&self) -> bool {
+        self.http2 && matches!(self.means, Means::Tunnel(_))
+    }
+}
+
 impl Default for Wire {
     /// HTTP/1.1 in the clear, straight to the server.
     fn default() -> Self {
@@ -95,6 +103,13 @@ impl Default for Wire {
 }
 
 impl Wire {
+    /// Whether a connection carries something other than what is spoken with the server: TLS, or
+    /// the frames of a tunnel.
+    #[must_use]
+    pub fn is_wrapped(&self) -> bool {
+        self.tls.is_some() || self.proxy.as_ref().is_some_and(Proxy::frames)
+    }
+
     /// How requests are put into HTTP/1.x.
     #[must_use]
     pub fn rendering(&self) -> Rendering {
