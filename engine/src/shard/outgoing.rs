@@ -4,7 +4,7 @@
 //! written into a page of the reactor right before the shard waits, once per turn and connection,
 //! so that whatever a turn has to say to a server goes out in one send.
 
-use pummel_proto_http::h2::{self, TunnelEvent};
+use pummel_proto_http::h2::{self, Lent, TunnelEvent};
 
 use super::conn::{Fate, Http, State, Step, phase_of};
 use super::opening::unready;
@@ -228,7 +228,7 @@ impl Traffic {
         bytes: &mut [u8],
         now: Instant,
     ) -> Fate {
-        let mut input = bytes;
+        let mut input = Lent(bytes);
         loop {
             let fate = match tunnel.receive(&mut input) {
                 Ok(None) => return Fate::Keep,
@@ -244,7 +244,7 @@ impl Traffic {
             if fate == Fate::Ready {
                 // The rest is for a connection that takes requests, which this one is to become.
                 self.way.early_wrapped.clear();
-                self.way.early_wrapped.extend_from_slice(input);
+                self.way.early_wrapped.extend_from_slice(input.0);
             }
             if fate != Fate::Keep {
                 return fate;

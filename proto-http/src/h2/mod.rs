@@ -33,7 +33,7 @@ mod tunnel;
 
 pub use event::{Event, Tag};
 pub use rendered::Rendered;
-pub use tunnel::{Tunnel, TunnelEvent};
+pub use tunnel::{Lent, Tunnel, TunnelEvent};
 
 use crate::error::{ErrorKind, ProtocolError, StartError};
 use crate::event::Phase;

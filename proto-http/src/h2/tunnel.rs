@@ -53,6 +53,10 @@ pub enum TunnelEvent<'b> {
     Reset(u32),
 }
 
+/// Bytes that arrived and may be changed; the front is consumed.
+#[derive(Debug)]
+pub struct Lent<'b>(pub &'b mut [u8]);
+
 /// A tunnel, from the wish for one on.
 #[derive(Debug)]
 pub struct Tunnel {
@@ -345,7 +349,7 @@ impl Tunnel {
     /// `input` is meaningless then, and [`transmit`](Self::transmit) writes the peer a last word.
     pub fn receive<'b>(
         &mut self,
-        input: &mut &'b mut [u8],
+        input: &mut Lent<'b>,
     ) -> Result<Option<TunnelEvent<'b>>, ProtocolError> {
         // Each step consumes input or leaves a state for `Frame`.
         loop {
@@ -371,7 +375,7 @@ impl Tunnel {
         error
     }
 
-    fn step<'b>(&mut self, input: &mut &'b mut [u8]) -> Stepped<'b> {
+    fn step<'b>(&mut self, input: &mut Lent<'b>) -> Stepped<'b> {
         if let Stage::Failed(error) = self.stage {
             return Err(error.kind());
         }
@@ -389,13 +393,13 @@ impl Tunnel {
     }
 
     /// Gathers up to `length` bytes; returns whether they are there.
-    fn gather(&mut self, length: usize, input: &mut &mut [u8]) -> bool {
+    fn gather(&mut self, length: usize, input: &mut Lent<'_>) -> bool {
         let missing = length.saturating_sub(self.gathered.frame.len());
         self.gathered.frame.extend_from_slice(take(missing, input));
         self.gathered.frame.len() >= length
     }
 
-    fn receive_frame<'b>(&mut self, input: &mut &mut [u8]) -> Stepped<'b> {
+    fn receive_frame<'b>(&mut self, input: &mut Lent<'_>) -> Stepped<'b> {
         if !self.gather(HEADER_BYTES, input) {
             return Ok(Step::Starved);
         }
@@ -425,7 +429,7 @@ impl Tunnel {
         Ok(Step::Silent)
     }
 
-    fn gather_payload<'b>(&mut self, header: Header, input: &mut &mut [u8]) -> Stepped<'b> {
+    fn gather_payload<'b>(&mut self, header: Header, input: &mut Lent<'_>) -> Stepped<'b> {
         if !self.gather(header.length as usize, input) {
             return Ok(Step::Starved);
         }
@@ -569,7 +573,7 @@ impl Tunnel {
         self.open_content(header, header.length, 0)
     }
 
-    fn receive_pad_length<'b>(&mut self, header: Header, input: &mut &mut [u8]) -> Stepped<'b> {
+    fn receive_pad_length<'b>(&mut self, header: Header, input: &mut Lent<'_>) -> Stepped<'b> {
         let &mut [padding] = take(1, input) else { return Ok(Step::Starved) };
         let padding = u32::from(padding);
         let length = header.length.checked_sub(1 + padding).ok_or(ErrorKind::H2Padding)?;
@@ -597,7 +601,7 @@ impl Tunnel {
         Ok(Step::Silent)
     }
 
-    fn receive_content<'b>(&mut self, mut content: Content, input: &mut &'b mut [u8]) -> Step<'b> {
+    fn receive_content<'b>(&mut self, mut content: Content, input: &mut Lent<'b>) -> Step<'b> {
         if content.left > 0 {
             let bytes = take(content.left as usize, input);
             if bytes.is_empty() {
@@ -700,17 +704,17 @@ impl Tunnel {
 }
 
 /// Takes up to `most` bytes off the front of `input`.
-fn take<'b>(most: usize, input: &mut &'b mut [u8]) -> &'b mut [u8] {
-    let whole = mem::take(input);
+fn take<'b>(most: usize, input: &mut Lent<'b>) -> &'b mut [u8] {
+    let whole = mem::take(&mut input.0);
     let at = most.min(whole.len());
     // It is not beyond the end.
     let (taken, rest) = whole.split_at_mut_checked(at).unwrap_or_default();
-    *input = rest;
+    input.0 = rest;
     taken
 }
 
 /// Takes up to `most` bytes off the front of `input`; returns how many there were.
-fn skip(most: u32, input: &mut &mut [u8]) -> u32 {
+fn skip(most: u32, input: &mut Lent<'_>) -> u32 {
     u32::try_from(take(most as usize, input).len()).unwrap_or(most)
 }
 
