@@ -33,6 +33,6 @@ fn a_body_goes_up_through_a_tunnel_of_haproxy_as_its_window_opens() {
     let at = proxy.url(Door::Clear, "");
     let body = "x".repeat(100_000);
     let more = ["--proxy", &at, "--proxy-http2", "-d", &body];
-    let ask = Ask { door: Door::Tls, path: "13", http2: HTTP1, count: 20, more: &more };
+    let ask = Ask { door: Door::Tls, path: "take", http2: HTTP1, count: 20, more: &more };
     load(&server, &ask);
 }
