@@ -1,12 +1,14 @@
 //! The way to the server as a whole: what is spoken, how it is secured, who stands in between, and
 //! how long a connection lasts.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, bail, ensure};
-use pummel_engine::plan::{Keep, Protocol, Wire};
+use pummel_engine::plan::{Keep, Lookup, Protocol, Wire};
 use pummel_engine::reactor::Close;
 
 use super::target::TargetUrl;
-use super::way::{self, Way};
+use super::way::{self, Destination, Way};
 use super::{protocol, proxy, rate, tls};
 use crate::args::{Quoted, RunArgs};
 
@@ -40,16 +42,29 @@ pub(super) fn understand(args: &RunArgs, target: &TargetUrl) -> Result<Terms> {
     let tls = tls::understand(&args.tls, target, offers)?;
     let keep = keep(args, protocol)?;
     let way = way::understand(typed, target, server, proxy_url.as_ref())?;
+    let (lookup, nameless) = lookup(typed.no_pre_lookup, &way.to);
     let wire = Wire {
         protocol,
         streams,
         tls,
         proxy,
+        lookup,
         sources: way::sources(&typed.source_ip)?.into(),
         close: close(typed.close.as_deref())?,
         keep,
     };
-    Ok(Terms { wire, way, remarks: [ignored, unmet].into_iter().flatten().collect() })
+    Ok(Terms { wire, way, remarks: [ignored, unmet, nameless].into_iter().flatten().collect() })
+}
+
+/// How often the name is looked up, and what there is to say where there is none.
+fn lookup(again: bool, to: &Destination) -> (Lookup, Option<String>) {
+    let named = match to {
+        Destination::Host(host, _) => host.parse::<IpAddr>().is_err(),
+        Destination::Socket(_) => false,
+    };
+    let lookup = if again && named { Lookup::Again } else { Lookup::Once };
+    let remark = "--no-pre-lookup changes nothing: connections go to an address, not to a name";
+    (lookup, (again && !named).then(|| remark.to_owned()))
 }
 
 fn keep(args: &RunArgs, protocol: Protocol) -> Result<Keep> {
@@ -86,7 +101,6 @@ fn close(text: Option<&str>) -> Result<Close> {
 #[cfg(test)]
 mod tests {
     use super::super::target;
-    use super::super::way::Destination;
     use super::*;
     use crate::args;
     use pummel_engine::plan::{Means, Trust};
@@ -176,5 +190,17 @@ mod tests {
         assert!(remarks("http://h --streams 9")[0].starts_with("--streams is for HTTP/2"));
         assert!(remarks("http://h --connect-to g:::1")[0].contains("says nothing about \"h\""));
         assert!(remarks("http://h --http2 --streams 9").is_empty());
+        assert!(remarks("http://[::1] --no-pre-lookup")[0].starts_with("--no-pre-lookup"));
+        assert!(remarks("http://h --unix-socket /a --no-pre-lookup")[0].contains("an address"));
+    }
+
+    #[test]
+    fn a_name_is_looked_up_before_the_run_or_again_and_again() {
+        assert_eq!(wire("http://h").lookup, Lookup::Once);
+        assert_eq!(wire("http://h --no-pre-lookup").lookup, Lookup::Again);
+        assert!(read("http://h --no-pre-lookup").unwrap().remarks.is_empty());
+        assert_eq!(wire("http://127.0.0.1 --no-pre-lookup").lookup, Lookup::Once);
+        // It is the proxy's name that connections go to.
+        assert_eq!(wire("http://127.0.0.1 -p p --no-pre-lookup").lookup, Lookup::Again);
     }
 }

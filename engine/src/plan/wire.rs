@@ -22,6 +22,8 @@ pub struct Wire {
     pub tls: Option<Tls>,
     /// Who stands in between, if anybody: the addresses of the target are then the proxy's.
     pub proxy: Option<Proxy>,
+    /// How often the name of whom connections go to is looked up.
+    pub lookup: Lookup,
     /// Addresses that connections come from, in turn; where there is none the system chooses.
     pub sources: Arc<[IpAddr]>,
     /// How a connection is closed.
@@ -57,6 +59,17 @@ pub enum Keep {
     One,
     /// So many connections per second are replaced by new ones, over all shards, on a schedule.
     Renewed(Rate),
+}
+
+/// How often a name is looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// Before the run: connections go to the plan's addresses.
+    #[default]
+    Once,
+    /// Again and again: connections go to what the run's [control](crate::coordinator::Control) was
+    /// told last.
+    Again,
 }
 
 /// A proxy.
@@ -95,6 +108,7 @@ impl Default for Wire {
             streams: NonZeroU16::MIN,
             tls: None,
             proxy: None,
+            lookup: Lookup::Once,
             sources: Arc::default(),
             close: Close::Finish,
             keep: Keep::Open,

@@ -229,6 +229,9 @@ impl<R: Reactor> Shard<R> {
                     let effort = self.patience.effort(&self.reactor);
                     self.mailbox.reply(Reply::Envelope(full, effort));
                 }
+                Order::Readdress(addresses) => {
+                    self.dialler.readdress(addresses, &mut self.traffic);
+                }
                 Order::Stop(patience) => self.stop(now, patience),
             }
         }
