@@ -352,7 +352,7 @@ impl<H> Member<H> {
         Ok(member)
     }
 
-    /// Passes on where connections are to go, as soon as the shard has read what it was told before.
+    /// Passes on where connections are to go, once the shard has read what it was told before.
     fn readdress(&mut self, addresses: Option<&Arc<Addresses>>) {
         if let Some(addresses) = addresses {
             self.readdress = Some(Arc::clone(addresses));
