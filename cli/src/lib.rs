@@ -21,6 +21,7 @@ mod calibrate;
 mod command;
 mod config;
 mod exit;
+mod lookup;
 mod machine;
 mod output;
 mod progress;

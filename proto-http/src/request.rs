@@ -287,6 +287,37 @@ impl Request {
         Ok(lines)
     }
 
+    /// Returns the field lines that ask a proxy for a tunnel to `authority` over HTTP/2 (RFC 9113
+    /// section 8.5), with `fields` for the proxy.
+    pub(crate) fn connect_lines(
+        authority: &str,
+        fields: &[(String, String)],
+    ) -> Result<Vec<Line>, RequestError> {
+        let request = Self::builder("GET", authority, "/")?.build().with_fields(fields)?;
+        let line = |name: &str, value: &str| {
+            (name.to_ascii_lowercase().into_bytes(), value.as_bytes().to_vec())
+        };
+        let mut lines = alloc::vec![line(":method", "CONNECT"), line(":authority", authority)];
+        for field in &request.fields {
+            if field.is_about_connections() {
+                return Err(RequestError::ConnectionField(field.name.clone()));
+            }
+            lines.push(line(&field.name, &field.value));
+        }
+        Ok(lines)
+    }
+
+    /// The same request with more field lines, after its own: what a proxy is told that is given
+    /// the request itself, in HTTP/2.
+    ///
+    /// # Errors
+    /// [`RequestError`] names the field that cannot be sent.
+    pub fn with_fields(&self, fields: &[(String, String)]) -> Result<Self, RequestError> {
+        let all = RequestBuilder { request: self.clone() };
+        let all = fields.iter().try_fold(all, |all, (name, value)| all.field(name, value))?;
+        Ok(all.build())
+    }
+
     /// Returns the body, empty if there is none.
     pub(crate) fn content(&self) -> &[u8] {
         self.body.as_deref().unwrap_or_default()

@@ -7,6 +7,7 @@
 mod closing;
 mod matrix;
 mod report;
+mod tunnel;
 
 use std::process::Command;
 

@@ -42,6 +42,10 @@ pub(crate) struct WireArgs {
     /// Use IPv6 addresses of the host only
     #[arg(short = '6', long)]
     pub(crate) ipv6: bool,
+    /// Look the name up every second while the run goes on, not
+    /// only before it: new connections go to what it says then
+    #[arg(long, verbatim_doc_comment)]
+    pub(crate) no_pre_lookup: bool,
     /// Addresses of this machine that connections come from, in
     /// turn; each brings local ports of its own
     #[arg(long, value_name = "LIST", verbatim_doc_comment)]

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::{Control, Observers};
-use pummel_engine::plan::Plan;
+use pummel_engine::plan::{Lookup, Plan};
 use pummel_engine::report::Ending;
 use pummel_engine::verdict::{Status, Verdict};
 use pummel_engine::{RunError, reactor};
@@ -18,6 +18,7 @@ use crate::args::RunArgs;
 use crate::calibrate::Calibration;
 use crate::config::{self, Announce, Calibrate, Config, Strictness};
 use crate::exit::{Code, Failure};
+use crate::lookup::Lookups;
 use crate::machine;
 use crate::output::{self, Environment, stderr};
 use crate::progress::Progress;
@@ -55,8 +56,12 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     let watcher = Watcher::start(plan.cores.cpus());
     let mut observers = Observers::none();
     let progress = Progress::watch(&plan, config.display.progress, &mut observers, &control);
+    let lookups = lookups(config, &plan, &control);
     let outcome = pummel_engine::run(plan, observers, &control);
     progress.end();
+    if let Some(note) = lookups.and_then(Lookups::finish) {
+        stderr::line(&note);
+    }
     let report = match outcome {
         Ok(report) => report,
         Err(error @ RunError::StoppedBeforeStart) => {
@@ -70,6 +75,16 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     let printed = output::report(&report, &verdict, &environment, config.display.format);
     printed.context("cannot write the report").map_err(Failure::impossible)?;
     Ok(code(report.ending, verdict.status, config.strictness))
+}
+
+/// Looks the name up during the run, if that is wanted.
+fn lookups(config: &Config, plan: &Plan, control: &Control) -> Option<Lookups> {
+    if plan.wire.lookup == Lookup::Once {
+        return None;
+    }
+    let way = config.way.clone();
+    let resolve = move || config::look_up(&way);
+    Lookups::start(resolve, plan.target.addresses.clone(), control, plan.cores.cpus())
 }
 
 /// What the report means for the exit. Numbers that are worthless are so however the run ended.

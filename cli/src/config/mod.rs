@@ -28,7 +28,7 @@ use pummel_proto_http::Request;
 use pummel_tuning::Wanted;
 
 pub(crate) use load::Most;
-pub(crate) use plan::plan;
+pub(crate) use plan::{look_up, plan};
 pub(crate) use target::TargetUrl;
 pub(crate) use way::Way;
 

@@ -101,12 +101,23 @@ fn used(mut cpus: Vec<usize>, config: &Config) -> (Vec<usize>, Option<String>) {
     (cpus, note)
 }
 
-/// The addresses to connect to, in the system resolver's order of preference.
+/// The addresses to connect to, before anything is sent.
 fn resolve(way: &Way) -> Result<Addresses> {
+    if let Destination::Socket(path) = &way.to {
+        ensure_listening(path)?;
+    }
+    look_up(way)
+        .map_err(|error| anyhow!("{error}; nothing was sent; check the name and the resolver"))
+}
+
+/// The addresses that the name has now, in the system resolver's order of preference.
+///
+/// # Errors
+/// If it has none, or the resolver does not say.
+pub(crate) fn look_up(way: &Way) -> Result<Addresses> {
     let (host, port) = match &way.to {
         Destination::Host(host, port) => (host, port),
         Destination::Socket(path) => {
-            ensure_listening(path)?;
             let address = Address::Unix(path.as_path().into());
             return Addresses::new(vec![address]).context("no address");
         }
@@ -117,11 +128,7 @@ fn resolve(way: &Way) -> Result<Addresses> {
         // second.
         let text = error.to_string();
         let reason = text.strip_prefix("failed to lookup address information: ");
-        anyhow!(
-            "cannot resolve {}: {}; nothing was sent; check the name and the resolver",
-            Quoted(host),
-            reason.unwrap_or(&text)
-        )
+        anyhow!("cannot resolve {}: {}", Quoted(host), reason.unwrap_or(&text))
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found.filter(|address| way.family.holds(address.ip())) {
@@ -129,9 +136,8 @@ fn resolve(way: &Way) -> Result<Addresses> {
             addresses.push(address);
         }
     }
-    Addresses::new(addresses).with_context(|| {
-        format!("{} has no {}address; nothing was sent", Quoted(host), way.family.name())
-    })
+    let none = || format!("{} has no {}address", Quoted(host), way.family.name());
+    Addresses::new(addresses).with_context(none)
 }
 
 /// Refuses a path at which there is no socket.

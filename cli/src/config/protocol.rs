@@ -33,17 +33,36 @@ pub(super) fn understand(
             offers.join(" --alpn ")
         ),
     };
+    ensure_streams(args, protocol)?;
     let pipelined = args.load.pipeline > 1;
-    ensure!(
-        !(pipelined && protocol.may_be_http2()),
-        "--pipeline is for HTTP/1.1, and HTTP/2 has streams; give --streams {} instead",
-        args.load.pipeline
-    );
     ensure!(
         !(pipelined && protocol == Protocol::Http10),
         "--pipeline and HTTP/1.0 do not go together; leave --pipeline out"
     );
     Ok(protocol)
+}
+
+/// The protocol in which a proxy that is spoken to in HTTP/2 is given the requests themselves.
+pub(super) fn to_proxy(args: &RunArgs) -> Result<Protocol> {
+    if let Some(version) = args.wire.http_version.as_deref() {
+        ensure!(
+            version == "2",
+            "--http-version {version} and HTTP/2 to the proxy do not go together: without a \
+             tunnel it is the proxy that requests are sent to; leave one of them out"
+        );
+    }
+    ensure_streams(args, Protocol::Http2)?;
+    Ok(Protocol::Http2)
+}
+
+/// Refuses a pipeline where there are streams.
+fn ensure_streams(args: &RunArgs, protocol: Protocol) -> Result<()> {
+    ensure!(
+        !(args.load.pipeline > 1 && protocol.may_be_http2()),
+        "--pipeline is for HTTP/1.1, and HTTP/2 has streams; give --streams {} instead",
+        args.load.pipeline
+    );
+    Ok(())
 }
 
 /// What was asked for in words.

@@ -77,31 +77,35 @@ pub(super) fn understand(
     );
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     let means = if through { Means::Tunnel(format!("{host}:{port}")) } else { Means::Forward };
+    let http2 = http2(args)?;
     let mut fields = Vec::new();
     if let Some(credentials) = &at.credentials {
         let value = format!("Basic {}", base64(credentials));
         fields.push(("Proxy-Authorization".to_owned(), value));
     }
     for line in &args.proxy_header {
-        let (name, value) = field(line)?;
+        let (name, value) = field(line, http2)?;
         ensure!(
             at.credentials.is_none() || !name.eq_ignore_ascii_case("Proxy-Authorization"),
             "--proxy-header {name} and a user in --proxy do not go together; give one of them"
         );
         fields.push((name, value));
     }
-    Ok(Proxy { means, fields, http2: http2(args)? })
+    Ok(Proxy { means, fields, http2 })
 }
 
 /// A field line, by the same rules as those of the request.
-fn field(line: &str) -> Result<(String, String)> {
+fn field(line: &str, http2: bool) -> Result<(String, String)> {
     let typed = Quoted(line);
     let (name, value) = line.split_once(':').with_context(|| {
         format!("--proxy-header {typed} has no colon; write --proxy-header \"Name: value\"")
     })?;
     let value = value.trim();
     let checked = Request::builder("GET", "h", "/").and_then(|any| any.field(name, value));
-    checked.map_err(request::reason).with_context(|| format!("--proxy-header {typed}"))?;
+    let checked = checked
+        .map_err(request::reason)
+        .and_then(|any| if http2 { request::ensure_http2(&any.build()) } else { Ok(()) });
+    checked.with_context(|| format!("--proxy-header {typed}"))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -232,6 +236,8 @@ mod tests {
         assert!(http2("--proxy-http2") && http2("--proxy-http-version 2"));
         check_refused("--proxy p --proxy-http-version 1.1 --proxy-http2", "do not go together");
         check_refused("--proxy p --proxy-http-version 3", "give 1.1 or 2");
+        let about = "--proxy p --proxy-http2 --proxy-header Connection:close";
+        check_refused(about, "--proxy-header \"Connection:close\"");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The way to the server as a whole: what is spoken, how it is secured, who stands in between, and
 //! how long a connection lasts.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, bail, ensure};
-use pummel_engine::plan::{Keep, Protocol, Wire};
+use pummel_engine::plan::{Keep, Lookup, Protocol, Wire};
 use pummel_engine::reactor::Close;
 
 use super::target::TargetUrl;
-use super::way::{self, Way};
+use super::way::{self, Destination, Way};
 use super::{protocol, proxy, rate, tls};
 use crate::args::{Quoted, RunArgs};
 
@@ -24,26 +26,45 @@ pub(super) fn understand(args: &RunArgs, target: &TargetUrl) -> Result<Terms> {
     let typed = &args.wire;
     let offers = tls::offers(&args.tls.alpn)?;
     let protocol = protocol::understand(args, target, &offers)?;
+    let (server, unmet) = way::server(typed, target)?;
+    let proxy_url = proxy::url(&args.proxy)?;
+    let proxy = proxy_url
+        .as_ref()
+        .map(|at| proxy::understand(&args.proxy, at, (target, &server), protocol))
+        .transpose()?;
+    let protocol = match &proxy {
+        // Who is given the requests themselves is spoken to as they are.
+        Some(proxy) if proxy.http2 && !proxy.frames() => protocol::to_proxy(args)?,
+        _ => protocol,
+    };
     let (streams, ignored) = protocol::streams(typed, protocol)?;
     let offers = if offers.is_empty() { protocol::usual_offers(protocol) } else { offers };
     let tls = tls::understand(&args.tls, target, offers)?;
     let keep = keep(args, protocol)?;
-    let (server, unmet) = way::server(typed, target)?;
-    let proxy_url = proxy::url(&args.proxy)?;
-    let way = way::understand(typed, target, server.clone(), proxy_url.as_ref())?;
-    let proxy = proxy_url
-        .map(|at| proxy::understand(&args.proxy, &at, (target, &server), protocol))
-        .transpose()?;
+    let way = way::understand(typed, target, server, proxy_url.as_ref())?;
+    let (lookup, nameless) = lookup(typed.no_pre_lookup, &way.to);
     let wire = Wire {
         protocol,
         streams,
         tls,
         proxy,
+        lookup,
         sources: way::sources(&typed.source_ip)?.into(),
         close: close(typed.close.as_deref())?,
         keep,
     };
-    Ok(Terms { wire, way, remarks: [ignored, unmet].into_iter().flatten().collect() })
+    Ok(Terms { wire, way, remarks: [ignored, unmet, nameless].into_iter().flatten().collect() })
+}
+
+/// How often the name is looked up, and what there is to say where there is none.
+fn lookup(again: bool, to: &Destination) -> (Lookup, Option<String>) {
+    let named = match to {
+        Destination::Host(host, _) => host.parse::<IpAddr>().is_err(),
+        Destination::Socket(_) => false,
+    };
+    let lookup = if again && named { Lookup::Again } else { Lookup::Once };
+    let remark = "--no-pre-lookup changes nothing: connections go to an address, not to a name";
+    (lookup, (again && !named).then(|| remark.to_owned()))
 }
 
 fn keep(args: &RunArgs, protocol: Protocol) -> Result<Keep> {
@@ -80,7 +101,6 @@ fn close(text: Option<&str>) -> Result<Close> {
 #[cfg(test)]
 mod tests {
     use super::super::target;
-    use super::super::way::Destination;
     use super::*;
     use crate::args;
     use pummel_engine::plan::{Means, Trust};
@@ -133,6 +153,18 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_that_speaks_http2_is_given_requests_in_it_where_there_is_no_tunnel() {
+        let to_proxy = wire("http://h -p p --proxy-http2 --streams 9");
+        assert_eq!((to_proxy.protocol, to_proxy.streams.get()), (Protocol::Http2, 9));
+        assert_eq!(to_proxy.proxy.unwrap().means, Means::Forward);
+        let through = wire("https://h -k -p p --proxy-http2");
+        assert_eq!(through.protocol, Protocol::Http11);
+        assert!(through.proxy.unwrap().frames());
+        check_refused("http://h -p p --proxy-http2 --http-version 1.1", "leave one of them out");
+        check_refused("http://h -p p --proxy-http2 --pipeline 2", "give --streams 2 instead");
+    }
+
+    #[test]
     fn connections_last_as_long_as_was_said() {
         assert_eq!(wire("http://h --disable-keepalive").keep, Keep::One);
         let rate = Rate::new(1, Nanos::from_millis(200)).unwrap();
@@ -158,5 +190,17 @@ mod tests {
         assert!(remarks("http://h --streams 9")[0].starts_with("--streams is for HTTP/2"));
         assert!(remarks("http://h --connect-to g:::1")[0].contains("says nothing about \"h\""));
         assert!(remarks("http://h --http2 --streams 9").is_empty());
+        assert!(remarks("http://[::1] --no-pre-lookup")[0].starts_with("--no-pre-lookup"));
+        assert!(remarks("http://h --unix-socket /a --no-pre-lookup")[0].contains("an address"));
+    }
+
+    #[test]
+    fn a_name_is_looked_up_before_the_run_or_again_and_again() {
+        assert_eq!(wire("http://h").lookup, Lookup::Once);
+        assert_eq!(wire("http://h --no-pre-lookup").lookup, Lookup::Again);
+        assert!(read("http://h --no-pre-lookup").unwrap().remarks.is_empty());
+        assert_eq!(wire("http://127.0.0.1 --no-pre-lookup").lookup, Lookup::Once);
+        // It is the proxy's name that connections go to.
+        assert_eq!(wire("http://127.0.0.1 -p p --no-pre-lookup").lookup, Lookup::Again);
     }
 }

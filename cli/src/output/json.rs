@@ -99,6 +99,7 @@ fn plan(report: &Report) -> Plan<'_> {
         streams: plan.wire.protocol.may_be_http2().then_some(plan.wire.streams.get()),
         tls: plan.wire.tls.as_ref().map(wire::tls),
         proxy: plan.wire.proxy.as_ref().map(wire::proxy),
+        lookup: wire::lookup(plan.wire.lookup),
         sources: plan.wire.sources.iter().map(ToString::to_string).collect(),
         close: wire::close(plan.wire.close),
         keepalive: plan.wire.keep != Keep::One,

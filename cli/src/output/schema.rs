@@ -64,6 +64,8 @@ pub(super) struct Plan<'r> {
     pub(super) tls: Option<Tls<'r>>,
     /// Null where there is none.
     pub(super) proxy: Option<Proxy<'r>>,
+    /// `once` before the run, or `again` during it: then `addresses` are the first ones.
+    pub(super) lookup: &'static str,
     /// Addresses that connections come from; empty where the system chooses.
     pub(super) sources: Vec<String>,
     /// `fin` or `rst`.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use pummel_engine::plan::{self, Keep, Means, Protocol, Resumption, Trust};
+use pummel_engine::plan::{self, Keep, Lookup, Means, Protocol, Resumption, Trust};
 use pummel_engine::reactor::Close;
 use pummel_engine::record::{Agreed, Alpn, CODES, Histogram, Quantile, Secured};
 use pummel_engine::report::Report;
@@ -68,6 +68,14 @@ pub(super) fn proxy(proxy: &plan::Proxy) -> Proxy<'_> {
         Means::Forward => ("forward", None),
     };
     Proxy { means, to, http2: proxy.http2 }
+}
+
+/// How often the name is looked up.
+pub(super) const fn lookup(lookup: Lookup) -> &'static str {
+    match lookup {
+        Lookup::Once => "once",
+        Lookup::Again => "again",
+    }
 }
 
 /// The name of a way to close.
@@ -250,6 +258,7 @@ mod tests {
         assert_eq!((&plan["protocol"], &plan["close"]), (&json!("http/1.1"), &json!("fin")));
         assert!(plan["tls"].is_null() && plan["streams"].is_null() && plan["proxy"].is_null());
         assert_eq!((&plan["keepalive"], &plan["sources"]), (&json!(true), &json!([])));
+        assert_eq!(plan["lookup"], "once");
     }
 
     #[test]
@@ -329,6 +338,7 @@ mod tests {
         let wire = Wire {
             proxy: Some(proxy),
             sources,
+            lookup: Lookup::Again,
             keep: Keep::Renewed(rate),
             close: Close::Reset,
             ..Wire::default()
@@ -344,6 +354,7 @@ mod tests {
         assert_eq!(plan["proxy"], expected);
         assert_eq!((&plan["sources"], &plan["close"]), (&json!(["127.0.0.1"]), &json!("rst")));
         assert_eq!(plan["connections_per_s"], 5.0);
+        assert_eq!(plan["lookup"], "again");
         assert!(!words.contains("secret") && !keys.to_string().contains("secret"));
     }
 }

@@ -28,7 +28,7 @@ use self::lateness::Watch;
 use self::pulse::Pulse;
 use self::stage::{Ended, Stage, Threads};
 use crate::error::RunError;
-use crate::plan::{Plan, ShardPlan, split};
+use crate::plan::{Addresses, Plan, ShardPlan, split};
 use crate::reactor::thread as os_thread;
 use crate::record::{Chronicle, Quantile, Snapshot};
 use crate::report::{Ending, Report, ShardReport};
@@ -85,6 +85,8 @@ struct Member<H> {
     opened: Option<Opened>,
     /// The envelope that is not with the shard; gone while it is under way.
     spare: Option<Box<Snapshot>>,
+    /// Where its connections are to go, until it is told.
+    readdress: Option<Arc<Addresses>>,
     requests: u64,
     pulse: Pulse,
     finished: Option<Finished>,
@@ -207,6 +209,10 @@ impl<S: Stage> Coordinator<S> {
     }
 
     fn heed_control(&mut self) {
+        let addresses = self.control.take_addresses();
+        for member in &mut self.members {
+            member.readdress(addresses.as_ref());
+        }
         if self.stopping == Stopping::No && self.control.stopped() {
             self.stopping = Stopping::ByRequest;
             for member in &mut self.members {
@@ -334,6 +340,7 @@ impl<H> Member<H> {
             handle: None,
             opened: None,
             spare: Some(Box::default()),
+            readdress: None,
             requests: 0,
             pulse: Pulse::default(),
             finished: None,
@@ -343,6 +350,18 @@ impl<H> Member<H> {
             Err(source) => return Err(member.refused(source)),
         }
         Ok(member)
+    }
+
+    /// Passes on where connections are to go, once the shard has read what it was told before.
+    fn readdress(&mut self, addresses: Option<&Arc<Addresses>>) {
+        if let Some(addresses) = addresses {
+            self.readdress = Some(Arc::clone(addresses));
+        }
+        if self.desk.has_room()
+            && let Some(addresses) = self.readdress.take()
+        {
+            self.desk.order(Order::Readdress(addresses));
+        }
     }
 
     fn report(&self) -> Option<ShardReport> {

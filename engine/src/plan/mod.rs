@@ -23,7 +23,7 @@ pub use split::{ShardPlan, Share, split};
 pub use stop::{Limit, Stop, Timeouts};
 pub use target::{Addresses, ExpectedStatus, Target};
 pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
-pub use wire::{Keep, Means, Protocol, Proxy, Wire};
+pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
 
 /// A whole run, as it will be done.
 #[derive(Clone, Debug)]

@@ -22,6 +22,8 @@ pub struct Wire {
     pub tls: Option<Tls>,
     /// Who stands in between, if anybody: the addresses of the target are then the proxy's.
     pub proxy: Option<Proxy>,
+    /// How often the name of whom connections go to is looked up.
+    pub lookup: Lookup,
     /// Addresses that connections come from, in turn; where there is none the system chooses.
     pub sources: Arc<[IpAddr]>,
     /// How a connection is closed.
@@ -59,6 +61,17 @@ pub enum Keep {
     Renewed(Rate),
 }
 
+/// How often a name is looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// Before the run: connections go to the plan's addresses.
+    #[default]
+    Once,
+    /// Again and again: connections go to what the run's [control](crate::coordinator::Control) was
+    /// told last.
+    Again,
+}
+
 /// A proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
@@ -79,6 +92,14 @@ pub enum Means {
     Forward,
 }
 
+impl Proxy {
+    /// Whether it leads through a tunnel of HTTP/2 frames.
+    #[must_use]
+    pub const fn frames(&self) -> bool {
+        self.http2 && matches!(self.means, Means::Tunnel(_))
+    }
+}
+
 impl Default for Wire {
     /// HTTP/1.1 in the clear, straight to the server.
     fn default() -> Self {
@@ -87,6 +108,7 @@ impl Default for Wire {
             streams: NonZeroU16::MIN,
             tls: None,
             proxy: None,
+            lookup: Lookup::Once,
             sources: Arc::default(),
             close: Close::Finish,
             keep: Keep::Open,
@@ -95,6 +117,13 @@ impl Default for Wire {
 }
 
 impl Wire {
+    /// Whether a connection carries something other than what is spoken with the server: TLS, or
+    /// the frames of a tunnel.
+    #[must_use]
+    pub fn is_wrapped(&self) -> bool {
+        self.tls.is_some() || self.proxy.as_ref().is_some_and(Proxy::frames)
+    }
+
     /// How requests are put into HTTP/1.x.
     #[must_use]
     pub fn rendering(&self) -> Rendering {

@@ -151,6 +151,8 @@ pub(super) struct Connection {
     pub(super) state: State,
     pub(super) http: Http,
     pub(super) tls: Option<Box<Session>>,
+    /// What leads through a proxy that is spoken to in HTTP/2; all else is inside of it.
+    pub(super) tunnel: Option<Box<h2::Tunnel>>,
     pub(super) outgoing: Outgoing,
     /// HTTP/1.x: when the first byte of the response that is arriving was reaped.
     pub(super) first_byte: Option<Instant>,
@@ -177,6 +179,7 @@ impl Connection {
             state: State::Closed,
             http: Http::one(depth),
             tls: None,
+            tunnel: None,
             outgoing: Outgoing::default(),
             first_byte: None,
             status: 0,
@@ -208,7 +211,11 @@ impl Connection {
             Http::One(_) => self.outgoing.owed > 0,
             Http::Two(http) => http.wants_transmit(),
         };
-        said || !self.outgoing.unsent.is_empty()
+        let said = said || !self.outgoing.unsent.is_empty();
+        match &self.tunnel {
+            None => said,
+            Some(tunnel) => tunnel.wants_transmit() || said && tunnel.takes(),
+        }
     }
 
     /// Whether it has done what it was there for.
@@ -235,6 +242,7 @@ impl Connection {
         self.state = State::Closed;
         self.http = Http::one(depth);
         self.tls = None;
+        self.tunnel = None;
         self.outgoing = Outgoing { listed: self.outgoing.listed, ..Outgoing::default() };
         self.first_byte = None;
         self.spent = false;

@@ -12,7 +12,7 @@ use super::conn::{Past, State};
 use super::deadline::Deadlines;
 use super::mailbox::Opened;
 use super::traffic::Traffic;
-use crate::plan::{Load, Plan, ShardPlan};
+use crate::plan::{Addresses, Load, ShardPlan};
 use crate::reactor::{Address, Slot};
 use crate::record::{Cause, Phase, Trouble};
 use crate::units::{Instant, Nanos};
@@ -35,7 +35,6 @@ pub(super) struct Attempt {
 
 /// Decides when which connection of a shard is established, and where to; the shard does it.
 pub(super) struct Dialler {
-    plan: Arc<Plan>,
     /// When to try again, soonest first.
     waiting: BinaryHeap<Reverse<(Instant, Slot)>>,
     timeouts: Deadlines,
@@ -48,6 +47,8 @@ pub(super) struct Dialler {
     begun: u32,
     room: u32,
     failure: (Address, Trouble),
+    /// The target's addresses, as far as is known.
+    addresses: Arc<Addresses>,
     /// Index of the address that worked last.
     address: usize,
 }
@@ -67,7 +68,6 @@ impl Dialler {
         let closed = Trouble { phase: Phase::Connect, cause: Cause::Closed };
         let now = Instant::from_origin(0);
         Self {
-            plan: Arc::clone(&plan.plan),
             waiting: (0..total).map(|slot| Reverse((now, Slot(slot)))).collect(),
             timeouts: Deadlines::new(plan.room.get() as usize, plan.plan.timeouts.connect),
             connecting: 0,
@@ -78,6 +78,7 @@ impl Dialler {
             room: plan.room.get(),
             // True of those that were established and are open no more.
             failure: (first, closed),
+            addresses: Arc::new(plan.plan.target.addresses.clone()),
             address: 0,
         }
     }
@@ -127,6 +128,15 @@ impl Dialler {
         (self.room - self.begun) as usize
     }
 
+    /// Attempts that begin from now on go to `addresses`, from the first on.
+    pub(super) fn readdress(&mut self, addresses: Arc<Addresses>, traffic: &mut Traffic) {
+        for connection in &mut traffic.connections {
+            connection.address = 0;
+        }
+        self.address = 0;
+        self.addresses = addresses;
+    }
+
     /// When something is to be done.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let retry = self.waiting.peek().map(|Reverse((at, _))| *at);
@@ -152,7 +162,7 @@ impl Dialler {
             Past::Untried => connection.address.max(self.address),
             Past::Failed | Past::Opened => self.address,
         };
-        let to = self.plan.target.addresses.all().get(connection.address)?.clone();
+        let to = self.addresses.all().get(connection.address)?.clone();
         connection.state = State::Connecting(now);
         self.connecting += 1;
         self.timeouts.arm(slot.index(), now);
@@ -185,7 +195,7 @@ impl Dialler {
     ) {
         self.leave(slot);
         traffic.closed(slot);
-        let addresses = self.plan.target.addresses.all();
+        let addresses = self.addresses.all();
         let Some(connection) = traffic.get(slot) else { return };
         let address = addresses.get(connection.address).cloned();
         if connection.past == Past::Untried {

@@ -3,8 +3,11 @@
 //! Two single-producer queues. When nobody asks, looking costs the shard one load. There are two
 //! envelopes per shard, one being written and one on its way, so neither queue can overflow.
 
+use std::sync::Arc;
+
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::plan::Addresses;
 use crate::reactor::Address;
 use crate::record::{Snapshot, Trouble};
 use crate::units::{Instant, Nanos};
@@ -18,6 +21,8 @@ pub(crate) enum Order {
     Start(Instant),
     /// Write into this empty envelope from now on, and send the full one.
     Exchange(Box<Snapshot>),
+    /// Establish connections at these addresses from now on.
+    Readdress(Arc<Addresses>),
     /// Start nothing more, and wait at most so long for what is outstanding.
     Stop(Nanos),
 }
@@ -127,6 +132,11 @@ impl Desk {
     /// Sends `order`; a shard that is gone takes none.
     pub(crate) fn order(&mut self, order: Order) {
         let _full = self.orders.push(order);
+    }
+
+    /// Whether there is room for an order that can wait, with some left for those that cannot.
+    pub(crate) fn has_room(&self) -> bool {
+        self.orders.slots() > QUEUE / 2
     }
 
     /// The next reply, if there is one.

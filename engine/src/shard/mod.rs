@@ -229,6 +229,9 @@ impl<R: Reactor> Shard<R> {
                     let effort = self.patience.effort(&self.reactor);
                     self.mailbox.reply(Reply::Envelope(full, effort));
                 }
+                Order::Readdress(addresses) => {
+                    self.dialler.readdress(addresses, &mut self.traffic);
+                }
                 Order::Stop(patience) => self.stop(now, patience),
             }
         }
@@ -474,8 +477,8 @@ impl<R: Reactor> Shard<R> {
         let now = self.reactor.now();
         match completion {
             Completion::Received(slot, lease) => {
-                let fate = if self.plan.plan.wire.tls.is_some() {
-                    self.traffic.decrypt(slot, self.reactor.bytes_mut(&lease), now)
+                let fate = if self.traffic.way.wrapped {
+                    self.traffic.unwrap(slot, self.reactor.bytes_mut(&lease), now)
                 } else {
                     self.traffic.receive(slot, self.reactor.bytes(&lease), now)
                 };
@@ -618,8 +621,8 @@ impl<R: Reactor> Shard<R> {
 }
 
 /// Whether the request is sent by reference: it never changes, and nothing is done to it.
-const fn is_published(wire: &Wire) -> bool {
-    wire.tls.is_none() && !wire.protocol.may_be_http2()
+fn is_published(wire: &Wire) -> bool {
+    !wire.is_wrapped() && !wire.protocol.may_be_http2()
 }
 
 /// Requests that may be sent on a connection at once, and the room that it must have for some.

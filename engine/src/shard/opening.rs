@@ -8,7 +8,7 @@ use pummel_proto_http::{Event, Expect, Request, h1, h2, render_connect};
 
 use super::conn::{Connection, Fate, Http, Opening, Past, State, Step};
 use super::traffic::Traffic;
-use crate::plan::{Keep, Means, Plan, Protocol};
+use crate::plan::{Keep, Means, Plan, Protocol, Proxy, Wire};
 use crate::reactor::Slot;
 use crate::record::{Alpn, Cause, TlsTrouble, Trouble};
 use crate::tls::{Connector, Session};
@@ -22,7 +22,9 @@ pub(super) struct Way {
     pub(super) keep: Keep,
     connector: Option<Connector>,
     /// What a proxy is asked for a tunnel with.
-    tunnel: Option<Box<[u8]>>,
+    tunnel: Option<Wish>,
+    /// Whether what arrives is not what is spoken, but has to be unwrapped first.
+    pub(super) wrapped: bool,
     /// What a server is asked for HTTP/2 with.
     upgrade: Option<Box<[u8]>>,
     /// The request as HTTP/1.x.
@@ -31,8 +33,32 @@ pub(super) struct Way {
     pub(super) rendered: Vec<h2::Rendered>,
     /// What arrived before a connection was ready for it.
     pub(super) early: Vec<u8>,
+    /// The same, as it came through a tunnel.
+    pub(super) early_wrapped: Vec<u8>,
+    /// What is to go through a tunnel.
+    pub(super) inner: Vec<u8>,
     /// Where frames are put together before they are encrypted.
     pub(super) scratch: Vec<u8>,
+}
+
+/// What asks a proxy for a tunnel.
+enum Wish {
+    /// In HTTP/1.1.
+    One(Box<[u8]>),
+    /// In HTTP/2.
+    Two(Box<[u8]>),
+}
+
+impl Wish {
+    /// What asks `proxy`, if it is to be asked.
+    fn of(proxy: &Proxy) -> io::Result<Option<Self>> {
+        let Means::Tunnel(to) = &proxy.means else { return Ok(None) };
+        if !proxy.http2 {
+            return Ok(Some(Self::One(render_connect(to, &proxy.fields).into())));
+        }
+        let request = h2::Tunnel::request(to, &proxy.fields).map_err(io::Error::other)?;
+        Ok(Some(Self::Two(request.into())))
+    }
 }
 
 impl Way {
@@ -43,10 +69,7 @@ impl Way {
     pub(super) fn new(plan: &Plan) -> io::Result<Self> {
         let (wire, request) = (&plan.wire, &plan.target.request);
         let connector = wire.tls.as_ref().map(Connector::new).transpose();
-        let tunnel = wire.proxy.as_ref().and_then(|proxy| match &proxy.means {
-            Means::Tunnel(to) => Some(render_connect(to, &proxy.fields).into()),
-            Means::Forward => None,
-        });
+        let tunnel = wire.proxy.as_ref().map(Wish::of).transpose()?.flatten();
         let two = wire.protocol.may_be_http2();
         let upgrade = wire.protocol == Protocol::Http2Upgrade;
         Ok(Self {
@@ -56,10 +79,13 @@ impl Way {
             keep: wire.keep,
             connector: connector.map_err(io::Error::other)?,
             tunnel,
+            wrapped: wire.is_wrapped(),
             upgrade: upgrade.then(|| request.render_upgrade().into()),
             serial: request.render_h1_as(&wire.rendering()).into(),
-            rendered: if two { vec![rendered(request)?] } else { Vec::new() },
+            rendered: if two { vec![rendered(request, wire)?] } else { Vec::new() },
             early: Vec::new(),
+            early_wrapped: Vec::new(),
+            inner: Vec::new(),
             scratch: Vec::new(),
         })
     }
@@ -85,8 +111,9 @@ impl Way {
 }
 
 /// The request as HTTP/2. Whoever made the plan has seen to it that there is one.
-fn rendered(request: &Request) -> io::Result<h2::Rendered> {
-    request.render_h2().map_err(io::Error::other)
+fn rendered(request: &Request, wire: &Wire) -> io::Result<h2::Rendered> {
+    let request = request.with_fields(&wire.rendering().fields);
+    request.and_then(|request| request.render_h2()).map_err(io::Error::other)
 }
 
 /// A tunnel's answer has no body (RFC 9110 section 9.3.6), and any other ends the connection.
@@ -117,10 +144,16 @@ impl Traffic {
         }
         match step {
             None => return self.choose(slot, now),
-            Some(Step::Proxy) => ask(connection, way.tunnel.as_deref(), h1_once(), TUNNEL),
+            Some(Step::Proxy) => match &way.tunnel {
+                Some(Wish::Two(request)) => {
+                    connection.tunnel = Some(Box::new(h2::Tunnel::new(request)));
+                }
+                Some(Wish::One(request)) => ask(connection, request, h1_once(), TUNNEL),
+                None => {}
+            },
             Some(Step::Upgrade) => {
                 let http = h1::Conn::for_upgrade();
-                ask(connection, way.upgrade.as_deref(), http, UPGRADE);
+                ask(connection, way.upgrade.as_deref().unwrap_or_default(), http, UPGRADE);
             }
             // It follows from what is chosen, and is never asked for.
             Some(Step::Settle) => {}
@@ -247,6 +280,13 @@ impl Traffic {
         self.connections.get(slot.index()).map(|connection| &connection.http)
     }
 
+    /// The proxy has opened the tunnel of `slot`.
+    pub(super) fn through(&mut self, slot: Slot, now: Instant) -> Fate {
+        // Whatever was kept is another connection's.
+        self.way.early.clear();
+        self.begin(slot, self.way.after(Some(Step::Proxy)), now)
+    }
+
     /// The handshake of `slot` is done.
     pub(super) fn secured(&mut self, slot: Slot, now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
@@ -265,11 +305,11 @@ const fn h1_once() -> h1::Conn {
 }
 
 /// Asks for something on `connection`, in HTTP/1.1.
-fn ask(connection: &mut Connection, request: Option<&[u8]>, mut http: h1::Conn, expect: Expect) {
+fn ask(connection: &mut Connection, request: &[u8], mut http: h1::Conn, expect: Expect) {
     let started = http.start(expect);
     debug_assert!(started.is_ok(), "it is fresh");
     connection.http = Http::One(http);
-    connection.outgoing.unsent.extend_from_slice(request.unwrap_or_default());
+    connection.outgoing.unsent.extend_from_slice(request);
 }
 
 pub(super) const fn unready(step: Step, cause: Cause) -> Fate {

@@ -4,6 +4,8 @@
 //! written into a page of the reactor right before the shard waits, once per turn and connection,
 //! so that whatever a turn has to say to a server goes out in one send.
 
+use pummel_proto_http::h2::{self, Lent, TunnelEvent};
+
 use super::conn::{Fate, Http, State, Step, phase_of};
 use super::opening::unready;
 use super::traffic::{End, Traffic};
@@ -68,7 +70,8 @@ impl<R: Reactor> Shard<R> {
     /// end, in TLS.
     pub(super) fn take_leave(&mut self, slot: Slot) {
         let Some(connection) = self.traffic.get(slot) else { return };
-        let silent = connection.tls.is_none() && matches!(connection.http, Http::One(_));
+        let plain = connection.tls.is_none() && connection.tunnel.is_none();
+        let silent = plain && matches!(connection.http, Http::One(_));
         let free = connection.outgoing.sending.is_none() && connection.outgoing.failure.is_none();
         if silent || !free || self.plan.plan.wire.close == Close::Reset {
             return;
@@ -79,9 +82,7 @@ impl<R: Reactor> Shard<R> {
         let mut page = self.reactor.page();
         // Whoever closes does not mind if that cannot be said.
         let _unsaid = self.traffic.write(slot, &mut page);
-        if let Some(session) = self.traffic.get(slot).and_then(|c| c.tls.as_deref_mut()) {
-            session.close(&mut page);
-        }
+        self.traffic.write_end(slot, &mut page);
         let len = page.len();
         if len == 0 {
             self.reactor.give_page(page);
@@ -121,6 +122,44 @@ impl Traffic {
 
     /// Writes what `slot` has to say into the empty `page`, as far as there is room.
     fn write(&mut self, slot: Slot, page: &mut Vec<u8>) -> Result<(), TlsTrouble> {
+        let Some(mut tunnel) = self.get(slot).and_then(|c| c.tunnel.take()) else {
+            return self.write_plain(slot, page);
+        };
+        let mut written = Ok(());
+        if tunnel.takes() {
+            let mut inner = core::mem::take(&mut self.way.inner);
+            inner.clear();
+            written = self.write_plain(slot, &mut inner);
+            tunnel.send(&inner);
+            self.way.inner = inner;
+        }
+        tunnel.transmit(page, PAGE);
+        if let Some(connection) = self.get(slot) {
+            connection.tunnel = Some(tunnel);
+        }
+        written
+    }
+
+    /// Writes behind all else in `page` that nothing follows on `slot`.
+    fn write_end(&mut self, slot: Slot, page: &mut Vec<u8>) {
+        let Some(connection) = self.get(slot) else { return };
+        let Some(tunnel) = &mut connection.tunnel else {
+            if let Some(session) = &mut connection.tls {
+                session.close(page);
+            }
+            return;
+        };
+        let mut end = Vec::new();
+        if let Some(session) = &mut connection.tls {
+            session.close(&mut end);
+        }
+        tunnel.send(&end);
+        tunnel.end();
+        tunnel.transmit(page, PAGE.saturating_sub(page.len()));
+    }
+
+    /// Writes what `slot` has to say, as it would without a tunnel.
+    fn write_plain(&mut self, slot: Slot, page: &mut Vec<u8>) -> Result<(), TlsTrouble> {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Ok(()) };
         page.append(&mut connection.outgoing.unsent);
         // A handshake has its own words, and so have the questions for a tunnel and an upgrade.
@@ -162,9 +201,60 @@ impl Traffic {
         }
     }
 
-    /// Bytes arrived on `slot`, sealed by TLS as soon as it has begun there.
-    pub(super) fn decrypt(&mut self, slot: Slot, bytes: &mut [u8], now: Instant) -> Fate {
+    /// Bytes arrived on `slot`, where what is spoken is wrapped up.
+    pub(super) fn unwrap(&mut self, slot: Slot, bytes: &mut [u8], now: Instant) -> Fate {
         self.recorder.received(bytes.len() as u64);
+        self.unwrap_counted(slot, bytes, now)
+    }
+
+    fn unwrap_counted(&mut self, slot: Slot, bytes: &mut [u8], now: Instant) -> Fate {
+        match self.get(slot).and_then(|connection| connection.tunnel.take()) {
+            None => self.decrypt(slot, bytes, now),
+            Some(mut tunnel) => {
+                let fate = self.read_tunnel(slot, &mut tunnel, bytes, now);
+                if let Some(connection) = self.get(slot) {
+                    connection.tunnel = Some(tunnel);
+                }
+                fate
+            }
+        }
+    }
+
+    /// Frames arrived on `slot`, whose `tunnel` was taken out of it.
+    fn read_tunnel(
+        &mut self,
+        slot: Slot,
+        tunnel: &mut h2::Tunnel,
+        bytes: &mut [u8],
+        now: Instant,
+    ) -> Fate {
+        let mut input = Lent(bytes);
+        loop {
+            let fate = match tunnel.receive(&mut input) {
+                Ok(None) => return Fate::Keep,
+                Ok(Some(TunnelEvent::Open)) => self.through(slot, now),
+                Ok(Some(TunnelEvent::Content(bytes))) => self.decrypt(slot, bytes, now),
+                Ok(Some(TunnelEvent::Refused(status))) => {
+                    unready(Step::Proxy, Cause::Answered(status))
+                }
+                Ok(Some(TunnelEvent::Ended)) => self.ended(slot, End::Seen, now),
+                Ok(Some(TunnelEvent::Reset(code))) => self.torn(slot, Cause::Reset(code), now),
+                Err(error) => self.torn(slot, Cause::Protocol(error.kind()), now),
+            };
+            if fate == Fate::Ready {
+                // The rest is for a connection that takes requests, which this one is to become.
+                self.way.early_wrapped.clear();
+                self.way.early_wrapped.extend_from_slice(input.0);
+            }
+            if fate != Fate::Keep {
+                return fate;
+            }
+        }
+    }
+
+    /// Bytes of the way behind the proxy arrived on `slot`, sealed by TLS as soon as it has begun
+    /// there.
+    fn decrypt(&mut self, slot: Slot, bytes: &mut [u8], now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
         let Some(mut session) = connection.tls.take() else { return self.read(slot, bytes, now) };
         let mut unsent = core::mem::take(&mut connection.outgoing.unsent);
@@ -203,11 +293,15 @@ impl Traffic {
 
     /// What arrived before `slot` was ready is read now that it is.
     pub(super) fn read_early(&mut self, slot: Slot, now: Instant) -> Fate {
-        if self.way.early.is_empty() {
-            return Fate::Keep;
+        let mut wrapped = core::mem::take(&mut self.way.early_wrapped);
+        if !self.way.early.is_empty() {
+            let early = core::mem::take(&mut self.way.early);
+            let fate = self.read(slot, &early, now);
+            if fate != Fate::Keep {
+                return fate;
+            }
         }
-        let early = core::mem::take(&mut self.way.early);
-        self.read(slot, &early, now)
+        if wrapped.is_empty() { Fate::Keep } else { self.unwrap_counted(slot, &mut wrapped, now) }
     }
 
     /// TLS failed on `slot`.

@@ -240,7 +240,11 @@ impl Traffic {
 
     /// Receiving on `slot` failed.
     pub(super) fn broken(&mut self, slot: Slot, errno: Errno, now: Instant) -> Fate {
-        let cause = Cause::System(errno);
+        self.torn(slot, Cause::System(errno), now)
+    }
+
+    /// What `slot` lies in is gone.
+    pub(super) fn torn(&mut self, slot: Slot, cause: Cause, now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
         if let State::Opening(opening) = connection.state {
             return Fate::Unready(Trouble { phase: opening.step.phase(), cause });

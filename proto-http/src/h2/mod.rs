@@ -29,9 +29,11 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod transmit;
+mod tunnel;
 
 pub use event::{Event, Tag};
 pub use rendered::Rendered;
+pub use tunnel::{Lent, Tunnel, TunnelEvent};
 
 use crate::error::{ErrorKind, ProtocolError, StartError};
 use crate::event::Phase;

@@ -61,6 +61,13 @@ impl Outbox {
         }
     }
 
+    /// The same for a peer that is greeted otherwise.
+    pub(super) const fn greeted() -> Self {
+        let mut outbox = Self::new();
+        (outbox.owed, outbox.greeted) = (false, true);
+        outbox
+    }
+
     #[inline]
     pub(super) const fn is_owed(&self) -> bool {
         self.owed

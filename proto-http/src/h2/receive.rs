@@ -171,7 +171,7 @@ impl Gathered {
 }
 
 /// Empties a buffer for the next use, and lets go of a large one.
-fn recycled(mut buffer: Vec<u8>) -> Vec<u8> {
+pub(super) fn recycled(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer.clear();
     if buffer.capacity() > CARRY_KEEP_BYTES_MAX { Vec::new() } else { buffer }
 }
@@ -630,7 +630,7 @@ fn take<'b>(left: &mut u32, input: &mut &'b [u8]) -> &'b [u8] {
 
 /// Judges the first bytes of the peer, which must be those of `SETTINGS` (RFC 9113 section 3.4).
 #[cold]
-fn check_first(bytes: &[u8; HEADER_BYTES], header: Header) -> Result<(), ErrorKind> {
+pub(super) fn check_first(bytes: &[u8; HEADER_BYTES], header: Header) -> Result<(), ErrorKind> {
     if bytes.starts_with(b"HTTP/") {
         return Err(ErrorKind::NotHttp2Http1);
     }

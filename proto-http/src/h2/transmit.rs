@@ -10,10 +10,10 @@ use super::stream::Stream;
 use alloc::vec::Vec;
 
 /// Bytes of a `WINDOW_UPDATE` frame.
-const REFILL_BYTES: usize = HEADER_BYTES + 4;
+pub(super) const REFILL_BYTES: usize = HEADER_BYTES + 4;
 
 /// Content is cut into pieces smaller than this only where a window or its end wants it.
-const PIECE_BYTES_MIN: usize = 256;
+pub(super) const PIECE_BYTES_MIN: usize = 256;
 
 /// Room for a frame of such a piece.
 const PIECE_ROOM_MIN: usize = HEADER_BYTES + PIECE_BYTES_MIN;

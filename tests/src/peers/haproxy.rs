@@ -1,6 +1,7 @@
 //! haproxy, which speaks for an nginx.
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use super::process::Setting;
@@ -24,6 +25,39 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Starts an haproxy that is spoken to in HTTP/2 in the clear, and passes all that it is asked,
+    /// tunnels included, on to `behind` in HTTP/1.1; `None` where it is not installed.
+    ///
+    /// # Errors
+    /// If it does not start, or is not installed and has to be.
+    pub fn haproxy_before(behind: SocketAddr) -> io::Result<Option<Self>> {
+        let Some(program) = installed("haproxy")? else { return Ok(None) };
+        let setting = Setting::new(&[Door::Clear])?;
+        let clear = setting.address(Door::Clear);
+        let configuration = setting.configure(&format!(
+            "global
+  nbthread 1
+{TIMES}frontend doors
+  bind {clear} proto h2
+  default_backend behind
+backend behind
+  server one {behind}
+"
+        ))?;
+        let mut command = Command::new(program);
+        setting.start(command.args(["-db", "-f"]).arg(configuration), None).map(Some)
+    }
+}
+
+/// For how long haproxy waits.
+const TIMES: &str = "defaults
+  mode http
+  timeout connect 10s
+  timeout client 60s
+  timeout server 60s
+";
+
 fn configure(setting: &Setting, behind: &Peer, Limits { streams, .. }: Limits) -> String {
     let [plain, clear, tls] =
         [Door::Plain, Door::Clear, Door::Tls].map(|door| setting.address(door));
@@ -34,12 +68,7 @@ fn configure(setting: &Setting, behind: &Peer, Limits { streams, .. }: Limits) -
         "global
   nbthread 1
   tune.h2.max-concurrent-streams {streams}
-defaults
-  mode http
-  timeout connect 10s
-  timeout client 60s
-  timeout server 60s
-frontend doors
+{TIMES}frontend doors
   bind {plain}
   bind {clear} proto h2
   bind {tls} ssl crt {both} alpn h2,http/1.1

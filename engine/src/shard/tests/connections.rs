@@ -113,6 +113,46 @@ fn addresses_are_tried_in_order_and_the_one_that_works_is_kept() {
 }
 
 #[test]
+fn connections_go_to_what_the_name_says_when_they_are_established() {
+    let mut plan = plan(&closed(1), 2, requests(40));
+    plan.target.addresses = Addresses::new((1..=3).map(address).collect()).unwrap();
+    let script = Script {
+        // The last address is the one that works, so its index has to be forgotten.
+        door: Box::new(|_, to| match to {
+            to if to == address(3) || to == address(9) => Door::Opens(millis(1)),
+            _ => Door::Refuses(millis(1)),
+        }),
+        // Only the connection in slot 0 is closed in mid-run.
+        answer: Box::new(|asked| {
+            let last = asked.slot == Slot(0) && asked.nth == 9;
+            vec![(millis(1), Act::Say(if last { CLOSE } else { OK }.to_vec()))]
+        }),
+        hear: None,
+    };
+    let (mut desk, mailbox) = mailbox();
+    let part = split(&Arc::new(plan)).remove(0);
+    let request = part.plan.target.request.render_h1();
+    let (fake, log) = Fake::new(part.room.get(), request, script);
+    let mut shard = Shard::new(part, fake, mailbox).unwrap();
+    for _ in 0..TURNS_MAX {
+        shard.turn().unwrap();
+        if let Some(Reply::Opened(_)) = desk.reply() {
+            desk.order(Order::Readdress(Arc::new(Addresses::new(vec![address(9)]).unwrap())));
+            desk.order(Order::Start(shard.reactor.now() + LEAD));
+        }
+        if shard.is_done() {
+            break;
+        }
+    }
+    assert!(shard.is_done());
+    assert_eq!(shard.traffic.recorder.exchange(Box::default()).ledger.ok, 40);
+    let dialled: Vec<_> = log.borrow().dialled.iter().map(|dial| (dial.1, dial.2)).collect();
+    let (before, after): (Vec<_>, Vec<_>) = dialled.iter().partition(|dial| dial.1 != address(9));
+    assert!(before.len() >= 2 && dialled.starts_with(&before), "{dialled:?}");
+    assert!(!after.is_empty() && after.iter().all(|dial| dial.0 == Slot(0)), "{dialled:?}");
+}
+
+#[test]
 fn a_connection_that_the_server_closes_after_a_response_is_replaced_without_a_pause() {
     let script = server(|_| vec![(millis(1), Act::Say(CLOSE.to_vec())), (millis(1), Act::End)]);
     let ended = run(plan(&closed(1), 1, requests(20)), script);
