@@ -30,8 +30,8 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// Sends a page of what each connection has to say. Whoever is not done with that, and may go on
-    /// at once, has its turn again after a look at everything else.
+    /// Sends a page of what each connection has to say. Whoever is not done with that, and may go
+    /// on at once, has its turn again after a look at everything else.
     pub(super) fn transmit(&mut self, now: Instant) {
         for _ in 0..self.talkers.len() {
             let Some(slot) = self.talkers.pop_front() else { return };

@@ -11,9 +11,9 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// Most tickets. Each brings the server's chain with it, so that one is a few kilobytes, and up to 64
-/// if the server likes. It gives more than one per connection as a rule, so that the store fills up,
-/// and then the oldest go.
+/// Most tickets. Each brings the server's chain with it, so that one is a few kilobytes, and up to
+/// 64 if the server likes. It gives more than one per connection as a rule, so that the store fills
+/// up, and then the oldest go.
 const TICKETS_MAX: usize = 1024;
 
 /// The sessions with one server, which is why names are not looked at.

@@ -116,8 +116,8 @@ impl Conn {
     }
 
     /// The same after an upgrade from HTTP/1.1, whose request is answered on stream 1 (RFC 7540
-    /// section 3.2). That answer is read and dropped; it counts towards what the peer has open. Tags
-    /// are below the positions of one more than `streams`.
+    /// section 3.2). That answer is read and dropped; it counts towards what the peer has open.
+    /// Tags are below the positions of one more than `streams`.
     #[must_use]
     pub fn upgraded(streams: NonZeroU16) -> Self {
         let mut conn = Self::new(streams.saturating_add(1));
