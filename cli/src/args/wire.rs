@@ -14,7 +14,7 @@ pub(crate) struct WireArgs {
     /// Speak HTTP/2; in the clear the server must know it (h2c)
     #[arg(long)]
     pub(crate) http2: bool,
-    /// Speak HTTP/2 in the clear, begun as HTTP/1.1
+    /// Speak HTTP/2, begun by an uncounted request of HTTP/1.1
     #[arg(long)]
     pub(crate) http2_upgrade: bool,
     /// What to speak: 1.0, 1.1 or 2 [default: 1.1]

@@ -109,9 +109,10 @@ fn code(ending: Ending, status: Status, strictness: Strictness) -> Code {
 /// once.
 pub(super) fn obey_signals(control: &Control) -> io::Result<()> {
     let stop = control.stop_flag();
-    // The order matters: the flag must not be set yet when the first signal looks at it.
+    // The order matters: the flag must not be set yet when the first signal looks at it. Only a
+    // person says it twice because once was not enough; timeout(1) says it twice as a rule.
+    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
     for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
         flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(())

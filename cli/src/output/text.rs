@@ -56,7 +56,13 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
     let plan = &report.plan;
     let method = plan.target.request.method();
     let spoken = wire::spoken(plan.wire.protocol);
-    line(to, "Target", &format!("{method} {}  ({spoken})", plan.target.url))?;
+    let proxy = plan
+        .wire
+        .proxy
+        .as_ref()
+        .map(|_| format!(" by the proxy {}", plan.target.addresses.first()));
+    let proxy = proxy.unwrap_or_default();
+    line(to, "Target", &format!("{method} {}{proxy}  ({spoken})", plan.target.url))?;
     joined(to, "Load", ", ", load::parts(plan).into_iter())?;
     let cpus = report.shards.iter().map(|shard| shard.cpu.to_string()).collect::<Vec<_>>();
     let shards = counted(report.shards.len() as u64, "shard");

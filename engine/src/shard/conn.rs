@@ -40,8 +40,9 @@ pub(super) struct Opening {
     pub(super) established: Instant,
     /// What it waits for.
     pub(super) step: Step,
-    /// Since when.
+    /// Since when: since its first byte was sent, once `begun`.
     pub(super) began: Instant,
+    pub(super) begun: bool,
 }
 
 /// What a connection waits for before it is ready.

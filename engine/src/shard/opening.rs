@@ -69,6 +69,12 @@ impl Way {
     pub(super) fn new(plan: &Plan) -> io::Result<Self> {
         let (wire, request) = (&plan.wire, &plan.target.request);
         let connector = wire.tls.as_ref().map(Connector::new).transpose();
+        let connector = connector.map_err(io::Error::other)?;
+        // The first handshake of a thread pays for what the library sets up once: not the server's.
+        if let Some(connector) = &connector {
+            let rehearsed = connector.connect().and_then(|mut one| one.begin(&mut Vec::new()));
+            rehearsed.map_err(|trouble| io::Error::other(trouble.name()))?;
+        }
         let tunnel = wire.proxy.as_ref().map(Wish::of).transpose()?.flatten();
         let two = wire.protocol.may_be_http2();
         let upgrade = wire.protocol == Protocol::Http2Upgrade;
@@ -77,7 +83,7 @@ impl Way {
             streams: wire.streams,
             depth: plan.depth(),
             keep: wire.keep,
-            connector: connector.map_err(io::Error::other)?,
+            connector,
             tunnel,
             wrapped: wire.is_wrapped(),
             upgrade: upgrade.then(|| request.render_upgrade().into()),
@@ -129,7 +135,7 @@ impl Traffic {
         let Some(connection) = self.get(slot) else { return Fate::Keep };
         let State::Connecting(since) = connection.state else { return Fate::Keep };
         if let Some(step) = first {
-            let opening = Opening { since, established: now, step, began: now };
+            let opening = Opening { since, established: now, step, began: now, begun: false };
             connection.state = State::Opening(opening);
         }
         self.begin(slot, first, now)
@@ -140,7 +146,7 @@ impl Traffic {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
         let way = &self.way;
         if let (State::Opening(opening), Some(step)) = (&mut connection.state, step) {
-            (opening.step, opening.began) = (step, now);
+            (opening.step, opening.began, opening.begun) = (step, now, false);
         }
         match step {
             None => return self.choose(slot, now),
@@ -191,11 +197,15 @@ impl Traffic {
             return Fate::Ready;
         }
         connection.state = match connection.state {
-            State::Connecting(since) => {
-                State::Opening(Opening { since, established: now, step: Step::Settle, began: now })
-            }
+            State::Connecting(since) => State::Opening(Opening {
+                since,
+                established: now,
+                step: Step::Settle,
+                began: now,
+                begun: true,
+            }),
             State::Opening(opening) => {
-                State::Opening(Opening { step: Step::Settle, began: now, ..opening })
+                State::Opening(Opening { step: Step::Settle, began: now, begun: true, ..opening })
             }
             state => state,
         };

@@ -56,6 +56,7 @@ impl<R: Reactor> Shard<R> {
         if len == 0 {
             self.reactor.give_page(page);
         } else {
+            self.begin_step(slot);
             let pending = self.reactor.send_page(slot, page) == Sending::Pending;
             self.traffic.sent(slot, len, pending);
             self.listen_to(slot);
@@ -63,6 +64,18 @@ impl<R: Reactor> Shard<R> {
         if let Err(trouble) = written {
             let fate = self.traffic.unsealed(slot, trouble, now);
             self.settle(slot, fate, now);
+        }
+    }
+
+    /// The clock of a handshake begins with its first byte, and not with the arithmetic before it,
+    /// of this connection and of all that were established together.
+    fn begin_step(&mut self, slot: Slot) {
+        let Some(connection) = self.traffic.get(slot) else { return };
+        if let State::Opening(opening) = &mut connection.state
+            && !opening.begun
+        {
+            opening.begun = true;
+            opening.began = self.reactor.clock();
         }
     }
 

@@ -96,6 +96,11 @@ impl Traffic {
             && matches!(http.phase(), HttpPhase::Idle | HttpPhase::AwaitingHead)
         {
             connection.first_byte = None;
+            let unsent = connection.outgoing.sending.is_some() || connection.outgoing.owed > 0;
+            // The answer came before the end of its request, of which nobody may read the rest.
+            if unsent && http.outstanding() == 0 {
+                return Fate::Close;
+            }
         }
         if connection.spent && connection.is_over() { Fate::Close } else { Fate::Keep }
     }

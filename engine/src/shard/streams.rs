@@ -70,7 +70,14 @@ impl Traffic {
             Event::Malformed { tag, error } => {
                 self.stream_failed(slot, place(tag), Cause::Protocol(error.kind()), now);
             }
-            Event::GoAway { code } => self.recorder.multiplexed().goaway(*code),
+            Event::GoAway { code } => {
+                self.recorder.multiplexed().goaway(*code);
+                if let Some(connection) = self.get(slot)
+                    && !core::mem::replace(&mut connection.spent, true)
+                {
+                    self.recorder.closed_by_peer();
+                }
+            }
             Event::Settled
             | Event::Interim { .. }
             | Event::Head { .. }
@@ -108,7 +115,7 @@ impl Traffic {
         let first_byte = if flight.status == 0 { now } else { flight.first_byte };
         self.recorder.timeout(&flight.ended(first_byte, now), phase, slot.0);
         if silent && heard <= flight.written {
-            self.abandon(slot, Cause::Abandoned, now);
+            self.abandon_dead(slot, now);
             return Fate::Close;
         }
         let over = self.get(slot).is_some_and(|connection| connection.is_over());

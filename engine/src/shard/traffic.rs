@@ -331,6 +331,22 @@ impl Traffic {
         self.abandon(slot, others, now);
     }
 
+    /// The same for a connection that is dead, of which no answer can come: whoever has waited for
+    /// as long as anybody would is a timeout, and the others end with an error.
+    pub(super) fn abandon_dead(&mut self, slot: Slot, now: Instant) {
+        let mut from = Tag(0);
+        while let Some((phase, flight)) = self.land_any(slot, &mut from) {
+            let phase = phase.unwrap_or(Phase::Wait);
+            let moments = flight.ended(now, now);
+            if flight.written + self.timeouts.span() <= now {
+                self.recorder.timeout(&moments, phase, slot.0);
+            } else {
+                let trouble = Trouble { phase, cause: Cause::Abandoned };
+                self.recorder.error(&moments, trouble, slot.0);
+            }
+        }
+    }
+
     /// All that is outstanding on `slot`, and of whose answers nothing has arrived, ends with an
     /// error.
     pub(super) fn abandon(&mut self, slot: Slot, cause: Cause, now: Instant) {
@@ -352,7 +368,14 @@ impl Traffic {
         }
         self.recorder.multiplexed().retried += 1;
         self.outstanding += 1;
-        self.retries.push_back(Flight { retries: flight.retries + 1, ..flight });
+        let flight = Flight { retries: flight.retries + 1, ..flight };
+        // Whoever was turned away before goes first, or a server that takes few requests per
+        // connection would turn the same ones away again and again.
+        if flight.retries > 1 {
+            self.retries.push_front(flight);
+        } else {
+            self.retries.push_back(flight);
+        }
     }
 
     /// When the first byte of the response that is arriving on `slot` was reaped.

@@ -386,3 +386,14 @@ fn a_server_that_hangs_up_before_the_opening_is_over_is_named() {
         assert!(ended.log.dialled.len() < most, "{} attempts", ended.log.dialled.len());
     }
 }
+
+#[test]
+fn an_answer_before_the_end_of_its_request_ends_the_connection() {
+    const REFUSED: &[u8] = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
+    let mut plan = plan(&closed(1), 1, requests(5));
+    plan.target.request = posting(1_000_000);
+    // Before any of the body can have arrived.
+    let ended = run(plan, server(|_| vec![(Nanos::new(1), Act::Say(REFUSED.to_vec()))]));
+    assert_eq!(ended.numbers.ledger.failed, 5);
+    assert_eq!(ended.numbers.connections.opened, 5);
+}
