@@ -324,14 +324,12 @@ impl Request {
     }
 
     /// Renders the wish to go on in HTTP/2 (RFC 7540 section 3.2): a request for the same target,
-    /// because not every server grants an upgrade everywhere; without a body, and with a method
-    /// that changes nothing.
+    /// because not every server grants an upgrade everywhere; with a method that changes nothing
+    /// and whose response has no body.
     #[must_use]
     pub fn render_upgrade(&self) -> Vec<u8> {
-        let method =
-            if matches!(self.method.as_str(), "GET" | "HEAD") { "GET " } else { "OPTIONS " };
         let mut out = Vec::new();
-        for part in [method, &self.target, " HTTP/1.1\r\n"] {
+        for part in ["HEAD ", &self.target, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
         render_field(&mut out, "Host", self.value_of("Host").unwrap_or(&self.authority));

@@ -148,20 +148,33 @@ fn the_text_report_goes_to_standard_output() {
 
 #[test]
 fn a_second_interrupt_ends_the_run_at_once_and_without_a_report() {
-    for signal in SIGNALS {
-        // It reads and never answers, so that the first signal alone would wait for a second.
-        let server = Server::answering("").unwrap();
-        let target = server.target();
-        let args = [&target, "-t", "1h", "-c", "1", "--timeout", "1h"];
-        let running = tests::start(&mut pummel(args)).unwrap();
-        server.first_request().unwrap();
-        // Signals that are pending are one signal: the program must get to run in between.
-        for _ in 0..400 {
-            send(signal, &running);
-        }
-        let outcome = running.outcome().unwrap();
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{outcome:?}");
+    // It reads and never answers, so that the first signal alone would wait for a second.
+    let server = Server::answering("").unwrap();
+    let target = server.target();
+    let args = [&target, "-t", "1h", "-c", "1", "--timeout", "1h"];
+    let running = tests::start(&mut pummel(args)).unwrap();
+    server.first_request().unwrap();
+    // Signals that are pending are one signal: the program must get to run in between.
+    for _ in 0..400 {
+        send("-INT", &running);
     }
+    let outcome = running.outcome().unwrap();
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{outcome:?}");
+}
+
+#[test]
+fn a_second_request_to_terminate_does_not_cost_the_report() {
+    let server = Server::answering(OK).unwrap();
+    let target = server.target();
+    let running = tests::start(&mut pummel([&target, "-t", "1h", "-c", "1", "--json"])).unwrap();
+    server.first_request().unwrap();
+    // As timeout(1) has it: the child, and then its group.
+    for _ in 0..2 {
+        send("-TERM", &running);
+    }
+    let outcome = running.outcome().unwrap();
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((outcome.code, &document["interrupted"]), (Some(130), &Value::Bool(true)));
 }
 
 #[test]

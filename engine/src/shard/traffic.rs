@@ -30,8 +30,9 @@ pub(super) enum End {
     Said,
 }
 
-/// How often a request is sent again that the peer did not process.
-const RETRIES_MAX: u8 = 3;
+/// How often a request is sent again that the peer did not process. Where a server takes ten
+/// requests per connection and says so by a GOAWAY, the same one may be beyond the last of several.
+const RETRIES_MAX: u8 = 16;
 
 /// The connections of a shard with their outstanding requests.
 pub(super) struct Traffic {

@@ -125,6 +125,10 @@ impl Conn {
         if let Some(position) = conn.streams.open_next(0, SendWindow::new(0)) {
             debug_assert_eq!(Tag(position), UPGRADED);
             conn.streams.mark_written(position);
+            if let Some(stream) = conn.streams.at_mut(position) {
+                // What asks for an upgrade is a HEAD.
+                stream.is_head = true;
+            }
             conn.silent = true;
         }
         conn
