@@ -199,6 +199,25 @@ fn a_deadline_calls_off_a_stream_and_leaves_its_connection_alone() {
 }
 
 #[test]
+fn what_a_server_says_right_behind_its_first_word_is_heard() {
+    let mut first = true;
+    let mut inner = serving(|_, stream| vec![(millis(1), ok(stream))]);
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let Some(hear) = &mut inner.hear else { return vec![] };
+        let mut acts = hear(slot, bytes);
+        if core::mem::take(&mut first) {
+            // In one segment with its settings: it takes no requests.
+            acts.push((Nanos::from_micros(50), Act::Say(goaway(0))));
+        }
+        acts
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let ended = run(two(&closed(1), 1, 4, requests(10)), script);
+    assert_eq!((ended.numbers.ledger.ok, ended.numbers.multiplexed.goaways[0]), (10, 1));
+    assert_eq!(ended.numbers.connections.opened, 2);
+}
+
+#[test]
 fn a_server_that_takes_no_streams_is_given_up() {
     let hear = |_: Slot, bytes: &[u8]| {
         let mut settings = Vec::new();
