@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pummel_engine::reactor::{Close, Completion, Lease, PAGE, Reactor, Sending, Slot};
+use pummel_engine::reactor::{Close, Completion, Confirm, Lease, PAGE, Reactor, Sending, Slot};
 use pummel_engine::tls::Acceptor;
 use pummel_engine::units::{Instant, Nanos};
 
@@ -348,7 +348,7 @@ impl<R: Reactor> Shard<R> {
     fn send_page(&mut self, slot: Slot, page: Vec<u8>, end: Option<Close>) -> bool {
         match end {
             _ if !page.is_empty() => {
-                let sending = self.reactor.send_page(slot, page);
+                let sending = self.reactor.send_page(slot, page, Confirm::Always);
                 self.note_sending(slot, sending, end);
                 return true;
             }

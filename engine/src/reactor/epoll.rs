@@ -26,7 +26,8 @@ use super::payload::Payloads;
 use super::socket::{self, Blocking};
 use super::spun::Spun;
 use super::{
-    Address, Close, Completion, During, Errno, Lease, Payload, Reactor, Sending, Slot, clock,
+    Address, Close, Completion, Confirm, During, Errno, Lease, Payload, Reactor, Sending, Slot,
+    clock,
 };
 use crate::units::{Instant, Nanos};
 
@@ -387,7 +388,7 @@ impl Reactor for Epoll {
         self.now
     }
 
-    fn publish(&mut self, bytes: Vec<u8>, confirm: super::Confirm) -> io::Result<Payload> {
+    fn publish(&mut self, bytes: Vec<u8>, confirm: Confirm) -> io::Result<Payload> {
         self.payloads.publish(bytes, confirm)
     }
 
@@ -434,7 +435,7 @@ impl Reactor for Epoll {
         self.pool.take()
     }
 
-    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>, _: Confirm) -> Sending {
         debug_assert!(!page.is_empty(), "nothing to send");
         let life = self.lives.get_mut(slot.index());
         let Some((sending, socket)) = life.and_then(|l| Some((&mut l.sending, l.socket.as_ref()?)))

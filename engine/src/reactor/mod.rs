@@ -41,7 +41,10 @@
 //! - **R4** An address to connect to lives in its slot until the kernel has taken the submission
 //!   that names it, and copied it.
 //! - **R5** The page of a send that a ring has in hand is neither freed nor changed until the
-//!   completion of that send was reaped, also when its slot is closed and used again meanwhile.
+//!   completion of that send was reaped, also when its slot is closed and used again meanwhile. A
+//!   send that reports only failure has its bytes in the slot itself; they are changed by the next
+//!   such send, before which the owner promises that the peer has answered this one, and outlive a
+//!   close until the kernel has confirmed that nothing of the slot is pending.
 //!
 //! A ring that is dropped first cancels what is pending, for closing it only starts that; if the
 //! kernel does not confirm, the memory is leaked.
@@ -104,6 +107,10 @@ pub enum Confirm {
     /// Always: after [`Sending::Pending`] the owner waits for [`Completion::Sent`] before it sends
     /// again on the connection.
     Always,
+    /// The same for a page that follows a send of which only failure is reported, and which the
+    /// peer has not answered: it is not handed over before the kernel has the whole of that send,
+    /// which costs a question.
+    InTurn,
 }
 
 /// Longest send whose success needs no report: it fits into the buffer of any socket that has
@@ -213,8 +220,9 @@ pub trait Reactor {
     fn page(&mut self) -> Vec<u8>;
 
     /// Sends all bytes of `page`, of which there is at least one, on the established connection
-    /// `slot`. After [`Sending::Pending`] the owner waits for [`Completion::Sent`].
-    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending;
+    /// `slot`, and reports it as `confirm` says. After [`Sending::Pending`] the owner waits for
+    /// [`Completion::Sent`].
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>, confirm: Confirm) -> Sending;
 
     /// Takes back a page that was not sent after all.
     fn give_page(&mut self, page: Vec<u8>);

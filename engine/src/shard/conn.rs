@@ -143,6 +143,10 @@ pub(super) struct Outgoing {
     pub(super) unsent: Vec<u8>,
     /// Bytes of HTTP/1.x requests that have started and are still to be written.
     pub(super) owed: usize,
+    /// A request has started since the last page.
+    pub(super) asks: bool,
+    /// A page was sent of which nothing is known until its request is answered.
+    pub(super) unproven: bool,
     /// The connection stands in the shard's list of those that have something to say.
     pub(super) listed: bool,
 }

@@ -10,7 +10,7 @@ use super::conn::{Fate, Http, State, Step, phase_of};
 use super::opening::unready;
 use super::traffic::{End, Traffic};
 use super::{Cause, Shard};
-use crate::reactor::{Close, PAGE, Reactor, Sending, Slot};
+use crate::reactor::{Close, Confirm, PAGE, Reactor, SILENT_BYTES_MAX, Sending, Slot};
 use crate::record::{Phase, TlsTrouble};
 use crate::tls::{Progress, sealed_len};
 use crate::units::Instant;
@@ -57,7 +57,8 @@ impl<R: Reactor> Shard<R> {
             self.reactor.give_page(page);
         } else {
             self.begin_step(slot);
-            let pending = self.reactor.send_page(slot, page) == Sending::Pending;
+            let confirm = self.traffic.confirm(slot, len);
+            let pending = self.reactor.send_page(slot, page, confirm) == Sending::Pending;
             self.traffic.sent(slot, len, pending);
             self.listen_to(slot);
         }
@@ -100,7 +101,8 @@ impl<R: Reactor> Shard<R> {
         if len == 0 {
             self.reactor.give_page(page);
         } else {
-            let _pending = self.reactor.send_page(slot, page);
+            // If the last request did not get through, it does not matter any more what does.
+            let _pending = self.reactor.send_page(slot, page, Confirm::Always);
             self.traffic.recorder.sent(len as u64);
         }
     }
@@ -114,6 +116,25 @@ impl Traffic {
             && matches!(connection.http, Http::One(_))
         {
             connection.outgoing.owed += count as usize * len;
+            connection.outgoing.asks = true;
+        }
+    }
+
+    /// How the send of a page of `len` bytes on `slot` is to be reported. Where requests come one
+    /// at a time, the answer says that it was sent, and saves a completion.
+    fn confirm(&mut self, slot: Slot, len: usize) -> Confirm {
+        let one_at_a_time = self.one_at_a_time;
+        let Some(connection) = self.get(slot) else { return Confirm::Always };
+        let asked = core::mem::take(&mut connection.outgoing.asks);
+        let whole = asked && connection.state == State::Open && !connection.has_to_say();
+        let small = len <= SILENT_BYTES_MAX && connection.tunnel.is_none();
+        if core::mem::replace(&mut connection.outgoing.unproven, false) {
+            Confirm::InTurn
+        } else if one_at_a_time && whole && small {
+            connection.outgoing.unproven = true;
+            Confirm::Failure
+        } else {
+            Confirm::Always
         }
     }
 

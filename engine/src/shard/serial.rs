@@ -20,7 +20,10 @@ impl Traffic {
             };
             let Http::One(http) = &mut connection.http else { return Fate::Keep };
             match http.receive(&mut input, &mut self.recall) {
-                Ok(Some(Event::Head(head))) => connection.status = head.status,
+                Ok(Some(Event::Head(head))) => {
+                    connection.status = head.status;
+                    connection.outgoing.unproven = false;
+                }
                 Ok(Some(Event::Body(_))) => {}
                 // Not the response that the request waits for.
                 Ok(Some(Event::Interim { .. })) => {

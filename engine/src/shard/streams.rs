@@ -23,6 +23,7 @@ impl Traffic {
             match http.receive(&mut input) {
                 Ok(Some(Event::Head { tag, status })) => {
                     connection.attempts = 0;
+                    connection.outgoing.unproven = false;
                     if let Some(flight) = self.flights.at(place(tag)) {
                         (flight.status, flight.first_byte) = (status, now);
                     }

@@ -52,6 +52,8 @@ pub(super) struct Traffic {
     open: u32,
     outstanding: u32,
     depth: NonZeroU8,
+    /// Whether no connection has more than one request outstanding.
+    pub(super) one_at_a_time: bool,
     pub(super) expect: Expect,
     pub(super) expected: ExpectedStatus,
 }
@@ -88,6 +90,7 @@ impl Traffic {
             open: 0,
             outstanding: 0,
             depth,
+            one_at_a_time: depth.get() == 1 && wire.streams.get() == 1,
             expect: plan.plan.expects(),
             expected: plan.plan.target.expected.clone(),
         })
@@ -130,6 +133,7 @@ impl Traffic {
             }
             Http::Two(http) => http.start(0).ok().map(|tag| {
                 let place = self.flights.place(slot.index(), tag.0);
+                connection.outgoing.asks = true;
                 if let Some(at) = self.flights.at(place) {
                     *at = flight;
                 }

@@ -161,8 +161,8 @@ impl<R: Reactor> Reactor for Spinning<R> {
         self.0.page()
     }
 
-    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
-        self.0.send_page(slot, page)
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>, confirm: Confirm) -> Sending {
+        self.0.send_page(slot, page, confirm)
     }
 
     fn give_page(&mut self, page: Vec<u8>) {
@@ -784,7 +784,7 @@ fn a_reused_slot_sees_nothing_of_its_earlier_lives<R: Reactor>(make: Make<R>) {
                     _ => {
                         let mut page = owner.reactor.page();
                         page.resize(PAGE, b'p');
-                        owner.reactor.send_page(slot, page)
+                        owner.reactor.send_page(slot, page, Confirm::Always)
                     }
                 };
             }

@@ -23,7 +23,7 @@ impl<R: Reactor> Owner<R> {
     #[track_caller]
     pub(super) fn send_page(&mut self, slot: Slot, bytes: &[u8]) {
         let page = self.page(bytes);
-        if self.reactor.send_page(slot, page) == Sending::Pending {
+        if self.reactor.send_page(slot, page, Confirm::Always) == Sending::Pending {
             let told = self.next();
             assert!(matches!(told, (at, Told::Sent) if at == slot), "{told:?}");
         }
@@ -66,7 +66,7 @@ pub(super) fn pages_arrive_whole_at_a_slow_peer<R: Reactor>(make: Make<R>) {
     let mut stuck = false;
     for n in 0..COUNT {
         let page = owner.page(&vec![n; PAGE]);
-        if owner.reactor.send_page(Slot(0), page) == Sending::Free {
+        if owner.reactor.send_page(Slot(0), page, Confirm::Always) == Sending::Free {
             continue;
         }
         if !stuck {
@@ -94,7 +94,7 @@ pub(super) fn a_page_comes_back_when_it_was_sent<R: Reactor>(make: Make<R>) {
     for len in PAGES {
         let page = owner.page(&pattern(len));
         let memory = page.as_ptr();
-        let sending = owner.reactor.send_page(Slot(0), page);
+        let sending = owner.reactor.send_page(Slot(0), page, Confirm::Always);
         if sending == Sending::Pending {
             assert!(matches!(owner.next().1, Told::Sent));
         }
@@ -118,7 +118,7 @@ pub(super) fn a_page_to_a_peer_that_is_gone_fails_and_comes_back<R: Reactor>(mak
     assert!(matches!(owner.next().1, Told::Failed(During::Receive, _)));
     let page = owner.page(&pattern(PAGE));
     let memory = page.as_ptr();
-    let _failing = owner.reactor.send_page(Slot(0), page);
+    let _failing = owner.reactor.send_page(Slot(0), page, Confirm::Always);
     let (_, told) = owner.next();
     assert!(matches!(told, Told::Failed(During::Send, Errno::BROKEN_PIPE)), "{told:?}");
     peer.join().unwrap();
@@ -157,7 +157,7 @@ pub(super) fn sending_pages_allocates_nothing<R: Reactor>(make: Make<R>) {
         for slot in 0..PEERS {
             let mut page = owner.reactor.page();
             page.extend_from_slice(&[b'x'; 200]);
-            let sending = owner.reactor.send_page(Slot(slot), page);
+            let sending = owner.reactor.send_page(Slot(slot), page, Confirm::Always);
             pending += u32::from(sending == Sending::Pending);
         }
         while pending > 0 {

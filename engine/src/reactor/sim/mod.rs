@@ -32,7 +32,7 @@ pub use self::model::{
 use super::page::Pool;
 use super::{
     Address, Close, Completion, Confirm, Description, During, Errno, Lease, Payload, Reactor,
-    Sending, Slot,
+    SILENT_BYTES_MAX, Sending, Slot,
 };
 use crate::units::{Instant, Nanos};
 
@@ -503,7 +503,7 @@ impl Reactor for Sim {
 
     /// A request is asked when its last byte is sent: whatever the bytes say, so many of them are
     /// one.
-    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>, confirm: Confirm) -> Sending {
         assert!(!page.is_empty(), "nothing to send");
         let (len, whole) = (page.len(), self.request_len);
         let (now, number) = (self.now.get(), self.line(slot));
@@ -514,14 +514,17 @@ impl Reactor for Sim {
         }
         self.acts = acts;
         let life = self.may_send(slot);
-        if heard {
-            self.pool.give(page);
-            return self.pend(slot, len, false);
+        let mut fails = false;
+        if !heard {
+            let bytes = life.begun + len;
+            life.begun = bytes % whole;
+            fails = self.ask_all(slot, bytes / whole);
         }
-        let bytes = life.begun + len;
-        life.begun = bytes % whole;
         self.pool.give(page);
-        let fails = self.ask_all(slot, bytes / whole);
+        if confirm == Confirm::Failure {
+            assert!(len <= SILENT_BYTES_MAX, "such a send is small");
+            return Sending::Free;
+        }
         self.pend(slot, len, fails)
     }
 

@@ -154,7 +154,7 @@ fn a_request_is_asked_with_the_last_of_its_bytes_in_pages() {
     for len in [REQUEST / 4, REQUEST / 4, REQUEST / 2, 2 * REQUEST + 1, REQUEST - 1] {
         let mut page = sim.page();
         page.resize(len, b'x');
-        assert_eq!(sim.send_page(Slot(0), page), Sending::Pending);
+        assert_eq!(sim.send_page(Slot(0), page, Confirm::Always), Sending::Pending);
         asked.push(world.exchanges().len());
         assert_eq!(told(&mut sim, at(millis(1))), [Told::Sent(Slot(0))]);
     }
@@ -170,7 +170,7 @@ fn a_request_is_asked_with_the_last_of_its_bytes_in_pages() {
 #[should_panic(expected = "has ended within a request")]
 fn a_request_does_not_begin_within_another() {
     let (mut sim, payload) = connected(&Model::default(), 1);
-    let _pending = sim.send_page(Slot(0), vec![b'x'; REQUEST + 1]);
+    let _pending = sim.send_page(Slot(0), vec![b'x'; REQUEST + 1], Confirm::Always);
     let _sent = told(&mut sim, at(millis(1)));
     let _sent = told(&mut sim, at(millis(1)));
     let _free = sim.send(Slot(0), payload, 0..REQUEST);

@@ -32,8 +32,8 @@ use super::payload::Payloads;
 use super::socket::{self, Blocking};
 use super::spun::Spun;
 use super::{
-    Address, Close, Completion, Confirm, During, Errno, Lease, Payload, Reactor, Sending, Slot,
-    clock,
+    Address, Close, Completion, Confirm, During, Errno, Lease, Payload, Reactor, SILENT_BYTES_MAX,
+    Sending, Slot, clock,
 };
 use crate::units::{Instant, Nanos};
 
@@ -67,6 +67,8 @@ struct Life {
     address: Option<Box<SockAddr>>,
     /// What is left of a confirmed send, or of a page (R5).
     sending: Option<Rest>,
+    /// The last page whose send reports only failure (R5).
+    silent: Vec<u8>,
 }
 
 /// The pages that are in no life of a slot.
@@ -204,15 +206,51 @@ impl Uring {
         }
     }
 
+    /// Sends a page that reports only failure, from memory of the slot's own.
+    fn send_silently(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+        debug_assert!(page.len() <= SILENT_BYTES_MAX, "such a send is small");
+        let token = self.token(Operation::SendPageSilent, slot);
+        if let Some(life) = self.lives.get_mut(slot.index()).filter(|life| life.socket.is_some()) {
+            life.silent.clear();
+            life.silent.extend_from_slice(&page);
+            let entry = send_entry(slot, &life.silent, token);
+            self.submit(&entry.flags(Flags::SKIP_SUCCESS));
+        }
+        self.pages.pool.give(page);
+        Sending::Free
+    }
+
+    /// Asks whether the last silent send of `slot` is through. What is left to be sent follows when
+    /// it is.
+    fn ask(&mut self, slot: Slot) {
+        let silent = CancelBuilder::user_data(self.token(Operation::SendPageSilent, slot));
+        let token = self.token(Operation::Ask, slot);
+        self.submit(&opcode::AsyncCancel2::new(silent).build().user_data(token));
+    }
+
+    /// The answer to that. A send that had to be called off has left the connection at an unknown
+    /// byte.
+    fn asked(&mut self, slot: Slot, result: i32) -> Option<Completion> {
+        const THROUGH: i32 = -E::NOENT.raw_os_error();
+        if result == THROUGH {
+            self.submit_rest(slot);
+            return None;
+        }
+        let rest = self.life(slot)?.sending.take()?;
+        rest.recycle(&mut self.pages.pool);
+        Some(Completion::Failed(slot, During::Send, Errno(E::NOBUFS.raw_os_error())))
+    }
+
     /// Begins a send that reports its success.
-    fn begin_send(&mut self, slot: Slot, rest: Rest) -> Sending {
+    fn begin_send(&mut self, slot: Slot, rest: Rest, confirm: Confirm) -> Sending {
         let life = self.lives.get_mut(slot.index()).filter(|life| life.socket.is_some());
         debug_assert!(life.as_ref().is_none_or(|l| l.sending.is_none()), "a send is pending");
         // R5: what the kernel has in hand is not replaced, whatever is asked for.
         match life.filter(|life| life.sending.is_none()) {
             Some(life) => {
                 life.sending = Some(rest);
-                self.submit_rest(slot);
+                let ask = confirm == Confirm::InTurn && !life.silent.is_empty();
+                if ask { self.ask(slot) } else { self.submit_rest(slot) }
             }
             None => rest.recycle(&mut self.pages.pool),
         }
@@ -252,7 +290,7 @@ impl Uring {
             .is_some_and(|life| life.generation == token.generation && life.socket.is_some());
         if !current {
             self.give_back(raw.flags);
-            if token.operation == Operation::SendPage
+            if matches!(token.operation, Operation::SendPage | Operation::Ignored)
                 && let Some(page) = self.pages.lingering.reaped(raw.token)
             {
                 self.pages.pool.give(page);
@@ -262,10 +300,11 @@ impl Uring {
         match token.operation {
             Operation::Connect => Some(self.connected(slot, raw.result)),
             Operation::Receive => self.received(slot, raw),
-            Operation::SendSilent => {
+            Operation::SendSilent | Operation::SendPageSilent => {
                 Some(Completion::Failed(slot, During::Send, failure_of_send(raw.result)))
             }
             Operation::SendConfirmed | Operation::SendPage => self.sent(slot, raw.result),
+            Operation::Ask => self.asked(slot, raw.result),
             Operation::Accept | Operation::Ignored => None,
         }
     }
@@ -480,6 +519,7 @@ impl Drop for Uring {
             std::mem::forget(std::mem::take(&mut self.pages.lingering));
             for life in &mut self.lives {
                 std::mem::forget(life.sending.take());
+                std::mem::forget(std::mem::take(&mut life.silent));
             }
         }
     }
@@ -531,8 +571,8 @@ impl Reactor for Uring {
 
     fn send(&mut self, slot: Slot, payload: Payload, range: Range<usize>) -> Sending {
         let (bytes, confirm) = self.payloads.get(payload, range.clone());
-        if confirm == Confirm::Always {
-            return self.begin_send(slot, Rest::Published(payload, range));
+        if confirm != Confirm::Failure {
+            return self.begin_send(slot, Rest::Published(payload, range), confirm);
         }
         let entry = send_entry(slot, bytes, self.token(Operation::SendSilent, slot));
         self.submit(&entry.flags(Flags::SKIP_SUCCESS));
@@ -543,10 +583,13 @@ impl Reactor for Uring {
         self.pages.pool.take()
     }
 
-    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>, confirm: Confirm) -> Sending {
         debug_assert!(!page.is_empty(), "nothing to send");
+        if confirm == Confirm::Failure {
+            return self.send_silently(slot, page);
+        }
         let page = self.pages.pool.compact(page);
-        self.begin_send(slot, Rest::Page(page, 0))
+        self.begin_send(slot, Rest::Page(page, 0), confirm)
     }
 
     fn give_page(&mut self, page: Vec<u8>) {
@@ -557,10 +600,15 @@ impl Reactor for Uring {
         // A failure that was noted for this life must not meet the next one.
         self.own.retain(|c| !matches!(c, Completion::Failed(failed, ..) if *failed == slot));
         let page_sent = self.token(Operation::SendPage, slot);
+        let called_off = self.token(Operation::Ignored, slot);
         let Some(life) = self.lives.get_mut(slot.index()) else { return };
         life.generation = life.generation.next();
         if let Some(rest) = life.sending.take() {
             self.pages.lingering.keep(page_sent, rest);
+        }
+        if !life.silent.is_empty() {
+            let silent = std::mem::take(&mut life.silent);
+            self.pages.lingering.keep(called_off, Rest::Page(silent, 0));
         }
         let Some(socket) = life.socket.take() else { return };
         if how == Close::Finish {
@@ -571,8 +619,7 @@ impl Reactor for Uring {
         // Pending operations hold the file open beyond `close`. The slot means this socket only
         // until the table is changed, so the kernel gets what is queued for it first.
         let all = CancelBuilder::fd(Fixed(slot.0)).all();
-        let ignored = self.token(Operation::Ignored, slot);
-        self.submit(&opcode::AsyncCancel2::new(all).build().user_data(ignored));
+        self.submit(&opcode::AsyncCancel2::new(all).build().user_data(called_off));
         self.flush();
         let _never_installed = self.ring.submitter().register_files_update(slot.0, &[-1]);
         if std::mem::take(&mut self.accept_lost) {
@@ -684,7 +731,7 @@ mod tests {
             let mut page = uring.page();
             page.resize(PAGE, fill);
             let memory = page.as_ptr();
-            assert_eq!(uring.send_page(Slot(0), page), Sending::Pending);
+            assert_eq!(uring.send_page(Slot(0), page, Confirm::Always), Sending::Pending);
             uring.wait(clock::now() + Nanos::from_millis(50)).unwrap();
             match uring.pop() {
                 Some(Completion::Sent(_)) => {}

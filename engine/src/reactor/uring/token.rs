@@ -14,6 +14,10 @@ pub(super) enum Operation {
     SendConfirmed,
     /// A send of a page, which always reports.
     SendPage,
+    /// A send of a page that reports only failure.
+    SendPageSilent,
+    /// The question whether such a send is still pending, which calls it off if it is.
+    Ask,
     /// Not of interest to anybody.
     Ignored,
 }
@@ -54,6 +58,8 @@ impl Token {
             3 => Operation::SendSilent,
             4 => Operation::SendConfirmed,
             5 => Operation::SendPage,
+            6 => Operation::SendPageSilent,
+            7 => Operation::Ask,
             _ => Operation::Ignored,
         };
         #[expect(clippy::cast_possible_truncation, reason = "cuts the fields out")]

@@ -191,8 +191,8 @@ impl Reactor for Fake {
         self.sim.page()
     }
 
-    fn send_page(&mut self, slot: Slot, page: Vec<u8>) -> Sending {
-        self.sim.send_page(slot, page)
+    fn send_page(&mut self, slot: Slot, page: Vec<u8>, confirm: Confirm) -> Sending {
+        self.sim.send_page(slot, page, confirm)
     }
 
     fn give_page(&mut self, page: Vec<u8>) {
