@@ -21,6 +21,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use self::pages::{
     a_page_arrives_as_it_was_filled, a_page_comes_back_when_it_was_sent,
+    a_page_in_turn_follows_one_sent_silently, a_page_sent_silently_arrives_and_nothing_is_said,
+    a_page_sent_silently_outlives_its_connection,
     a_page_to_a_peer_that_is_gone_fails_and_comes_back, pages_and_payloads_take_turns,
     pages_arrive_whole_at_a_slow_peer, received_bytes_can_be_changed_in_place,
     sending_pages_allocates_nothing,
@@ -115,6 +117,9 @@ conformance! {
     a_page_comes_back_when_it_was_sent
     a_page_to_a_peer_that_is_gone_fails_and_comes_back
     pages_and_payloads_take_turns
+    a_page_sent_silently_arrives_and_nothing_is_said
+    a_page_in_turn_follows_one_sent_silently
+    a_page_sent_silently_outlives_its_connection
     sending_pages_allocates_nothing
     received_bytes_can_be_changed_in_place
     a_unix_socket_carries_bytes_both_ways

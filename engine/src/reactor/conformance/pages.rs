@@ -6,7 +6,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use super::super::{
-    Close, Completion, Confirm, During, Errno, PAGE, Reactor, Sending, Slot, clock,
+    Close, Completion, Confirm, During, Errno, PAGE, Reactor, SILENT_BYTES_MAX, Sending, Slot,
+    clock,
 };
 use super::{Make, Owner, PATIENCE, Told, listener, pattern, peer, reset};
 use crate::units::Nanos;
@@ -140,6 +141,68 @@ pub(super) fn pages_and_payloads_take_turns<R: Reactor>(make: Make<R>) {
     }
     owner.reactor.close(Slot(0), Close::Finish);
     assert_eq!(owner.join(peer), b"<page><published>".repeat(ROUNDS));
+}
+
+/// Page and peer take turns, as request and answer do.
+pub(super) fn a_page_sent_silently_arrives_and_nothing_is_said<R: Reactor>(make: Make<R>) {
+    const ROUNDS: u8 = 50;
+    let (address, peer) = peer(|mut stream| {
+        let mut bytes = [0; SILENT_BYTES_MAX];
+        for _ in 0..ROUNDS {
+            stream.read_exact(&mut bytes).unwrap();
+            stream.write_all(&bytes).unwrap();
+        }
+    });
+    let mut owner = Owner::new(make, 1);
+    owner.connect(Slot(0), address);
+    for round in 0..ROUNDS {
+        let bytes = vec![round; SILENT_BYTES_MAX];
+        let page = owner.page(&bytes);
+        assert_eq!(owner.reactor.send_page(Slot(0), page, Confirm::Failure), Sending::Free);
+        assert!(owner.receive(Slot(0), SILENT_BYTES_MAX) == bytes, "{round}");
+    }
+    owner.join(peer);
+    assert!(matches!(owner.next().1, Told::Ended));
+}
+
+/// Nothing is answered, so that nobody but the kernel knows whether the first page is through.
+pub(super) fn a_page_in_turn_follows_one_sent_silently<R: Reactor>(make: Make<R>) {
+    const ROUNDS: usize = 50;
+    let (address, peer) = peer(read_all);
+    let mut owner = Owner::new(make, 1);
+    owner.connect(Slot(0), address);
+    for _ in 0..ROUNDS {
+        let page = owner.page(b"<silent>");
+        assert_eq!(owner.reactor.send_page(Slot(0), page, Confirm::Failure), Sending::Free);
+        let page = owner.page(&pattern(PAGE));
+        if owner.reactor.send_page(Slot(0), page, Confirm::InTurn) == Sending::Pending {
+            let told = owner.next();
+            assert!(matches!(told, (Slot(0), Told::Sent)), "{told:?}");
+        }
+    }
+    owner.reactor.close(Slot(0), Close::Finish);
+    let round = [b"<silent>".as_slice(), &pattern(PAGE)].concat();
+    assert!(owner.join(peer) == round.repeat(ROUNDS));
+}
+
+/// The slot is used again at once, with other bytes.
+pub(super) fn a_page_sent_silently_outlives_its_connection<R: Reactor>(make: Make<R>) {
+    const LIVES: u8 = 50;
+    let (listener, address) = listener();
+    let peer = thread::spawn(move || {
+        (0..LIVES).map(|_| read_all(listener.accept().unwrap().0)).collect::<Vec<_>>()
+    });
+    let mut owner = Owner::new(make, 1);
+    for life in 0..LIVES {
+        owner.connect(Slot(0), address);
+        let page = owner.page(&[life; SILENT_BYTES_MAX]);
+        assert_eq!(owner.reactor.send_page(Slot(0), page, Confirm::Failure), Sending::Free);
+        owner.reactor.close(Slot(0), Close::Finish);
+    }
+    for (life, bytes) in (0..LIVES).zip(owner.join(peer)) {
+        assert!(bytes == [life; SILENT_BYTES_MAX], "{life}: {} bytes", bytes.len());
+    }
+    assert!(owner.told.is_empty());
 }
 
 /// More connections than large pages are kept, all with a small send under way at once.

@@ -786,6 +786,39 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_silently_is_kept_until_nothing_of_its_slot_is_pending() {
+        if !uring_works() {
+            return;
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut uring = Uring::new(1).unwrap();
+        let _peer = connect(&mut uring, &listener);
+        let page = b"question".to_vec();
+        assert_eq!(uring.send_page(Slot(0), page, Confirm::Failure), Sending::Free);
+        uring.close(Slot(0), Close::Finish);
+        assert_eq!(uring.pages.lingering.len(), 1);
+        assert!(uring.lives[0].silent.is_empty());
+        uring.wait(clock::now() + Nanos::from_millis(5)).unwrap();
+        assert!(uring.pop().is_none());
+        assert_eq!(uring.pages.lingering.len(), 0, "the kernel has confirmed the cancellation");
+    }
+
+    #[test]
+    fn a_send_that_had_to_be_called_off_is_the_end_of_its_connection() {
+        if !uring_works() {
+            return;
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut uring = Uring::new(1).unwrap();
+        let _peer = connect(&mut uring, &listener);
+        uring.lives[0].sending = Some(Rest::Page(b"more".to_vec(), 0));
+        // As if the kernel had found it, and cancelled it.
+        let told = uring.asked(Slot(0), 0);
+        assert!(matches!(told, Some(Completion::Failed(Slot(0), During::Send, _))), "{told:?}");
+        assert!(uring.lives[0].sending.is_none());
+    }
+
+    #[test]
     fn a_send_that_is_cut_short_goes_on_with_the_rest() {
         if !uring_works() {
             return;

@@ -65,6 +65,8 @@ pub(super) struct Log {
     pub(super) closed: Vec<(Instant, Slot, Close)>,
     /// What was published: its length and how its sends are confirmed.
     pub(super) published: Vec<(usize, Confirm)>,
+    /// How the send of each page is reported.
+    pub(super) pages: Vec<Confirm>,
     /// Most sends between two looks at the clock.
     pub(super) burst: u32,
 }
@@ -192,6 +194,7 @@ impl Reactor for Fake {
     }
 
     fn send_page(&mut self, slot: Slot, page: Vec<u8>, confirm: Confirm) -> Sending {
+        self.log.borrow_mut().pages.push(confirm);
         self.sim.send_page(slot, page, confirm)
     }
 

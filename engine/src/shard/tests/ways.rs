@@ -10,6 +10,7 @@ use pummel_proto_http::h2::frame::{self, Code, Header, Kind, PREFACE, Setting};
 
 use super::*;
 use crate::plan::{Keep, Means, Protocol, Proxy};
+use crate::reactor::{Confirm, SILENT_BYTES_MAX};
 
 /// What a server does with the `nth` stream of a connection, counted from 0.
 type Serve = dyn FnMut(u32, u32) -> Vec<(Nanos, Vec<u8>)>;
@@ -97,6 +98,43 @@ fn streams_are_kept_full_and_each_answer_is_its_own_request_s() {
     assert_eq!(ended.numbers.connections.opened, 1);
     let all = ended.numbers.latency.all();
     assert_eq!((all.known.min(), all.known.max()), (millis(10), millis(40)));
+}
+
+/// The pages of a run of six requests in HTTP/2, by how their sends are reported.
+fn pages(streams: u16, script: Script, change: impl FnOnce(&mut Plan)) -> Vec<Confirm> {
+    let mut plan = two(&closed(1), 1, streams, requests(6));
+    change(&mut plan);
+    let ended = run(plan, script);
+    assert_eq!(ended.numbers.ledger.ok, 6);
+    ended.log.pages
+}
+
+#[test]
+fn an_answer_says_that_a_page_was_sent_where_requests_come_one_at_a_time() {
+    let prompt = || serving(|_, stream| vec![(millis(1), ok(stream))]);
+    let one = pages(1, prompt(), |_| ());
+    assert_eq!(one[one.len() - 6..], [Confirm::Failure; 6], "{one:?}");
+    // Before there was an answer, nothing is known; and a large request may be taken in parts.
+    let others = [
+        pages(2, prompt(), |_| ()),
+        pages(1, prompt(), |plan| plan.target.request = posting(SILENT_BYTES_MAX)),
+    ];
+    for pages in others {
+        assert!(pages.iter().all(|&confirm| confirm == Confirm::Always), "{pages:?}");
+    }
+}
+
+#[test]
+fn what_is_said_before_an_answer_follows_the_request_in_turn() {
+    let ping = || {
+        let mut out = Vec::new();
+        frame::write_ping(&mut out, 0, [7; 8]);
+        out
+    };
+    let script = serving(move |_, stream| vec![(millis(1), ping()), (millis(2), ok(stream))]);
+    let pages = pages(1, script, |_| ());
+    let turns = [Confirm::Failure, Confirm::InTurn].repeat(6);
+    assert_eq!(pages[pages.len() - 12..], turns, "{pages:?}");
 }
 
 #[test]
