@@ -126,7 +126,7 @@ fn aimed(plan: &Plan, url: &str) -> Result<Plan> {
     let mut plan = plan.clone();
     url.clone_into(&mut plan.target.url);
     plan.target.addresses = Addresses::new(vec![address]).context("no address of the target")?;
-    plan.target.expected = ExpectedStatus::default();
+    plan.work = plan.work.expecting(&ExpectedStatus::default());
     let length = plan.stop.limit.duration().unwrap_or(WINDOW_MAX).min(WINDOW_MAX);
     plan.stop = Stop { warmup: WARMUP, limit: Limit::Duration(length), drain: DRAIN };
     Ok(plan)

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 
 use pummel_engine::plan::{
-    Addresses, Cores, ExpectedStatus, Limit, Load, Pacing, Plan, Stop, Target, Timeouts, Wire,
+    Addresses, Cores, ExpectedStatus, Limit, Load, Pacing, Plan, Stop, Target, Timeouts, Wire, Work,
 };
 use pummel_engine::reactor::{Kind, clock};
 use pummel_engine::units::Nanos;
@@ -29,9 +29,11 @@ fn plan(target: &TcpListener) -> Plan {
         target: Target {
             url: "http://example.org/".to_owned(),
             addresses: Addresses::new(vec![target.local_addr().unwrap()]).unwrap(),
-            request: Request::builder("GET", "example.org", "/").unwrap().build(),
-            expected: ExpectedStatus::default(),
         },
+        work: Work::only(
+            Request::builder("GET", "example.org", "/").unwrap().build(),
+            ExpectedStatus::default(),
+        ),
         wire: Wire::default(),
         load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(u32::try_from(SHARDS).unwrap()).unwrap(),

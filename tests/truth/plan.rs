@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use pummel_engine::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Stop, Target,
-    Timeouts, Timetable, Wire,
+    Timeouts, Timetable, Wire, Work,
 };
 use pummel_engine::reactor::Kind;
 use pummel_engine::reactor::sim::{Model, World};
@@ -59,9 +59,11 @@ pub(crate) fn closed(length: Nanos, connections: u32) -> Plan {
         target: Target {
             url: "http://example.org/".to_owned(),
             addresses: Addresses::new(vec![SocketAddr::from(([127, 0, 0, 1], 80))]).unwrap(),
-            request: Request::builder("GET", "example.org", "/").unwrap().build(),
-            expected: ExpectedStatus::default(),
         },
+        work: Work::only(
+            Request::builder("GET", "example.org", "/").unwrap().build(),
+            ExpectedStatus::default(),
+        ),
         wire: Wire::default(),
         load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(connections).unwrap(),

@@ -135,7 +135,7 @@ fn announcement(plan: &Plan) -> String {
     };
     format!(
         "{} {} at {}; {} connections, shards on CPU {}, reactor {reactor}",
-        plan.target.request.method(),
+        plan.work.method().unwrap_or("several"),
         plan.target.url,
         addresses.join(", "),
         plan.connections,

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target};
+use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target, Work};
 use pummel_engine::reactor::{Address, Kind};
 use pummel_tuning::{CpuList, Host, Quota, place};
 
@@ -39,12 +39,8 @@ pub(crate) fn plan(
     let addresses = resolve(&config.way).map_err(Failure::impossible)?;
     let waits = capacity::churn(&config.wire, (&config.load, &config.stop), &addresses, ends);
     let plan = Plan {
-        target: Target {
-            url: config.target.url.clone(),
-            addresses,
-            request: config.request.clone(),
-            expected: config.expected.clone(),
-        },
+        target: Target { url: config.target.url.clone(), addresses },
+        work: Work::only(config.request.clone(), config.expected.clone()),
         wire: config.wire.clone(),
         load: load(config, most),
         connections: config.connections,

@@ -94,7 +94,7 @@ fn plan(report: &Report) -> Plan<'_> {
     Plan {
         url: &plan.target.url,
         addresses: plan.target.addresses.all().iter().map(ToString::to_string).collect(),
-        method: plan.target.request.method(),
+        method: plan.work.method().unwrap_or("several"),
         protocol: plan.wire.protocol.name(),
         streams: plan.wire.protocol.may_be_http2().then_some(plan.wire.streams.get()),
         tls: plan.wire.tls.as_ref().map(wire::tls),

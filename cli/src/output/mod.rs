@@ -118,7 +118,7 @@ mod tests {
     use pummel_engine::coordinator::Lateness;
     use pummel_engine::plan::{
         Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
-        Spawn, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire,
+        Spawn, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, Work,
     };
     use pummel_engine::reactor::{Description, Errno, Kind};
     use pummel_engine::record::{
@@ -136,9 +136,11 @@ mod tests {
             target: Target {
                 url: "http://localhost:8080/a".to_owned(),
                 addresses: Addresses::new(vec![SocketAddr::from(([127, 0, 0, 1], 8080))]).unwrap(),
-                request: Request::builder("GET", "localhost:8080", "/a").unwrap().build(),
-                expected: ExpectedStatus::default(),
             },
+            work: Work::only(
+                Request::builder("GET", "localhost:8080", "/a").unwrap().build(),
+                ExpectedStatus::default(),
+            ),
             wire: Wire::default(),
             load,
             connections: NonZeroU32::new(64).unwrap(),

@@ -54,7 +54,7 @@ pub(super) fn line(to: &mut dyn Write, label: &str, text: &str) -> io::Result<()
 
 fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io::Result<()> {
     let plan = &report.plan;
-    let method = plan.target.request.method();
+    let method = plan.work.method().unwrap_or("several");
     let spoken = wire::spoken(plan.wire.protocol);
     let proxy = plan
         .wire

@@ -339,7 +339,7 @@ impl<H> Member<H> {
             desk,
             handle: None,
             opened: None,
-            spare: Some(Box::default()),
+            spare: Some(Box::new(Snapshot::new(part.plan.work.rows().len()))),
             readdress: None,
             requests: 0,
             pulse: Pulse::default(),

@@ -29,7 +29,7 @@ use core::num::NonZeroU64;
 use self::amount::Amount;
 use self::course::Course;
 use self::poisson::Poisson;
-use self::random::Random;
+pub(crate) use self::random::Random;
 use crate::plan::{Arrivals, Limit, Share, Timetable};
 use crate::units::{Nanos, Rate};
 

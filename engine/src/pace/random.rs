@@ -6,7 +6,7 @@
 
 /// A stream of random numbers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Random {
+pub(crate) struct Random {
     key: u64,
 }
 
@@ -15,13 +15,13 @@ const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Random {
     /// The stream `stream` of those that `seed` has.
-    pub(super) const fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) const fn new(seed: u64, stream: u64) -> Self {
         // Mixed twice: streams of one seed, and one stream of several, begin far apart.
         Self { key: mix(mix(seed.wrapping_add(STEP)) ^ stream) }
     }
 
     /// The stream's number `n`, all of whose bits are random.
-    pub(super) const fn at(self, n: u64) -> u64 {
+    pub(crate) const fn at(self, n: u64) -> u64 {
         mix(self.key.wrapping_add(n.wrapping_add(1).wrapping_mul(STEP)))
     }
 

@@ -12,10 +12,11 @@ mod stop;
 mod target;
 mod tls;
 mod wire;
+mod work;
 
 use core::num::{NonZeroU8, NonZeroU32};
 
-use pummel_proto_http::Expect;
+use pummel_proto_http::{Expect, Request};
 
 pub use load::{Arrivals, Load, OnFull, Shape, Spawn, Stage, Stages, Timetable};
 pub use pacing::Pacing;
@@ -24,12 +25,15 @@ pub use stop::{Limit, Stop, Timeouts};
 pub use target::{Addresses, ExpectedStatus, Target};
 pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
+pub use work::{Asking, ROWS_MAX, STEPS_MAX, Scenario, Step, Work, WorkError};
 
 /// A whole run, as it will be done.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Where the requests go, and what they say.
+    /// Where the requests go.
     pub target: Target,
+    /// What they ask for.
+    pub work: Work,
     /// How they get there.
     pub wire: Wire,
     /// When requests start: bound to responses, or to the clock.
@@ -55,13 +59,15 @@ impl Plan {
     /// where that announces the end of its connection (RFC 9112 section 9.6).
     #[must_use]
     pub fn depth(&self) -> NonZeroU8 {
-        if self.expects().close { NonZeroU8::MIN } else { self.load.pipeline() }
+        let mut requests = self.work.requests().iter();
+        let closes = requests.any(|asking| self.expects(&asking.request).close);
+        if closes { NonZeroU8::MIN } else { self.load.pipeline() }
     }
 
     /// What a request in HTTP/1.x makes of its response.
     #[must_use]
-    pub fn expects(&self) -> Expect {
-        let expect = self.target.request.expects();
+    pub fn expects(&self, request: &Request) -> Expect {
+        let expect = request.expects();
         Expect { close: expect.close || self.wire.keep == Keep::One, ..expect }
     }
 }

@@ -1,13 +1,11 @@
-//! Where the requests go, what they say, and which answers are good.
+//! Where the requests go, and which answers are good.
 
 use core::ops::RangeInclusive;
 use std::net::SocketAddr;
 
-use pummel_proto_http::Request;
-
 use crate::reactor::Address;
 
-/// One server and the one request that it is sent.
+/// One server.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The URL as given, for reports only.
@@ -15,10 +13,6 @@ pub struct Target {
     /// The addresses of the server in order of preference; the first that accepts is kept. Never
     /// empty.
     pub addresses: Addresses,
-    /// The request, validated.
-    pub request: Request,
-    /// Which response statuses are `ok`; any other is a *failure*, not an error.
-    pub expected: ExpectedStatus,
 }
 
 /// Resolved addresses in order of preference; never empty.

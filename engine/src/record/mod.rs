@@ -11,6 +11,7 @@ mod ledger;
 mod moments;
 mod multiplexed;
 mod outcome;
+mod row;
 mod secured;
 mod snapshot;
 mod timeline;
@@ -21,6 +22,7 @@ pub use ledger::Ledger;
 pub use moments::{Exemplar, Fate, Moments, Slowest};
 pub use multiplexed::{CODES, Multiplexed, code_name};
 pub use outcome::{Cause, ErrorTable, Kind, Party, Phase, Trouble};
+pub use row::Row;
 pub use secured::{Agreed, Alpn, Secured, TlsTrouble};
 pub use snapshot::{Connections, Oddities, Parts, Snapshot, Statuses};
 pub use timeline::{Chronicle, ROW, Step, Tally, Timeline};
@@ -108,6 +110,17 @@ impl Recorder {
     /// `count` slots are due or started, of which this shard owes an outcome each.
     pub fn scheduled(&mut self, count: u64) {
         self.envelope.ledger.scheduled += count;
+    }
+
+    /// A request of the kind `index` has an outcome; `note` is told its row and its latency, if it
+    /// has one and belongs to the window.
+    #[inline]
+    pub fn row(&mut self, index: u16, moments: &Moments, note: impl FnOnce(&mut Row, Nanos)) {
+        if let Some(row) = self.envelope.rows.get_mut(usize::from(index))
+            && self.window.contains(moments.intended)
+        {
+            note(row, moments.response());
+        }
     }
 
     /// A request was sent; of its moments those after `written` are not known yet.

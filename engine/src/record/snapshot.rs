@@ -1,7 +1,7 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{
-    ErrorTable, Histogram, Latencies, Ledger, Multiplexed, Secured, Slowest, Spans, Timeline,
+    ErrorTable, Histogram, Latencies, Ledger, Multiplexed, Row, Secured, Slowest, Spans, Timeline,
 };
 use crate::units::Nanos;
 
@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub timeline: Timeline,
     /// The slowest requests.
     pub slowest: Slowest,
+    /// The numbers of each kind of requests, if they are kept apart.
+    pub rows: Vec<Row>,
     /// What should not be.
     pub oddities: Oddities,
 }
@@ -217,6 +219,12 @@ impl Connections {
 }
 
 impl Snapshot {
+    /// An empty envelope with so many rows.
+    #[must_use]
+    pub fn new(rows: usize) -> Self {
+        Self { rows: vec![Row::default(); rows], ..Self::default() }
+    }
+
     /// Adds all that `other` holds. Exact.
     pub fn merge(&mut self, other: &Self) {
         self.ledger.merge(&other.ledger);
@@ -235,6 +243,9 @@ impl Snapshot {
         self.timeline.merge(&other.timeline);
         self.slowest.merge(&other.slowest);
         self.oddities.merge(&other.oddities);
+        let more = other.rows.len().saturating_sub(self.rows.len());
+        self.rows.extend((0..more).map(|_| Row::default()));
+        self.rows.iter_mut().zip(&other.rows).for_each(|(row, more)| row.merge(more));
     }
 
     /// Empties the envelope and keeps its memory.
@@ -252,5 +263,6 @@ impl Snapshot {
         self.timeline.clear();
         self.slowest.clear();
         self.oddities = Oddities::default();
+        self.rows.iter_mut().for_each(Row::clear);
     }
 }

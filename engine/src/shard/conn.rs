@@ -143,6 +143,8 @@ pub(super) struct Outgoing {
     pub(super) unsent: Vec<u8>,
     /// Bytes of HTTP/1.x requests that have started and are still to be written.
     pub(super) owed: usize,
+    /// Those requests, where they differ: what is owed is the end of it.
+    pub(super) requests: Vec<u8>,
     /// A request has started since the last page.
     pub(super) asks: bool,
     /// A page was sent of which nothing is known until its request is answered.
@@ -248,7 +250,9 @@ impl Connection {
         self.http = Http::one(depth);
         self.tls = None;
         self.tunnel = None;
-        self.outgoing = Outgoing { listed: self.outgoing.listed, ..Outgoing::default() };
+        let Outgoing { listed, mut requests, .. } = core::mem::take(&mut self.outgoing);
+        requests.clear();
+        self.outgoing = Outgoing { requests, listed, ..Outgoing::default() };
         self.first_byte = None;
         self.spent = false;
     }

@@ -3,6 +3,7 @@
 //! Each connection has a row of places. HTTP/1.1 answers in order, so a row is a ring there, which
 //! gives out the oldest; HTTP/2 names the place itself, by the tag of a stream.
 
+use super::user::User;
 use crate::record::Moments;
 use crate::units::Instant;
 
@@ -19,6 +20,9 @@ pub(super) struct Flight {
     pub(super) light: bool,
     /// How often it has been sent before, and was not processed.
     pub(super) retries: u8,
+    /// Who asks, and whether in the middle of a scenario.
+    pub(super) user: User,
+    pub(super) onward: bool,
     /// HTTP/2: the status of the response that is arriving, and when its head was reaped.
     pub(super) status: u16,
     pub(super) first_byte: Instant,
@@ -26,9 +30,23 @@ pub(super) struct Flight {
 
 impl Flight {
     /// Nothing of a response has arrived yet.
-    pub(super) const fn new(intended: Instant, picked: Instant, written: Instant) -> Self {
-        let first_byte = written;
-        Self { intended, picked, written, light: false, retries: 0, status: 0, first_byte }
+    pub(super) fn new(intended: Instant, picked: Instant, written: Instant) -> Self {
+        Self {
+            intended,
+            picked,
+            written,
+            light: false,
+            retries: 0,
+            user: User::default(),
+            onward: false,
+            status: 0,
+            first_byte: written,
+        }
+    }
+
+    /// The same, of which something was first heard at `first_byte`.
+    pub(super) const fn heard(self, first_byte: Instant) -> Self {
+        Self { first_byte, ..self }
     }
 
     /// Its moments, if it ended at `finished`.

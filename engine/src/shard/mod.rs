@@ -14,6 +14,7 @@ pub(crate) mod mailbox;
 mod opening;
 mod outgoing;
 mod patience;
+mod prepared;
 mod renewal;
 mod serial;
 mod streams;
@@ -21,6 +22,8 @@ mod supply;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod user;
+mod verdicts;
 
 use std::collections::VecDeque;
 use std::io;
@@ -75,7 +78,7 @@ enum Phase {
     Done,
 }
 
-/// The request, as the reactor holds it.
+/// A request, as the reactor holds it.
 #[derive(Clone, Copy)]
 struct Published {
     payload: Payload,
@@ -98,8 +101,8 @@ pub(crate) struct Shard<R> {
     free: VecDeque<Slot>,
     /// Connections that have something to say beyond it.
     talkers: VecDeque<Slot>,
-    /// The request, as often as may be sent at once; `None` where each is written anew.
-    payload: Option<Published>,
+    /// The requests by index, as often as may be sent at once; none where each is written anew.
+    payloads: Vec<Published>,
     /// Requests that may be sent at once.
     batch: u32,
     /// Room that a connection must have before it is given requests. A closed loop fills a pipeline
@@ -124,11 +127,13 @@ impl<R: Reactor> Shard<R> {
     /// If the reactor does not take the request, or TLS cannot be set up.
     pub(crate) fn new(plan: ShardPlan, mut reactor: R, mailbox: Mailbox) -> io::Result<Self> {
         let open_loop = matches!(plan.plan.load, Load::Open { .. });
-        let recorder = Recorder::new(Box::<Snapshot>::default(), open_loop);
-        let traffic = Traffic::new(&plan, recorder)?;
-        let (batch, refill) = portions(&plan.plan, traffic.way.serial.len());
-        let published = is_published(&plan.plan.wire);
-        let payload = published.then(|| publish(&mut reactor, &traffic.way.serial, batch, &plan));
+        let empty = Box::new(Snapshot::new(plan.plan.work.rows().len()));
+        let traffic = Traffic::new(&plan, Recorder::new(empty, open_loop))?;
+        let longest = traffic.way.requests.iter().map(|request| request.serial.len()).max();
+        let (batch, refill) = portions(&plan.plan, longest.unwrap_or_default());
+        let requests = traffic.way.requests.iter().filter(|_| is_published(&plan.plan.wire));
+        let payloads = requests.map(|one| publish(&mut reactor, &one.serial, batch, &plan));
+        let payloads = payloads.collect::<io::Result<_>>()?;
         let now = reactor.clock();
         Ok(Self {
             traffic,
@@ -139,7 +144,7 @@ impl<R: Reactor> Shard<R> {
             phase: Phase::Opening,
             free: VecDeque::with_capacity(plan.room.get() as usize),
             talkers: VecDeque::with_capacity(plan.room.get() as usize),
-            payload: payload.transpose()?,
+            payloads,
             batch,
             refill,
             barrier: now,
@@ -259,7 +264,7 @@ impl<R: Reactor> Shard<R> {
                 }
             }
             Phase::Draining(until) => {
-                let owed = self.supply.next_due().is_some();
+                let owed = self.supply.next_due().is_some() || self.goes_on();
                 if (self.traffic.outstanding() == 0 && !owed) || now >= until {
                     self.phase = Phase::Done;
                 }
@@ -284,7 +289,8 @@ impl<R: Reactor> Shard<R> {
 
     fn drain(&mut self, until: Instant) {
         self.phase = Phase::Draining(until);
-        if self.supply.next_due().is_none() && !self.traffic.has_retries() {
+        let owed = self.supply.next_due().is_some() || self.goes_on();
+        if !owed && !self.traffic.has_retries() {
             self.dialler.forget();
         }
         self.mailbox.reply(Reply::Draining);
@@ -341,6 +347,7 @@ impl<R: Reactor> Shard<R> {
             return false;
         }
         self.give_up_late(now);
+        self.traffic.users.wake(now);
         let more = self.start_free(now);
         if !more {
             self.traffic.recorder.burst(core::mem::take(&mut self.burst));
@@ -367,40 +374,72 @@ impl<R: Reactor> Shard<R> {
             self.free.pop_front();
             self.leave_line(slot);
             if started > 0 {
-                self.send(slot, started);
                 self.stay_in_line(slot);
             }
         }
         !self.free.is_empty()
     }
 
-    /// Starts up to `room` requests on `slot`, and returns how many there were.
+    /// Starts and sends up to `room` requests on `slot`, and returns how many there were.
     fn start_on(&mut self, slot: Slot, room: u32, now: Instant) -> u32 {
-        let window = self.traffic.recorder.window();
-        let closed_loop = matches!(self.supply, Supply::Closed { .. });
         let ready = self.traffic.get(slot).map_or(now, |connection| connection.free_since);
-        for started in 0..room {
-            if let Some(flight) = self.traffic.next_retry(now) {
-                self.traffic.start(slot, flight);
-                continue;
+        let (mut started, mut same, mut index) = (0, 0, 0);
+        while started < room {
+            let flight = match self.traffic.next_retry(now) {
+                Some(flight) => flight,
+                None => match self.next_flight(ready, now) {
+                    Some(flight) => flight,
+                    None => break,
+                },
+            };
+            // Neighbours that ask for the same are sent together.
+            let other = self.traffic.users.request_of(flight.user);
+            if other != index && same > 0 {
+                self.send(slot, index, core::mem::take(&mut same));
             }
-            let Some(intended) = self.supply.take(now, window) else { return started };
-            // In an open loop the schedule counts them.
-            if closed_loop && window.contains(intended) {
-                self.traffic.recorder.scheduled(1);
-            }
-            self.burst += 1;
-            let picked = intended + self.held_up.share(intended, ready, now);
-            let light = 4 * self.traffic.outstanding() <= self.plan.connections.get();
-            let flight = Flight { light, ..Flight::new(intended, picked, now) };
+            index = other;
             self.traffic.start(slot, flight);
+            (started, same) = (started + 1, same + 1);
         }
-        room
+        if same > 0 {
+            self.send(slot, index, same);
+        }
+        started
     }
 
-    fn send(&mut self, slot: Slot, count: u32) {
-        let Some(Published { payload, len }) = self.payload else {
-            self.traffic.owe(slot, count);
+    /// The next request that may start on a connection which has been free since `ready`: of a user
+    /// who is under way, or of one who begins.
+    fn next_flight(&mut self, ready: Instant, now: Instant) -> Option<Flight> {
+        let window = self.traffic.recorder.window();
+        let closed_loop = matches!(self.supply, Supply::Closed { .. });
+        let onward = self.traffic.users.has_ready();
+        if !onward && !self.traffic.users.may_begin() {
+            return None;
+        }
+        // The schedule of an open loop is about those who begin, and it counts them.
+        let taken =
+            if onward && !closed_loop { None } else { Some(self.supply.take(now, window)?) };
+        let users = &mut self.traffic.users;
+        let (user, due) = users.go_on().unwrap_or_else(|| (users.begin(), now));
+        let intended = taken.unwrap_or(due);
+        if (closed_loop || onward) && window.contains(intended) {
+            self.traffic.recorder.scheduled(1);
+        }
+        self.burst += 1;
+        let picked = intended + self.held_up.share(intended, ready, now);
+        let light = 4 * self.traffic.outstanding() <= self.plan.connections.get();
+        let flight = Flight::new(intended, picked, now);
+        Some(Flight { light, user, onward, ..flight })
+    }
+
+    /// Whether somebody is in the middle of a scenario that an open loop lets them finish.
+    fn goes_on(&self) -> bool {
+        matches!(self.supply, Supply::Open { .. }) && self.traffic.users.pause()
+    }
+
+    fn send(&mut self, slot: Slot, index: u16, count: u32) {
+        let Some(&Published { payload, len }) = self.payloads.get(usize::from(index)) else {
+            self.traffic.owe(slot, index, count);
             self.listen_to(slot);
             return;
         };
@@ -467,10 +506,11 @@ impl<R: Reactor> Shard<R> {
     /// When the next request is due, if a connection waits for it. The first may be due at the
     /// barrier.
     fn next_start(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Ready(barrier) => barrier,
-            _ => self.free.front().and_then(|_| self.supply.next_due()),
+        if let Phase::Ready(barrier) = self.phase {
+            return barrier;
         }
+        let next = [self.supply.next_due(), self.traffic.users.next_due()];
+        self.free.front().and(next.into_iter().flatten().min())
     }
 
     fn take_in(&mut self, completion: Completion) {
@@ -529,7 +569,7 @@ impl<R: Reactor> Shard<R> {
                 }
             }
         }
-        if self.payload.is_none() || self.traffic.way.asks_for_tunnel() {
+        if self.payloads.is_empty() || self.traffic.way.asks_for_tunnel() {
             self.listen_to(slot);
         }
     }
@@ -544,7 +584,8 @@ impl<R: Reactor> Shard<R> {
             Phase::Opening | Phase::Ready(_) => false,
             Phase::Running | Phase::Draining(_) => {
                 let window = self.traffic.recorder.window();
-                self.supply.exhausted(now, window) && !self.traffic.has_retries()
+                let idle = !self.traffic.has_retries() && !self.goes_on();
+                self.supply.exhausted(now, window) && idle
             }
             Phase::Done => true,
         };
@@ -633,6 +674,8 @@ fn portions(plan: &Plan, request_len: usize) -> (u32, u32) {
     let batch = fit.clamp(1, depth);
     match plan.load {
         _ if plan.wire.keep == Keep::One => (1, 1),
+        // What differs is published one by one.
+        _ if is_published(&plan.wire) && !plan.work.is_single() => (1, 1),
         // A turn's requests leave together, so there is no need to wait for more room.
         _ if plan.wire.protocol.may_be_http2() => (streams.max(batch), 1),
         Load::Open { .. } => (batch, 1),

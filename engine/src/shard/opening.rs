@@ -4,11 +4,12 @@
 use core::num::{NonZeroU8, NonZeroU16};
 use std::io;
 
-use pummel_proto_http::{Event, Expect, Request, h1, h2, render_connect};
+use pummel_proto_http::{Event, Expect, h1, h2, render_connect};
 
 use super::conn::{Connection, Fate, Http, Opening, Past, State, Step};
+use super::prepared::{self, Prepared, prepare};
 use super::traffic::Traffic;
-use crate::plan::{Keep, Means, Plan, Protocol, Proxy, Wire};
+use crate::plan::{Keep, Means, Plan, Protocol, Proxy};
 use crate::reactor::Slot;
 use crate::record::{Alpn, Cause, TlsTrouble, Trouble};
 use crate::tls::{Connector, Session};
@@ -27,9 +28,9 @@ pub(super) struct Way {
     pub(super) wrapped: bool,
     /// What a server is asked for HTTP/2 with.
     upgrade: Option<Box<[u8]>>,
-    /// The request as HTTP/1.x.
-    pub(super) serial: Box<[u8]>,
-    /// The request as HTTP/2.
+    /// The requests, by index.
+    pub(super) requests: Box<[Prepared]>,
+    /// The requests as HTTP/2.
     pub(super) rendered: Vec<h2::Rendered>,
     /// What arrived before a connection was ready for it.
     pub(super) early: Vec<u8>,
@@ -67,7 +68,7 @@ impl Way {
     /// # Errors
     /// If TLS cannot be set up so.
     pub(super) fn new(plan: &Plan) -> io::Result<Self> {
-        let (wire, request) = (&plan.wire, &plan.target.request);
+        let wire = &plan.wire;
         let connector = wire.tls.as_ref().map(Connector::new).transpose();
         let connector = connector.map_err(io::Error::other)?;
         // The first handshake of a thread pays for what the library sets up once: not the server's.
@@ -76,8 +77,7 @@ impl Way {
             rehearsed.map_err(|trouble| io::Error::other(trouble.name()))?;
         }
         let tunnel = wire.proxy.as_ref().map(Wish::of).transpose()?.flatten();
-        let two = wire.protocol.may_be_http2();
-        let upgrade = wire.protocol == Protocol::Http2Upgrade;
+        let upgrade = plan.work.first().filter(|_| wire.protocol == Protocol::Http2Upgrade);
         Ok(Self {
             protocol: wire.protocol,
             streams: wire.streams,
@@ -86,14 +86,20 @@ impl Way {
             connector,
             tunnel,
             wrapped: wire.is_wrapped(),
-            upgrade: upgrade.then(|| request.render_upgrade().into()),
-            serial: request.render_h1_as(&wire.rendering()).into(),
-            rendered: if two { vec![rendered(request, wire)?] } else { Vec::new() },
+            upgrade: upgrade.map(|asking| asking.request.render_upgrade().into()),
+            requests: prepare(plan),
+            rendered: prepared::render(plan)?,
             early: Vec::new(),
             early_wrapped: Vec::new(),
             inner: Vec::new(),
             scratch: Vec::new(),
         })
+    }
+
+    /// The request with `index`.
+    #[inline]
+    pub(super) fn request(&self, index: u16) -> Option<&Prepared> {
+        self.requests.get(usize::from(index))
     }
 
     /// Whether a proxy is asked for a tunnel first.
@@ -114,12 +120,6 @@ impl Way {
             Some(done) => steps.skip_while(|step| *step != done).nth(1),
         }
     }
-}
-
-/// The request as HTTP/2. Whoever made the plan has seen to it that there is one.
-fn rendered(request: &Request, wire: &Wire) -> io::Result<h2::Rendered> {
-    let request = request.with_fields(&wire.rendering().fields);
-    request.and_then(|request| request.render_h2()).map_err(io::Error::other)
 }
 
 /// A tunnel's answer has no body (RFC 9110 section 9.3.6), and any other ends the connection.

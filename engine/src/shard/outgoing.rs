@@ -6,8 +6,9 @@
 
 use pummel_proto_http::h2::{self, Lent, TunnelEvent};
 
-use super::conn::{Fate, Http, State, Step, phase_of};
+use super::conn::{Fate, Http, Outgoing, State, Step, phase_of};
 use super::opening::unready;
+use super::prepared::Prepared;
 use super::traffic::{End, Traffic};
 use super::{Cause, Shard};
 use crate::reactor::{Close, Confirm, PAGE, Reactor, SILENT_BYTES_MAX, Sending, Slot};
@@ -109,14 +110,21 @@ impl<R: Reactor> Shard<R> {
 }
 
 impl Traffic {
-    /// `count` requests have started on `slot`, of `len` bytes each as HTTP/1.x.
-    pub(super) fn owe(&mut self, slot: Slot, count: u32) {
-        let len = self.way.serial.len();
-        if let Some(connection) = self.get(slot)
+    /// `count` requests have started on `slot`, all with this `index`.
+    pub(super) fn owe(&mut self, slot: Slot, index: u16, count: u32) {
+        let Some(Prepared { serial, .. }) = self.way.request(index) else { return };
+        if let Some(connection) = self.connections.get_mut(slot.index())
             && matches!(connection.http, Http::One(_))
         {
-            connection.outgoing.owed += count as usize * len;
-            connection.outgoing.asks = true;
+            let outgoing = &mut connection.outgoing;
+            if self.way.requests.len() > 1 {
+                if outgoing.owed == 0 {
+                    outgoing.requests.clear();
+                }
+                (0..count).for_each(|_| outgoing.requests.extend_from_slice(serial));
+            }
+            outgoing.owed += count as usize * serial.len();
+            outgoing.asks = true;
         }
     }
 
@@ -205,10 +213,15 @@ impl Traffic {
             return Ok(());
         }
         let room = PAGE.saturating_sub(page.len());
+        let Outgoing { requests, owed, .. } = &mut connection.outgoing;
+        let serial = match &*self.way.requests {
+            [only] => &only.serial,
+            _ => &**requests,
+        };
         let Some(session) = &mut connection.tls else {
             match &mut connection.http {
                 Http::One(_) => {
-                    let whole = copies(&self.way.serial, &mut connection.outgoing.owed, room);
+                    let whole = copies(serial, owed, room);
                     whole.for_each(|part| page.extend_from_slice(part));
                 }
                 Http::Two(http) => http.transmit(&self.way.rendered, page, room),
@@ -218,16 +231,16 @@ impl Traffic {
         let room = room.saturating_sub(SEAL);
         match &mut connection.http {
             // One request is sealed where it stands, several in as few records as there may be.
-            Http::One(_) if connection.outgoing.owed <= self.way.serial.len() => {
-                copies(&self.way.serial, &mut connection.outgoing.owed, room)
-                    .try_for_each(|part| session.write(part, page))
+            Http::One(_) if *owed <= serial.len() => {
+                copies(serial, owed, room).try_for_each(|part| session.write(part, page))
             }
             http => {
                 let scratch = &mut self.way.scratch;
                 scratch.clear();
                 match http {
-                    Http::One(_) => copies(&self.way.serial, &mut connection.outgoing.owed, room)
-                        .for_each(|part| scratch.extend_from_slice(part)),
+                    Http::One(_) => {
+                        copies(serial, owed, room).for_each(|part| scratch.extend_from_slice(part));
+                    }
                     Http::Two(http) => http.transmit(&self.way.rendered, scratch, room),
                 }
                 if scratch.is_empty() { Ok(()) } else { session.write(scratch, page) }

@@ -30,9 +30,9 @@ impl Traffic {
                     connection.first_byte = (!input.is_empty()).then_some(now);
                 }
                 Ok(Some(Event::Done(done))) => {
-                    self.complete(slot, now);
+                    let asked_to_close = self.complete(slot, now);
                     if done.reuse == Reuse::Close {
-                        if !self.expect.close {
+                        if !asked_to_close {
                             self.recorder.closed_by_peer();
                         }
                         self.abandon(slot, Cause::LeftBehind, now);
@@ -75,21 +75,21 @@ impl Traffic {
             self.fail(slot, Phase::Send, Cause::System(errno), now);
         } else if let Some(flight) = self.land(slot) {
             let first_byte = self.first_byte(slot).unwrap_or(now);
-            self.recorder.timeout(&flight.ended(first_byte, now), phase, slot.0);
+            self.timed_out(&flight.heard(first_byte), phase, slot, now);
         }
         self.abandon(slot, Cause::Abandoned, now);
         Fate::Close
     }
 
-    /// The oldest request of `slot` has its response.
-    fn complete(&mut self, slot: Slot, now: Instant) {
-        let Some(flight) = self.land(slot) else { return };
-        let Some(connection) = self.connections.get_mut(slot.index()) else { return };
+    /// The oldest request of `slot` has its response. Says whether it had asked for the connection
+    /// to be closed.
+    fn complete(&mut self, slot: Slot, now: Instant) -> bool {
+        let Some(flight) = self.land(slot) else { return false };
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return false };
         // The first byte of the next response, if it came in the same batch of bytes.
         let first_byte = connection.first_byte.replace(now).unwrap_or(now);
         let status = connection.status;
-        let good = self.expected.holds(status);
-        self.recorder.response(&flight.ended(first_byte, now), status, good, slot.0);
+        self.responded(&flight, (first_byte, status), slot, now)
     }
 
     /// All input was consumed: a connection between responses has no first byte yet.

@@ -45,9 +45,7 @@ impl Traffic {
     /// The request at `place` has its response.
     fn answered(&mut self, slot: Slot, place: usize, now: Instant) {
         let Some(flight) = self.land_at(place) else { return };
-        let good = self.expected.holds(flight.status);
-        let moments = flight.ended(flight.first_byte, now);
-        self.recorder.response(&moments, flight.status, good, slot.0);
+        self.responded(&flight, (flight.first_byte, flight.status), slot, now);
     }
 
     /// Something happened that is not a part of a response.
@@ -92,7 +90,7 @@ impl Traffic {
         let Some(flight) = self.land_at(place) else { return };
         let phase = if flight.status == 0 { Phase::Wait } else { Phase::Body };
         let trouble = Trouble { phase, cause };
-        self.recorder.error(&flight.ended(flight.first_byte, now), trouble, slot.0);
+        self.failed(&flight, trouble, slot, now);
     }
 
     /// The request at `place` has waited long enough. Its stream is called off; but where it has
@@ -114,7 +112,7 @@ impl Traffic {
         let heard = connection.heard;
         let Some(flight) = self.land_at(place) else { return Fate::Close };
         let first_byte = if flight.status == 0 { now } else { flight.first_byte };
-        self.recorder.timeout(&flight.ended(first_byte, now), phase, slot.0);
+        self.timed_out(&flight.heard(first_byte), phase, slot, now);
         if silent && heard <= flight.written {
             self.abandon_dead(slot, now);
             return Fate::Close;

@@ -10,13 +10,14 @@ use std::collections::VecDeque;
 use std::io;
 
 use pummel_proto_http::h2::Tag;
-use pummel_proto_http::{Expect, h1, h2};
+use pummel_proto_http::{h1, h2};
 
 use super::conn::{Connection, Fate, Http, Past, State, phase_of};
 use super::deadline::Deadlines;
 use super::flight::{Flight, Flights};
 use super::opening::Way;
-use crate::plan::{ExpectedStatus, Keep, Protocol, ShardPlan};
+use super::user::Users;
+use crate::plan::{Keep, Protocol, ShardPlan};
 use crate::reactor::{Errno, Slot};
 use crate::record::{Cause, Phase, Recorder, Trouble};
 use crate::units::Instant;
@@ -51,11 +52,10 @@ pub(super) struct Traffic {
     /// Connections that are ready.
     open: u32,
     outstanding: u32,
+    pub(super) users: Users,
     depth: NonZeroU8,
     /// Whether no connection has more than one request outstanding.
     pub(super) one_at_a_time: bool,
-    pub(super) expect: Expect,
-    pub(super) expected: ExpectedStatus,
 }
 
 impl Traffic {
@@ -77,6 +77,12 @@ impl Traffic {
         };
         let connections = plan.room.get();
         let flights = Flights::new(connections, row);
+        let at_once = if wire.protocol.may_be_http2() {
+            u32::from(wire.streams.get().max(u16::from(depth.get())))
+        } else {
+            u32::from(depth.get())
+        };
+        let at_once = connections as usize * at_once as usize;
         let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
         Ok(Self {
             connections: (0..connections).map(|_| Connection::new(depth)).collect(),
@@ -89,10 +95,9 @@ impl Traffic {
             way: Way::new(&plan.plan)?,
             open: 0,
             outstanding: 0,
+            users: Users::new(plan, at_once),
             depth,
             one_at_a_time: depth.get() == 1 && wire.streams.get() == 1,
-            expect: plan.plan.expects(),
-            expected: plan.plan.target.expected.clone(),
         })
     }
 
@@ -125,13 +130,15 @@ impl Traffic {
     pub(super) fn start(&mut self, slot: Slot, flight: Flight) {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
         connection.spent |= self.way.keep == Keep::One;
+        let index = self.users.request_of(flight.user);
         let place = match &mut connection.http {
             Http::One(http) => {
-                let started = http.start(self.expect);
+                let Some(request) = self.way.request(index) else { return };
+                let started = http.start(request.expect);
                 debug_assert!(started.is_ok(), "there was room");
                 self.flights.push(slot.index(), flight)
             }
-            Http::Two(http) => http.start(0).ok().map(|tag| {
+            Http::Two(http) => http.start(index).ok().map(|tag| {
                 let place = self.flights.place(slot.index(), tag.0);
                 connection.outgoing.asks = true;
                 if let Some(at) = self.flights.at(place) {
@@ -147,9 +154,10 @@ impl Traffic {
         self.timeouts.arm(place, flight.written);
         if let Some(deadlines) = &mut self.deadlines
             && flight.retries == 0
+            && !flight.onward
         {
-            // Slots are taken in the order of their intended starts; who comes a second time has
-            // no place in it, and has the timeout.
+            // Slots are taken in the order of their intended starts; who comes a second time or is
+            // under way has no place in it, and has the timeout.
             deadlines.arm(place, flight.intended);
         }
         self.outstanding += 1;
@@ -170,7 +178,7 @@ impl Traffic {
         while self.retries.front().is_some_and(|flight| flight.intended + span <= now) {
             let Some(flight) = self.retries.pop_front() else { return };
             self.outstanding -= 1;
-            self.recorder.timeout(&flight.ended(now, now), Phase::Queue, 0);
+            self.timed_out(&flight.heard(now), Phase::Queue, Slot(0), now);
         }
     }
 
@@ -312,12 +320,12 @@ impl Traffic {
         for slot in (0..).map(Slot).take(self.connections.len()) {
             let mut from = Tag(0);
             while let Some((_, flight)) = self.land_any(slot, &mut from) {
-                self.recorder.unfinished(&flight.ended(now, now));
+                self.unfinished(&flight, now);
             }
         }
         while let Some(flight) = self.retries.pop_front() {
             self.outstanding -= 1;
-            self.recorder.unfinished(&flight.ended(now, now));
+            self.unfinished(&flight, now);
         }
     }
 
@@ -328,7 +336,7 @@ impl Traffic {
             Some((own, flight)) => {
                 let first_byte = self.first_byte(slot).unwrap_or(now);
                 let trouble = Trouble { phase: own.unwrap_or(phase), cause };
-                self.recorder.error(&flight.ended(first_byte, now), trouble, slot.0);
+                self.failed(&flight.heard(first_byte), trouble, slot, now);
             }
             None => self.recorder.connection_trouble(Trouble { phase: Phase::Idle, cause }),
         }
@@ -342,12 +350,11 @@ impl Traffic {
         let mut from = Tag(0);
         while let Some((phase, flight)) = self.land_any(slot, &mut from) {
             let phase = phase.unwrap_or(Phase::Wait);
-            let moments = flight.ended(now, now);
             if flight.written + self.timeouts.span() <= now {
-                self.recorder.timeout(&moments, phase, slot.0);
+                self.timed_out(&flight.heard(now), phase, slot, now);
             } else {
                 let trouble = Trouble { phase, cause: Cause::Abandoned };
-                self.recorder.error(&moments, trouble, slot.0);
+                self.failed(&flight.heard(now), trouble, slot, now);
             }
         }
     }
@@ -358,7 +365,7 @@ impl Traffic {
         let mut from = Tag(0);
         while let Some((phase, flight)) = self.land_any(slot, &mut from) {
             let trouble = Trouble { phase: phase.unwrap_or(Phase::Wait), cause };
-            self.recorder.error(&flight.ended(now, now), trouble, slot.0);
+            self.failed(&flight.heard(now), trouble, slot, now);
         }
     }
 
@@ -368,7 +375,7 @@ impl Traffic {
         let Some(flight) = self.land_at(place) else { return };
         if flight.retries == RETRIES_MAX {
             let trouble = Trouble { phase: Phase::Wait, cause: Cause::NotProcessed };
-            self.recorder.error(&flight.ended(now, now), trouble, slot.0);
+            self.failed(&flight.heard(now), trouble, slot, now);
             return;
         }
         self.recorder.multiplexed().retried += 1;

@@ -10,7 +10,7 @@ use super::*;
 use crate::coordinator::Lateness;
 use crate::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Stop, Target,
-    Timeouts, Timetable, Wire,
+    Timeouts, Timetable, Wire, Work,
 };
 use crate::reactor::{Description, Errno, Kind};
 use crate::record::{
@@ -38,9 +38,11 @@ fn plan(open: bool) -> Plan {
         target: Target {
             url: "http://example.org/".to_owned(),
             addresses: Addresses::new(vec![SocketAddr::from(([127, 0, 0, 1], 80))]).unwrap(),
-            request: Request::builder("GET", "example.org", "/").unwrap().build(),
-            expected: ExpectedStatus::default(),
         },
+        work: Work::only(
+            Request::builder("GET", "example.org", "/").unwrap().build(),
+            ExpectedStatus::default(),
+        ),
         wire: Wire::default(),
         load: if open {
             Load::Open { timetable, pipeline, on_full: OnFull::Queue }

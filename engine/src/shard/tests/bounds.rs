@@ -32,8 +32,8 @@ fn connections_that_are_free_together_are_used_at_one_moment() {
 fn a_deep_pipeline_of_large_requests_is_published_in_bounded_memory() {
     for (body, depth) in [(0, 128), (10_000, 128), (1 << 20, 128), (3 << 20, 2)] {
         let mut plan = plan(&closed(depth), 2, requests(1_000));
-        plan.target.request = posting(body);
-        let most = BATCH_BYTES_MAX.max(plan.target.request.render_h1().len());
+        plan.work = Work::only(posting(body), ExpectedStatus::default());
+        let most = BATCH_BYTES_MAX.max(plan.work.first().unwrap().request.render_h1().len());
         let ended = run(plan, prompt(millis(1)));
         assert_eq!(ended.numbers.ledger.ok, 1_000);
         let published: usize = ended.log.published.iter().map(|&(len, _)| len).sum();
@@ -51,7 +51,7 @@ fn only_small_requests_without_a_pipeline_are_sent_silently() {
         (128, 0, Confirm::Always),
     ] {
         let mut plan = plan(&closed(depth), 1, requests(10));
-        plan.target.request = posting(body);
+        plan.work = Work::only(posting(body), ExpectedStatus::default());
         let ended = run(plan, prompt(millis(1)));
         let published: Vec<_> = ended.log.published.iter().map(|&(_, confirm)| confirm).collect();
         assert_eq!(published, [expected], "depth {depth}, {body} bytes");

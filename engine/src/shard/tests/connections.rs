@@ -131,7 +131,7 @@ fn connections_go_to_what_the_name_says_when_they_are_established() {
     };
     let (mut desk, mailbox) = mailbox();
     let part = split(&Arc::new(plan)).remove(0);
-    let request = part.plan.target.request.render_h1();
+    let request = part.plan.work.first().unwrap().request.render_h1();
     let (fake, log) = Fake::new(part.room.get(), request, script);
     let mut shard = Shard::new(part, fake, mailbox).unwrap();
     for _ in 0..TURNS_MAX {
@@ -260,7 +260,7 @@ fn a_pending_send_is_waited_for() {
     let mut plan = plan(&closed(2), 2, requests(100));
     let long = "x".repeat(3_000);
     let request = Request::builder("GET", "example.org", "/").unwrap().field("X", &long).unwrap();
-    plan.target.request = request.build();
+    plan.work = Work::only(request.build(), ExpectedStatus::default());
     let ended = run(plan, prompt(Nanos::ZERO));
     assert_eq!(ended.numbers.ledger.ok, 100);
     assert_eq!(ended.requests_sent(), 100);
@@ -279,7 +279,7 @@ fn an_answer_that_came_before_the_send_broke_counts() {
     for answered in [true, false] {
         for body in [0, 100_000] {
             let mut plan = plan(&closed(1), 1, requests(3));
-            plan.target.request = posting(body);
+            plan.work = Work::only(posting(body), ExpectedStatus::default());
             let script = server(move |asked| {
                 let answer = vec![(soon, Act::Say(OK.to_vec()))];
                 if asked.number != 1 {
@@ -304,7 +304,7 @@ fn a_request_that_the_kernel_does_not_send_fails_at_once_and_says_why() {
     for (errno, name) in [(1, "send_forbidden"), (105, "send_no_memory")] {
         for body in [0, 100_000] {
             let mut plan = plan(&closed(1), 1, requests(3));
-            plan.target.request = posting(body);
+            plan.work = Work::only(posting(body), ExpectedStatus::default());
             let script = server(move |asked| match asked.number {
                 1 => vec![(Nanos::from_micros(7), Act::FailSend(errno))],
                 _ => vec![(millis(1), Act::Say(OK.to_vec()))],
@@ -334,7 +334,10 @@ fn a_request_that_closes_its_connection_is_the_last_one_on_it() {
         for connections in [1, 3] {
             let mut plan = plan(&load, connections, requests(8));
             let request = Request::builder("GET", "example.org", "/").unwrap();
-            plan.target.request = request.field("Connection", "close").unwrap().build();
+            plan.work = Work::only(
+                request.field("Connection", "close").unwrap().build(),
+                ExpectedStatus::default(),
+            );
             let ended = run(plan, faultless());
             let ledger = ended.numbers.ledger;
             assert_eq!((ledger.scheduled, ledger.ok, ledger.errors), (8, 8, 0), "{load:?}");
@@ -391,7 +394,7 @@ fn a_server_that_hangs_up_before_the_opening_is_over_is_named() {
 fn an_answer_before_the_end_of_its_request_ends_the_connection() {
     const REFUSED: &[u8] = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
     let mut plan = plan(&closed(1), 1, requests(5));
-    plan.target.request = posting(1_000_000);
+    plan.work = Work::only(posting(1_000_000), ExpectedStatus::default());
     // Before any of the body can have arrived.
     let ended = run(plan, server(|_| vec![(Nanos::new(1), Act::Say(REFUSED.to_vec()))]));
     assert_eq!(ended.numbers.ledger.failed, 5);

@@ -264,7 +264,7 @@ proptest! {
         let Run { shape, manners, refused, ignored, halt, .. } = case.clone();
         let mut plan = hasty(plan(&case.load, case.connections, case.limit));
         (plan.stop.warmup, plan.stop.drain) = (case.warmup, case.drain);
-        plan.target.request = shape.request();
+        plan.work = Work::only(shape.request(), ExpectedStatus::default());
         let mut knocks = 0;
         let script = Script {
             door: Box::new(move |_, _| {

@@ -23,7 +23,7 @@ use super::mailbox::{Effort, Finished, Opened, Order, Reply, mailbox};
 use super::{Phase, Shard};
 use crate::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
-    ShardPlan, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, split,
+    ShardPlan, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, Work, split,
 };
 use crate::reactor::{Kind, Reactor, Slot};
 use crate::record::{Chronicle, Snapshot, Tally};
@@ -138,9 +138,11 @@ fn plan(load: &Load, connections: u32, limit: Limit) -> Plan {
         target: Target {
             url: "http://example.org/".to_owned(),
             addresses: Addresses::new(vec![address(1)]).unwrap(),
-            request: Request::builder("GET", "example.org", "/").unwrap().build(),
-            expected: ExpectedStatus::default(),
         },
+        work: Work::only(
+            Request::builder("GET", "example.org", "/").unwrap().build(),
+            ExpectedStatus::default(),
+        ),
         wire: Wire::default(),
         load: load.clone(),
         connections: NonZeroU32::new(connections).unwrap(),
@@ -211,7 +213,7 @@ fn run_sleeper(
     late: impl FnMut(Instant) -> Nanos + 'static,
 ) -> Ended {
     let (mut desk, mailbox) = mailbox();
-    let request = part.plan.target.request.render_h1();
+    let request = part.plan.work.first().unwrap().request.render_h1();
     let (fake, log) = Fake::new(part.room.get(), request, script);
     let mut shard = Shard::new(part, fake, mailbox).unwrap();
     shard.reactor.oversleep(late);

@@ -48,7 +48,7 @@ fn check_allocates_nothing<R: Reactor>(
     let mut plan = plan(load, CONNECTIONS, Limit::Duration(Nanos::from_secs(3_600)));
     plan.timeouts.request = Nanos::from_secs(60);
     plan.pacing = pacing;
-    let address = serve(plan.target.request.render_h1().len());
+    let address = serve(plan.work.first().unwrap().request.render_h1().len());
     plan.target.addresses = Addresses::new(vec![address]).unwrap();
     let (mut desk, mailbox) = mailbox();
     let part = split(&Arc::new(plan)).remove(0);

@@ -117,7 +117,9 @@ fn an_answer_says_that_a_page_was_sent_where_requests_come_one_at_a_time() {
     // Before there was an answer, nothing is known; and a large request may be taken in parts.
     let others = [
         pages(2, prompt(), |_| ()),
-        pages(1, prompt(), |plan| plan.target.request = posting(SILENT_BYTES_MAX)),
+        pages(1, prompt(), |plan| {
+            plan.work = Work::only(posting(SILENT_BYTES_MAX), ExpectedStatus::default());
+        }),
     ];
     for pages in others {
         assert!(pages.iter().all(|&confirm| confirm == Confirm::Always), "{pages:?}");

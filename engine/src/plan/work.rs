@@ -1,0 +1,213 @@
+//! What is asked for, and in which order: requests, and scenarios that lead through them.
+
+use core::num::NonZeroU32;
+
+use pummel_proto_http::Request;
+
+use super::ExpectedStatus;
+use crate::units::Nanos;
+
+/// Most requests of a run, and most steps of a scenario.
+pub const STEPS_MAX: usize = 4096;
+
+/// Most requests whose numbers are kept apart: each costs a histogram per shard.
+pub const ROWS_MAX: usize = 256;
+
+/// The work of a run. Whoever wants nothing but one request has one scenario with one step.
+#[derive(Clone, Debug)]
+pub struct Work {
+    requests: Vec<Asking>,
+    scenarios: Vec<Scenario>,
+}
+
+/// A request, and what is expected of its response.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// What the report calls it.
+    pub name: String,
+    /// The request, validated.
+    pub request: Request,
+    /// Which response statuses are `ok`; any other is a *failure*, not an error.
+    pub expected: ExpectedStatus,
+}
+
+/// A way through requests, which a virtual user goes from the first step to the last.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What the report calls it.
+    pub name: String,
+    /// How often it is chosen, compared with the others.
+    pub weight: NonZeroU32,
+    /// Its steps, of which the first is a request.
+    pub steps: Vec<Step>,
+}
+
+/// What a virtual user does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Asks for the request with this index, and waits for the response.
+    Request(u16),
+    /// Does nothing for so long.
+    Think(Nanos),
+}
+
+/// Why there is no such work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkError {
+    /// There is no scenario.
+    #[error("there is nothing to do: no scenario")]
+    Nothing,
+    /// There are too many requests.
+    #[error("{0} requests are more than the {STEPS_MAX} that a run can have")]
+    Requests(usize),
+    /// A scenario has too many steps.
+    #[error("{0} steps are more than the {STEPS_MAX} that a scenario can have")]
+    Steps(usize),
+    /// A scenario does not begin with a request.
+    #[error("a scenario begins with a request, and this one has none at its beginning")]
+    Beginning,
+    /// A step asks for a request that is not there.
+    #[error("a step asks for request {0}, which there is not")]
+    Missing(u16),
+}
+
+impl Work {
+    /// The same request, again and again.
+    #[must_use]
+    pub fn only(request: Request, expected: ExpectedStatus) -> Self {
+        let steps = vec![Step::Request(0)];
+        let (name, weight) = (String::new(), NonZeroU32::MIN);
+        Self {
+            requests: vec![Asking { name: name.clone(), request, expected }],
+            scenarios: vec![Scenario { name, weight, steps }],
+        }
+    }
+
+    /// `scenarios` that lead through `requests`.
+    ///
+    /// # Errors
+    /// If they do not fit together.
+    pub fn new(requests: Vec<Asking>, scenarios: Vec<Scenario>) -> Result<Self, WorkError> {
+        if scenarios.is_empty() {
+            return Err(WorkError::Nothing);
+        }
+        if requests.len() > STEPS_MAX {
+            return Err(WorkError::Requests(requests.len()));
+        }
+        for Scenario { steps, .. } in &scenarios {
+            if steps.len() > STEPS_MAX {
+                return Err(WorkError::Steps(steps.len()));
+            }
+            if !matches!(steps.first(), Some(Step::Request(_))) {
+                return Err(WorkError::Beginning);
+            }
+            for step in steps {
+                if let Step::Request(index) = *step
+                    && usize::from(index) >= requests.len()
+                {
+                    return Err(WorkError::Missing(index));
+                }
+            }
+        }
+        Ok(Self { requests, scenarios })
+    }
+
+    /// The requests; there is at least one.
+    #[must_use]
+    pub fn requests(&self) -> &[Asking] {
+        &self.requests
+    }
+
+    /// The scenarios; there is at least one.
+    #[must_use]
+    pub fn scenarios(&self) -> &[Scenario] {
+        &self.scenarios
+    }
+
+    /// The first request, which stands for all where only one is looked at.
+    #[must_use]
+    pub fn first(&self) -> Option<&Asking> {
+        self.requests.first()
+    }
+
+    /// The method of the requests, if they have one in common.
+    #[must_use]
+    pub fn method(&self) -> Option<&str> {
+        let method = self.first()?.request.method();
+        let common = self.requests.iter().all(|asking| asking.request.method() == method);
+        common.then_some(method)
+    }
+
+    /// The same work, where each response with an `expected` status is good.
+    #[must_use]
+    pub fn expecting(mut self, expected: &ExpectedStatus) -> Self {
+        self.requests.iter_mut().for_each(|asking| asking.expected = expected.clone());
+        self
+    }
+
+    /// Whether there is one request and nothing else.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        let one = self.requests.len() == 1 && self.scenarios.len() == 1;
+        one && self.scenarios.iter().all(|scenario| scenario.steps == [Step::Request(0)])
+    }
+
+    /// The names of the requests whose numbers are kept apart, by index: none where there is only
+    /// one, or too many.
+    #[must_use]
+    pub fn rows(&self) -> Vec<&str> {
+        let few = !self.is_single() && self.requests.len() <= ROWS_MAX;
+        let named = self.requests.iter().filter(|_| few);
+        named.map(|asking| asking.name.as_str()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asking(path: &str) -> Asking {
+        let request = Request::builder("GET", "h", path).unwrap().build();
+        Asking { name: path.to_owned(), request, expected: ExpectedStatus::default() }
+    }
+
+    fn scenario(steps: &[Step]) -> Scenario {
+        let (name, weight) = ("s".to_owned(), NonZeroU32::MIN);
+        Scenario { name, weight, steps: steps.to_vec() }
+    }
+
+    fn refused(requests: usize, scenarios: Vec<Scenario>) -> Option<WorkError> {
+        Work::new(vec![asking("/"); requests], scenarios).err()
+    }
+
+    #[test]
+    fn work_that_cannot_be_done_is_refused() {
+        let think = Step::Think(Nanos::from_millis(1));
+        let of = |steps: &[Step]| vec![scenario(steps)];
+        assert_eq!(refused(1, of(&[Step::Request(0), think])), None);
+        assert_eq!(refused(1, Vec::new()), Some(WorkError::Nothing));
+        assert_eq!(refused(1, of(&[])), Some(WorkError::Beginning));
+        assert_eq!(refused(1, of(&[think, Step::Request(0)])), Some(WorkError::Beginning));
+        assert_eq!(refused(1, of(&[Step::Request(1)])), Some(WorkError::Missing(1)));
+        assert_eq!(refused(0, of(&[Step::Request(0)])), Some(WorkError::Missing(0)));
+        let many = STEPS_MAX + 1;
+        assert_eq!(refused(many, of(&[Step::Request(0)])), Some(WorkError::Requests(many)));
+        let steps = vec![Step::Request(0); many];
+        assert_eq!(refused(1, of(&steps)), Some(WorkError::Steps(many)));
+    }
+
+    #[test]
+    fn numbers_are_kept_apart_where_there_are_several_requests_but_not_too_many() {
+        let single = Work::only(asking("/").request, ExpectedStatus::default());
+        assert!(single.is_single() && single.rows().is_empty());
+        let of = |count: usize| {
+            let requests = (0..count).map(|n| asking(&format!("/{n}"))).collect();
+            Work::new(requests, vec![scenario(&[Step::Request(0)])]).unwrap()
+        };
+        assert_eq!(of(2).rows(), ["/0", "/1"]);
+        assert_eq!(of(ROWS_MAX).rows().len(), ROWS_MAX);
+        assert!(of(ROWS_MAX + 1).rows().is_empty());
+        let twice = scenario(&[Step::Request(0), Step::Request(0)]);
+        assert!(!Work::new(vec![asking("/")], vec![twice]).unwrap().is_single());
+    }
+}

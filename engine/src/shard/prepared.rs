@@ -1,0 +1,41 @@
+//! The requests of a run, ready to be sent.
+
+use std::io;
+
+use pummel_proto_http::{Expect, h2};
+
+use crate::plan::{ExpectedStatus, Plan};
+
+/// A request, as it is sent and as its response is looked at.
+pub(super) struct Prepared {
+    /// As HTTP/1.x.
+    pub(super) serial: Box<[u8]>,
+    pub(super) expect: Expect,
+    pub(super) expected: ExpectedStatus,
+}
+
+/// The requests of `plan`, by index.
+pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
+    let rendering = plan.wire.rendering();
+    let of = plan.work.requests().iter().map(|asking| Prepared {
+        serial: asking.request.render_h1_as(&rendering).into(),
+        expect: plan.expects(&asking.request),
+        expected: asking.expected.clone(),
+    });
+    of.collect()
+}
+
+/// The same for HTTP/2, if that may be spoken. Whoever made the plan has seen to it that it can.
+///
+/// # Errors
+/// If HTTP/2 cannot send one of them.
+pub(super) fn render(plan: &Plan) -> io::Result<Vec<h2::Rendered>> {
+    if !plan.wire.protocol.may_be_http2() {
+        return Ok(Vec::new());
+    }
+    let fields = plan.wire.rendering().fields;
+    let requests = plan.work.requests().iter();
+    let requests = requests.map(|asking| asking.request.with_fields(&fields));
+    let requests = requests.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+    h2::Rendered::set(&requests.iter().collect::<Vec<_>>()).map_err(io::Error::other)
+}

@@ -1,0 +1,260 @@
+//! Virtual users: each goes through a scenario, one request at a time.
+//!
+//! ```text
+//!            begin (a slot of the schedule, or a free connection)
+//!   idle ─────────────────────────────────────────► asking ◄──────────┐
+//!    ▲                                              │  │              │
+//!    ├──── the last response, or a failed request ──┘  │ a response   │ a free
+//!    │                                                 ▼              │ connection
+//!    │                              a pause to think: thinking ───► ready
+//! ```
+//!
+//! A user is not bound to a connection: it takes whichever is free. In a closed loop there are as
+//! many users as requests that may be outstanding; in an open one as many as have come and not gone
+//! yet.
+
+use core::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use crate::pace::Random;
+use crate::plan::{ShardPlan, Step};
+use crate::units::Instant;
+
+/// A virtual user of a shard, by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct User(u32);
+
+/// Most users of a shard that are under way at once; slots beyond wait.
+const USERS_MAX: usize = 1 << 20;
+
+/// The users of a shard.
+pub(super) enum Users {
+    /// One request and nothing else: nobody has to be known.
+    Uniform,
+    Diverse(Box<Crowd>),
+}
+
+/// Users that go through scenarios.
+pub(super) struct Crowd {
+    /// The steps of each scenario.
+    scenarios: Box<[Box<[Step]>]>,
+    /// Where each scenario's share of all weights ends.
+    shares: Box<[u64]>,
+    random: Random,
+    /// Scenarios begun so far.
+    begun: u64,
+    table: Vec<State>,
+    /// Users in no scenario.
+    idle: Vec<User>,
+    /// Users whose next request may start.
+    ready: VecDeque<User>,
+    /// Users that think, and until when.
+    thinking: BinaryHeap<Reverse<(Instant, User)>>,
+    grows: bool,
+}
+
+/// Where a user is.
+#[derive(Clone, Copy)]
+struct State {
+    scenario: u16,
+    /// The step after the one under way.
+    next: u16,
+    /// The request of the step under way; none in a pause behind the last.
+    request: Option<u16>,
+    /// Since when its next request may start.
+    due: Instant,
+}
+
+impl Users {
+    /// The users of `plan`, of which `at_once` may have a request outstanding.
+    pub(super) fn new(plan: &ShardPlan, at_once: usize) -> Self {
+        let work = &plan.plan.work;
+        if work.is_single() {
+            return Self::Uniform;
+        }
+        let mut sum = 0;
+        let shares = work.scenarios().iter().map(|scenario| {
+            sum += u64::from(scenario.weight.get());
+            sum
+        });
+        let due = Instant::from_origin(0);
+        let state = State { scenario: 0, next: 0, request: None, due };
+        // The last one is the first to go.
+        let idle = (0..).take(at_once).map(User).collect::<Vec<_>>();
+        Self::Diverse(Box::new(Crowd {
+            scenarios: work.scenarios().iter().map(|s| s.steps.clone().into()).collect(),
+            shares: shares.collect(),
+            random: Random::new(plan.plan.seed, SCENARIOS + u64::from(plan.share.index())),
+            begun: 0,
+            table: vec![state; at_once],
+            idle: idle.into_iter().rev().collect(),
+            ready: VecDeque::with_capacity(at_once),
+            thinking: BinaryHeap::with_capacity(at_once),
+            grows: plan.plan.load.is_open(),
+        }))
+    }
+
+    /// Whether somebody might begin a scenario.
+    pub(super) fn may_begin(&self) -> bool {
+        match self {
+            Self::Uniform => true,
+            Self::Diverse(crowd) => !crowd.idle.is_empty() || crowd.may_grow(),
+        }
+    }
+
+    /// A user begins a scenario.
+    pub(super) fn begin(&mut self) -> User {
+        match self {
+            Self::Uniform => User::default(),
+            Self::Diverse(crowd) => crowd.begin(),
+        }
+    }
+
+    /// Whether somebody is in the middle of a scenario and may go on.
+    pub(super) fn has_ready(&self) -> bool {
+        match self {
+            Self::Uniform => false,
+            Self::Diverse(crowd) => !crowd.ready.is_empty(),
+        }
+    }
+
+    /// Somebody who is in the middle of a scenario goes on; since when that was possible.
+    pub(super) fn go_on(&mut self) -> Option<(User, Instant)> {
+        let Self::Diverse(crowd) = self else { return None };
+        let user = crowd.ready.pop_front()?;
+        let due = crowd.state(user)?.due;
+        Some((user, due))
+    }
+
+    /// The request that `user` asks for.
+    #[inline]
+    pub(super) fn request_of(&self, user: User) -> u16 {
+        match self {
+            Self::Uniform => 0,
+            Self::Diverse(crowd) => {
+                crowd.table.get(user.0 as usize).and_then(|state| state.request).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The request of `user` has its response.
+    #[inline]
+    pub(super) fn answered(&mut self, user: User, now: Instant) {
+        if let Self::Diverse(crowd) = self {
+            crowd.answered(user, now);
+        }
+    }
+
+    /// The request of `user` has none, which ends its scenario.
+    #[inline]
+    pub(super) fn failed(&mut self, user: User) {
+        if let Self::Diverse(crowd) = self {
+            crowd.idle.push(user);
+        }
+    }
+
+    /// Those who have thought long enough are ready.
+    #[inline]
+    pub(super) fn wake(&mut self, now: Instant) {
+        if let Self::Diverse(crowd) = self {
+            crowd.wake(now);
+        }
+    }
+
+    /// When the next of those who think is ready.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let Self::Diverse(crowd) = self else { return None };
+        crowd.thinking.peek().map(|Reverse((until, _))| *until)
+    }
+
+    /// Whether somebody is in the middle of a scenario, and not waiting for a response.
+    pub(super) fn pause(&self) -> bool {
+        match self {
+            Self::Uniform => false,
+            Self::Diverse(crowd) => !crowd.ready.is_empty() || !crowd.thinking.is_empty(),
+        }
+    }
+}
+
+/// The streams of random numbers that choose scenarios, one per shard, apart from those of pacing.
+const SCENARIOS: u64 = 1 << 32;
+
+impl Crowd {
+    fn may_grow(&self) -> bool {
+        self.grows && self.table.len() < USERS_MAX
+    }
+
+    fn state(&mut self, user: User) -> Option<&mut State> {
+        self.table.get_mut(user.0 as usize)
+    }
+
+    fn begin(&mut self) -> User {
+        let scenario = self.choose();
+        let user = self.idle.pop().unwrap_or_else(|| self.grow());
+        let first = self.scenarios.get(usize::from(scenario)).and_then(|steps| steps.first());
+        let request = match first {
+            Some(Step::Request(request)) => Some(*request),
+            // Work begins with a request.
+            _ => None,
+        };
+        if let Some(state) = self.state(user) {
+            *state = State { scenario, next: 1, request, ..*state };
+        }
+        user
+    }
+
+    /// A scenario by weight.
+    fn choose(&mut self) -> u16 {
+        let Some(&sum) = self.shares.last().filter(|_| self.shares.len() > 1) else { return 0 };
+        let drawn = (u128::from(self.random.at(self.begun)) * u128::from(sum)) >> u64::BITS;
+        self.begun += 1;
+        let chosen = self.shares.partition_point(|&end| u128::from(end) <= drawn);
+        u16::try_from(chosen).unwrap_or_default()
+    }
+
+    /// One user more.
+    fn grow(&mut self) -> User {
+        let user = User(u32::try_from(self.table.len()).unwrap_or(u32::MAX));
+        let due = Instant::from_origin(0);
+        self.table.push(State { scenario: 0, next: 0, request: None, due });
+        user
+    }
+
+    fn answered(&mut self, user: User, now: Instant) {
+        let Some(state) = self.table.get_mut(user.0 as usize) else { return };
+        let steps = self.scenarios.get(usize::from(state.scenario)).map_or(&[][..], |steps| steps);
+        (state.due, state.request) = (now, None);
+        while let Some(step) = steps.get(usize::from(state.next)) {
+            state.next += 1;
+            match *step {
+                Step::Think(span) => state.due = state.due + span,
+                Step::Request(request) => {
+                    state.request = Some(request);
+                    break;
+                }
+            }
+        }
+        if state.due > now {
+            self.thinking.push(Reverse((state.due, user)));
+        } else {
+            self.rejoin(user);
+        }
+    }
+
+    /// `user` has a request to make now, or is at the end of its scenario.
+    fn rejoin(&mut self, user: User) {
+        match self.state(user).and_then(|state| state.request) {
+            Some(_) => self.ready.push_back(user),
+            None => self.idle.push(user),
+        }
+    }
+
+    fn wake(&mut self, now: Instant) {
+        while let Some(Reverse((until, user))) = self.thinking.peek().copied()
+            && until <= now
+        {
+            self.thinking.pop();
+            self.rejoin(user);
+        }
+    }
+}
