@@ -98,6 +98,8 @@ impl Recorder {
     /// Puts `empty` in place of the envelope of the moment, and returns that.
     pub fn exchange(&mut self, mut empty: Box<Snapshot>) -> Box<Snapshot> {
         empty.timeline.set_origin(self.envelope.timeline.origin());
+        // Whoever made it has seen to that, or pays for it once.
+        empty.rows.resize_with(self.envelope.rows.len(), Row::default);
         core::mem::replace(&mut self.envelope, empty)
     }
 

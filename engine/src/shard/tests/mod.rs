@@ -9,6 +9,7 @@ mod full;
 mod pacing;
 mod schedule;
 mod steady;
+mod users;
 mod ways;
 mod whole;
 

@@ -49,7 +49,7 @@ impl Server {
 }
 
 /// A response of `200` with two bytes.
-fn ok(stream: u32) -> Vec<u8> {
+pub(super) fn ok(stream: u32) -> Vec<u8> {
     let mut out = Vec::new();
     let head = Header { length: 1, kind: Kind::Headers, flags: frame::END_HEADERS, stream };
     frame::write_header(&mut out, head);
@@ -72,7 +72,7 @@ fn goaway(last: u32) -> Vec<u8> {
     out
 }
 
-fn serving(serve: impl FnMut(u32, u32) -> Vec<(Nanos, Vec<u8>)> + 'static) -> Script {
+pub(super) fn serving(serve: impl FnMut(u32, u32) -> Vec<(Nanos, Vec<u8>)> + 'static) -> Script {
     let mut server = Server { conns: HashMap::new(), serve: Box::new(serve) };
     Script { hear: Some(Box::new(move |slot, bytes| server.hear(slot, bytes))), ..deaf() }
 }
