@@ -80,9 +80,11 @@ pub mod h1;
 pub mod h2;
 pub mod limits;
 mod request;
+mod text;
 
 pub use error::{ErrorKind, ProtocolError, StartError};
 pub use event::{Done, Event, Head, Phase, Reuse, Version};
 pub use request::{
-    Expect, Form, Rendering, Request, RequestBuilder, RequestError, Scheme, render_connect,
+    Expect, Form, Rendering, Request, RequestBuilder, RequestError, Scheme, Serial, render_connect,
 };
+pub use text::{Escape, NoValues, Slot, Text, Values};

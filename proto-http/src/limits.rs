@@ -54,6 +54,9 @@ pub const H2_CONTINUATIONS_MAX: u8 = 32;
 /// The longest header block of a request, in bytes, in any form.
 pub const H2_REQUEST_BLOCK_BYTES_MAX: usize = 32 * 1024;
 
+/// Fields of a request whose values differ from request to request.
+pub const H2_VARYING_FIELDS_MAX: usize = 16;
+
 /// The least room that [`h2::Conn::transmit`](crate::h2::Conn::transmit) makes headway in: what
 /// opens a connection, or the longest header block with its frames.
 pub const H2_ROOM_BYTES_MIN: usize = H2_REQUEST_BLOCK_BYTES_MAX + 128;

@@ -5,11 +5,13 @@
 //! `Upgrade`), because such a request would make every later response on its connection unreadable.
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::event::Version;
 use crate::h2::UPGRADE_SETTINGS;
+use crate::text::{Escape, NoValues, Text, Values};
 
 /// The default `User-Agent`.
 const USER_AGENT: &str = concat!("pummel/", env!("CARGO_PKG_VERSION"));
@@ -20,9 +22,9 @@ pub struct Request {
     method: String,
     scheme: Scheme,
     authority: String,
-    target: String,
+    target: Text,
     fields: Vec<Field>,
-    body: Option<Vec<u8>>,
+    body: Option<Text>,
 }
 
 /// What the connection that a request is sent on is secured by. HTTP/1.1 does not say it in a
@@ -40,11 +42,22 @@ pub enum Scheme {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Field {
     name: String,
-    value: String,
+    value: Text,
 }
 
 /// A field line of HTTP/2: name in lowercase, and value.
-pub(crate) type Line = (Vec<u8>, Vec<u8>);
+pub(crate) type Line = (Vec<u8>, Value);
+
+/// The same with a value that is always the same.
+pub(crate) type ConstantLine = (Vec<u8>, Vec<u8>);
+
+/// What is known of the value of such a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Text(Text),
+    /// The length of the body, which differs from request to request.
+    Length,
+}
 
 /// How a request is put into HTTP/1.x. The default is HTTP/1.1, straight to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +136,10 @@ pub enum RequestError {
     /// [`H2_REQUEST_BLOCK_BYTES_MAX`](crate::limits::H2_REQUEST_BLOCK_BYTES_MAX).
     #[error("send {0} bytes of fields over HTTP/2: at most 32 KiB are supported")]
     HeadTooLong(usize),
+    /// More fields differ from request to request than
+    /// [`H2_VARYING_FIELDS_MAX`](crate::limits::H2_VARYING_FIELDS_MAX).
+    #[error("send {0} fields with varying values over HTTP/2: at most 16 are supported")]
+    TooManyVarying(usize),
     /// The body has 4 GiB or more.
     #[error("send a body of {0} bytes over HTTP/2: it must be shorter than 4 GiB")]
     BodyTooLong(usize),
@@ -139,8 +156,9 @@ impl Request {
     pub fn builder(
         method: &str,
         authority: &str,
-        target: &str,
+        target: impl Into<Text>,
     ) -> Result<RequestBuilder, RequestError> {
+        let target = target.into().guarded(Escape::Target);
         if !is_token(method) {
             return Err(RequestError::Method(method.to_owned()));
         }
@@ -150,15 +168,15 @@ impl Request {
         if !is_authority(authority) {
             return Err(RequestError::Authority(authority.to_owned()));
         }
-        if !is_target(target) && (method, target) != ("OPTIONS", "*") {
-            return Err(RequestError::Target(target.to_owned()));
+        if !is_target(target.literal()) && (method, target.constant()) != ("OPTIONS", Some(b"*")) {
+            return Err(RequestError::Target(lossy(target.literal())));
         }
         Ok(RequestBuilder {
             request: Self {
                 method: method.to_owned(),
                 scheme: Scheme::default(),
                 authority: authority.to_owned(),
-                target: target.to_owned(),
+                target,
                 fields: Vec::new(),
                 body: None,
             },
@@ -178,13 +196,31 @@ impl Request {
             .fields
             .iter()
             .filter(|field| field.is("Connection"))
-            .flat_map(|field| field.value.split(','))
-            .any(|option| option.trim().eq_ignore_ascii_case("close"));
+            .flat_map(|field| field.value.literal().split(|&byte| byte == b','))
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
         Expect { body: self.method != "HEAD", close }
     }
 
+    /// Returns whether each time it is sent, it is the same.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        let body = self.body.as_ref().is_none_or(Text::is_constant);
+        let fields = self.fields.iter().all(|field| field.value.is_constant());
+        self.target.is_constant() && fields && body
+    }
+
+    /// Returns the numbers of the values that are put in, each once, in ascending order.
+    #[must_use]
+    pub fn values(&self) -> Vec<u16> {
+        let fields = self.fields.iter().map(|field| &field.value);
+        let texts = [&self.target].into_iter().chain(fields).chain(&self.body);
+        let values: BTreeSet<u16> = texts.flat_map(Text::values).collect();
+        values.into_iter().collect()
+    }
+
     /// Renders the request for HTTP/1.1: request line, `Host`, the default fields, the user's
-    /// fields in their order, `Content-Length`, empty line, body.
+    /// fields in their order, `Content-Length`, empty line, body. Values that would be put in are
+    /// left out.
     ///
     /// Allocates the result; made for once per run, not once per request.
     #[must_use]
@@ -195,26 +231,35 @@ impl Request {
     /// The same, in the version and form that `rendering` says.
     #[must_use]
     pub fn render_h1_as(&self, rendering: &Rendering) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.serial(rendering).fill(&NoValues, &mut out);
+        out
+    }
+
+    /// The same, with places for the values.
+    #[must_use]
+    pub fn serial(&self, rendering: &Rendering) -> Serial {
         let Rendering { version, form, fields, .. } = rendering;
         let version = match version {
             Version::Http10 => " HTTP/1.0\r\n",
             Version::Http11 => " HTTP/1.1\r\n",
         };
-        let host = self.value_of("Host").unwrap_or(&self.authority);
-        let mut out = Vec::new();
-        // RFC 9112 section 3.2.4: a proxy is asked for OPTIONS of the whole server without a path.
-        let (before, target) = match form {
-            Form::Origin => ([""; 2], self.target.as_str()),
-            Form::Absolute if self.target == "*" => (["http://", host], ""),
-            Form::Absolute => (["http://", host], self.target.as_str()),
-        };
-        for part in [&self.method, " "].into_iter().chain(before).chain([target, version]) {
-            out.extend_from_slice(part.as_bytes());
+        let host = self.host();
+        let mut head = Text::from(self.method.as_str());
+        head.push(" ");
+        if *form == Form::Absolute {
+            head.push("http://");
+            head.append(&host);
         }
-        render_field(&mut out, "Host", host);
+        // RFC 9112 section 3.2.4: a proxy is asked for OPTIONS of the whole server without a path.
+        if *form == Form::Origin || self.target.constant() != Some(b"*") {
+            head.append(&self.target);
+        }
+        head.push(version);
+        add_field(&mut head, "Host", &host);
         for (name, value) in [("User-Agent", USER_AGENT), ("Accept", "*/*")] {
             if self.value_of(name).is_none() {
-                render_field(&mut out, name, value);
+                add_field(&mut head, name, &value.into());
             }
         }
         // RFC 9112 section 9.3: in HTTP/1.0 who wants a connection to persist says so.
@@ -224,20 +269,28 @@ impl Request {
             (false, Version::Http11) => None,
         };
         if let Some(option) = option.filter(|_| self.value_of("Connection").is_none()) {
-            render_field(&mut out, "Connection", option);
+            add_field(&mut head, "Connection", &option.into());
         }
         for field in self.fields.iter().filter(|field| !field.is("Host")) {
-            render_field(&mut out, &field.name, &field.value);
+            add_field(&mut head, &field.name, &field.value);
         }
         for (name, value) in fields {
-            render_field(&mut out, name, value);
+            add_field(&mut head, name, &value.into());
         }
-        if let Some(length) = self.content_length() {
-            render_field(&mut out, "Content-Length", &length.to_string());
+        let body = self.body.clone().unwrap_or_default();
+        match self.content_length() {
+            Some(Length::Varies) => {
+                head.push("Content-Length: ");
+                return Serial { head, body, length_varies: true };
+            }
+            Some(Length::Known(length)) => {
+                add_field(&mut head, "Content-Length", &(&length.to_string()).into());
+            }
+            None => {}
         }
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(self.content());
-        out
+        head.push("\r\n");
+        head.append(&body);
+        Serial { head, body: Text::default(), length_varies: false }
     }
 
     /// Renders the request for HTTP/2: its header block and its body.
@@ -255,34 +308,37 @@ impl Request {
 
     /// Returns the field lines of HTTP/2 in their order (RFC 9113 section 8.3.1).
     pub(crate) fn h2_fields(&self) -> Result<Vec<Line>, RequestError> {
-        let line = |name: &str, value: &str| {
-            (name.to_ascii_lowercase().into_bytes(), value.as_bytes().to_vec())
-        };
+        let line =
+            |name: &str, value: Text| (name.to_ascii_lowercase().into_bytes(), Value::Text(value));
         let scheme = match self.scheme {
             Scheme::Http => "http",
             Scheme::Https => "https",
         };
         let mut lines = Vec::new();
-        lines.push(line(":method", &self.method));
-        lines.push(line(":scheme", scheme));
-        let authority = self.value_of("Host").unwrap_or(&self.authority);
-        if !authority.is_empty() {
+        lines.push(line(":method", self.method.as_str().into()));
+        lines.push(line(":scheme", scheme.into()));
+        let authority = self.host();
+        if authority.constant() != Some(b"") {
             lines.push(line(":authority", authority));
         }
-        lines.push(line(":path", &self.target));
+        lines.push(line(":path", self.target.clone()));
         for (name, value) in [("user-agent", USER_AGENT), ("accept", "*/*")] {
             if self.value_of(name).is_none() {
-                lines.push(line(name, value));
+                lines.push(line(name, value.into()));
             }
         }
         for field in self.fields.iter().filter(|field| !field.is("Host")) {
             if field.is_about_connections() {
                 return Err(RequestError::ConnectionField(field.name.clone()));
             }
-            lines.push(line(&field.name, &field.value));
+            lines.push(line(&field.name, field.value.clone()));
         }
-        if let Some(length) = self.content_length() {
-            lines.push(line("content-length", &length.to_string()));
+        match self.content_length() {
+            Some(Length::Varies) => lines.push((b"content-length".to_vec(), Value::Length)),
+            Some(Length::Known(length)) => {
+                lines.push(line("content-length", (&length.to_string()).into()));
+            }
+            None => {}
         }
         Ok(lines)
     }
@@ -292,7 +348,7 @@ impl Request {
     pub(crate) fn connect_lines(
         authority: &str,
         fields: &[(String, String)],
-    ) -> Result<Vec<Line>, RequestError> {
+    ) -> Result<Vec<ConstantLine>, RequestError> {
         let request = Self::builder("GET", authority, "/")?.build().with_fields(fields)?;
         let line = |name: &str, value: &str| {
             (name.to_ascii_lowercase().into_bytes(), value.as_bytes().to_vec())
@@ -302,7 +358,10 @@ impl Request {
             if field.is_about_connections() {
                 return Err(RequestError::ConnectionField(field.name.clone()));
             }
-            lines.push(line(&field.name, &field.value));
+            lines.push((
+                field.name.to_ascii_lowercase().into_bytes(),
+                field.value.literal().to_vec(),
+            ));
         }
         Ok(lines)
     }
@@ -319,8 +378,13 @@ impl Request {
     }
 
     /// Returns the body, empty if there is none.
-    pub(crate) fn content(&self) -> &[u8] {
-        self.body.as_deref().unwrap_or_default()
+    pub(crate) fn content(&self) -> Text {
+        self.body.clone().unwrap_or_default()
+    }
+
+    /// What `Host` says.
+    fn host(&self) -> Text {
+        self.value_of("Host").cloned().unwrap_or_else(|| (&self.authority).into())
     }
 
     /// Renders the wish to go on in HTTP/2 (RFC 7540 section 3.2): a request for the same target,
@@ -329,10 +393,10 @@ impl Request {
     #[must_use]
     pub fn render_upgrade(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for part in ["HEAD ", &self.target, " HTTP/1.1\r\n"] {
-            out.extend_from_slice(part.as_bytes());
+        for part in [b"HEAD ", self.target.literal(), b" HTTP/1.1\r\n"] {
+            out.extend_from_slice(part);
         }
-        render_field(&mut out, "Host", self.value_of("Host").unwrap_or(&self.authority));
+        render_field(&mut out, "Host", &lossy(self.host().literal()));
         render_field(&mut out, "Connection", "Upgrade, HTTP2-Settings");
         render_field(&mut out, "Upgrade", "h2c");
         render_field(&mut out, "HTTP2-Settings", UPGRADE_SETTINGS);
@@ -341,19 +405,64 @@ impl Request {
     }
 
     /// Returns the value of the first user field called `name`.
-    fn value_of(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|field| field.is(name)).map(|field| field.value.as_str())
+    fn value_of(&self, name: &str) -> Option<&Text> {
+        self.fields.iter().find(|field| field.is(name)).map(|field| &field.value)
     }
 
     /// Returns the length to announce, if any: with every body, and with a method that anticipates
     /// one even when there is none (RFC 9110 section 8.6).
-    fn content_length(&self) -> Option<usize> {
+    fn content_length(&self) -> Option<Length> {
         let announced = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
         match &self.body {
-            Some(body) => Some(body.len()),
-            None => announced.then_some(0),
+            Some(body) => Some(body.constant().map_or(Length::Varies, |b| Length::Known(b.len()))),
+            None => announced.then_some(Length::Known(0)),
         }
     }
+}
+
+/// The length of a body.
+enum Length {
+    Known(usize),
+    Varies,
+}
+
+/// A request in HTTP/1.x, with places for the values of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serial {
+    /// All of it; or what comes before the number in `Content-Length`, if that varies.
+    head: Text,
+    /// The body, where its length varies.
+    body: Text,
+    length_varies: bool,
+}
+
+impl Serial {
+    /// Appends the request with its values to `out`. O(bytes).
+    pub fn fill(&self, values: &impl Values, out: &mut Vec<u8>) {
+        self.head.fill(values, out);
+        if self.length_varies {
+            write_number(self.body.filled_len(values), out);
+            out.extend_from_slice(b"\r\n\r\n");
+            self.body.fill(values, out);
+        }
+    }
+}
+
+/// Appends `number` in decimal digits.
+pub(crate) fn write_number(number: usize, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let (mut at, mut rest) = (digits.len(), number);
+    loop {
+        at -= 1;
+        if let Some(digit) = digits.get_mut(at) {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        }
+        rest /= 10;
+        if rest == 0 || at == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
 }
 
 impl Field {
@@ -365,7 +474,7 @@ impl Field {
     /// for another protocol no request has.
     fn is_about_connections(&self) -> bool {
         ["Connection", "Keep-Alive", "Proxy-Connection"].iter().any(|name| self.is(name))
-            || self.is("TE") && !self.value.eq_ignore_ascii_case("trailers")
+            || self.is("TE") && !self.value.literal().eq_ignore_ascii_case(b"trailers")
     }
 }
 
@@ -384,11 +493,13 @@ impl RequestBuilder {
     /// # Errors
     /// [`RequestError`] if the field could end a line early, contradicts the framing or asks for
     /// another protocol.
-    pub fn field(mut self, name: &str, value: &str) -> Result<Self, RequestError> {
+    pub fn field(mut self, name: &str, value: impl Into<Text>) -> Result<Self, RequestError> {
+        let value = value.into().guarded(Escape::Field);
+        let literal = value.literal();
         if !is_token(name) {
             return Err(RequestError::FieldName(name.to_owned()));
         }
-        if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+        if literal.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
             return Err(RequestError::FieldValue(name.to_owned()));
         }
         let is = |other: &str| name.eq_ignore_ascii_case(other);
@@ -402,12 +513,12 @@ impl RequestBuilder {
             if self.request.value_of("Host").is_some() {
                 return Err(RequestError::SecondHost);
             }
-            if !value.is_empty() && !is_authority(value) {
-                return Err(RequestError::Authority(value.to_owned()));
+            let text = lossy(literal);
+            if !text.is_empty() && !is_authority(&text) {
+                return Err(RequestError::Authority(text));
             }
         }
-        let value = value.trim_matches([' ', '\t']).to_owned();
-        self.request.fields.push(Field { name: name.to_owned(), value });
+        self.request.fields.push(Field { name: name.to_owned(), value: value.trimmed() });
         Ok(self)
     }
 
@@ -420,8 +531,8 @@ impl RequestBuilder {
 
     /// Sets the body, which any method may have; an empty one is announced as `Content-Length: 0`.
     #[must_use]
-    pub fn body(mut self, bytes: Vec<u8>) -> Self {
-        self.request.body = Some(bytes);
+    pub fn body(mut self, bytes: impl Into<Text>) -> Self {
+        self.request.body = Some(bytes.into());
         self
     }
 
@@ -448,6 +559,18 @@ pub fn render_connect(authority: &str, fields: &[(String, String)]) -> Vec<u8> {
     }
     out.extend_from_slice(b"\r\n");
     out
+}
+
+fn add_field(text: &mut Text, name: &str, value: &Text) {
+    text.push(name);
+    text.push(": ");
+    text.append(value);
+    text.push("\r\n");
+}
+
+/// `bytes` as somebody may read them.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn render_field(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -495,8 +618,7 @@ fn is_authority(text: &str) -> bool {
 /// Whether `text` is in origin-form (RFC 9112 section 3.2.1), as far as the framing is concerned:
 /// characters that RFC 3986 wants escaped but servers meet in practice (`|`, `{`) may be sent on
 /// purpose.
-fn is_target(text: &str) -> bool {
-    let mut rest = text.as_bytes();
+fn is_target(mut rest: &[u8]) -> bool {
     if rest.first() != Some(&b'/') {
         return false;
     }
@@ -673,7 +795,10 @@ mod tests {
     /// The lines of HTTP/2, joined.
     fn h2(builder: RequestBuilder) -> Result<String, RequestError> {
         let lines = builder.build().h2_fields()?;
-        let line = |(name, value): &Line| [name, &b": "[..], value].concat();
+        let line = |(name, value): &Line| {
+            let Value::Text(value) = value else { panic!("the length is known") };
+            [name, &b": "[..], value.literal()].concat()
+        };
         let lines: Vec<Vec<u8>> = lines.iter().map(line).collect();
         Ok(String::from_utf8(lines.join(&b"\n"[..])).unwrap())
     }

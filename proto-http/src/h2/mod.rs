@@ -32,7 +32,7 @@ mod transmit;
 mod tunnel;
 
 pub use event::{Event, Tag};
-pub use rendered::Rendered;
+pub use rendered::{Rendered, Slip};
 pub use tunnel::{Lent, Tunnel, TunnelEvent};
 
 use crate::error::{ErrorKind, ProtocolError, StartError};

@@ -1,17 +1,31 @@
 //! A request as HTTP/2 sends it: its header block in the forms that connections need, and its body.
 
 use super::hpack::{Block, Field, Form};
-use crate::limits::H2_REQUEST_BLOCK_BYTES_MAX;
-use crate::request::{Request, RequestError};
+use crate::limits::{H2_REQUEST_BLOCK_BYTES_MAX, H2_VARYING_FIELDS_MAX};
+use crate::request::{Line, Request, RequestError, Value, write_number};
+use crate::text::{Text, Values};
 use alloc::vec::Vec;
 
 /// A request, encoded once and sent by any number of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     block: Block,
-    body: Vec<u8>,
+    /// What the fields hold that differ from request to request, in their order.
+    varying: Vec<Value>,
+    body: Text,
     /// Whether the method is `HEAD`, so that no content comes back.
     is_head: bool,
+}
+
+/// The values of one request: those of its varying fields, and its body if that varies. Its memory
+/// is used again for the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Slip {
+    bytes: Vec<u8>,
+    /// Where each value ends.
+    ends: Vec<usize>,
+    /// Where the body begins, if it is here.
+    body: Option<usize>,
 }
 
 impl Rendered {
@@ -23,39 +37,99 @@ impl Rendered {
     pub fn set(requests: &[&Request]) -> Result<Vec<Self>, RequestError> {
         let lists: Vec<_> =
             requests.iter().map(|request| request.h2_fields()).collect::<Result<_, _>>()?;
-        let fields: Vec<Vec<Field<'_>>> = lists
-            .iter()
-            .map(|list| list.iter().map(|(name, value)| Field::fixed(name, value)).collect())
-            .collect();
+        let fields: Vec<Vec<Field<'_>>> =
+            lists.iter().map(|list| list.iter().map(field).collect()).collect();
         let slices: Vec<&[Field<'_>]> = fields.iter().map(Vec::as_slice).collect();
+        let blocks = Block::set(&slices);
         requests
             .iter()
-            .zip(Block::set(&slices))
-            .map(|(request, block)| {
-                let forms = [Form::First, Form::Indexed, Form::Plain];
-                let length =
-                    forms.into_iter().map(|form| block.length(form, &[])).max().unwrap_or(0);
-                if length > H2_REQUEST_BLOCK_BYTES_MAX {
-                    return Err(RequestError::HeadTooLong(length));
-                }
-                let body = request.content();
-                if u32::try_from(body.len()).is_err() {
-                    return Err(RequestError::BodyTooLong(body.len()));
-                }
-                Ok(Self { block, body: body.to_vec(), is_head: !request.expects().body })
-            })
+            .zip(&lists)
+            .zip(blocks)
+            .map(|((request, list), block)| Self::new(request, list, block))
             .collect()
+    }
+
+    fn new(request: &Request, list: &[Line], block: Block) -> Result<Self, RequestError> {
+        let forms = [Form::First, Form::Indexed, Form::Plain];
+        let length = forms.into_iter().map(|form| block.length(form, &[])).max().unwrap_or(0);
+        if length > H2_REQUEST_BLOCK_BYTES_MAX {
+            return Err(RequestError::HeadTooLong(length));
+        }
+        let body = request.content();
+        if u32::try_from(body.literal().len()).is_err() {
+            return Err(RequestError::BodyTooLong(body.literal().len()));
+        }
+        let varying = list.iter().map(|(_, value)| value).filter(|value| varies(value));
+        let varying: Vec<Value> = varying.cloned().collect();
+        if varying.len() > H2_VARYING_FIELDS_MAX {
+            return Err(RequestError::TooManyVarying(varying.len()));
+        }
+        Ok(Self { block, varying, body, is_head: !request.expects().body })
+    }
+
+    /// Puts the values of a request into `slip`. O(bytes).
+    pub fn fill(&self, values: &impl Values, slip: &mut Slip) {
+        let Slip { bytes, ends, body } = slip;
+        bytes.clear();
+        ends.clear();
+        for value in &self.varying {
+            match value {
+                Value::Text(text) => text.fill(values, bytes),
+                Value::Length => write_number(self.body.filled_len(values), bytes),
+            }
+            ends.push(bytes.len());
+        }
+        *body = (!self.body.is_constant()).then_some(bytes.len());
+        if body.is_some() {
+            self.body.fill(values, bytes);
+        }
     }
 
     pub(super) const fn block(&self) -> &Block {
         &self.block
     }
 
-    pub(super) fn body(&self) -> &[u8] {
-        &self.body
+    /// The body of the request that `slip` has the values of.
+    pub(super) fn body<'a>(&'a self, slip: Option<&'a Slip>) -> &'a [u8] {
+        match slip.and_then(|slip| slip.bytes.get(slip.body?..)) {
+            Some(body) => body,
+            None => self.body.literal(),
+        }
     }
 
     pub(super) const fn is_head(&self) -> bool {
         self.is_head
+    }
+}
+
+impl Slip {
+    /// The values of the varying fields, written to the front of `into`.
+    pub(super) fn values<'a, 'v>(
+        &'a self,
+        into: &'v mut [&'a [u8]; H2_VARYING_FIELDS_MAX],
+    ) -> &'v [&'a [u8]] {
+        let mut from = 0;
+        for (value, &end) in into.iter_mut().zip(&self.ends) {
+            *value = self.bytes.get(from..end).unwrap_or_default();
+            from = end;
+        }
+        into.get(..self.ends.len()).unwrap_or_default()
+    }
+}
+
+fn varies(value: &Value) -> bool {
+    match value {
+        Value::Text(text) => !text.is_constant(),
+        Value::Length => true,
+    }
+}
+
+fn field((name, value): &Line) -> Field<'_> {
+    match value {
+        Value::Text(text) => match text.constant() {
+            Some(constant) => Field::fixed(name, constant),
+            None => Field::varying(name),
+        },
+        Value::Length => Field::varying(name),
     }
 }

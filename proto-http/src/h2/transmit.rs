@@ -5,8 +5,9 @@ use super::frame::{self, END_STREAM, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_D
 use super::outbox::Owed;
 use super::peer::{Peer, TABLE_SIZE_BYTES_MAX};
 use super::receive::State;
-use super::rendered::Rendered;
+use super::rendered::{Rendered, Slip};
 use super::stream::Stream;
+use crate::limits::H2_VARYING_FIELDS_MAX;
 use alloc::vec::Vec;
 
 /// Bytes of a `WINDOW_UPDATE` frame.
@@ -48,6 +49,33 @@ impl Uploads {
     }
 }
 
+/// The requests of a connection, with the values of those which have some.
+struct Requests<'a> {
+    rendered: &'a [Rendered],
+    slips: &'a [Slip],
+}
+
+/// A request with its values.
+struct Filled<'a> {
+    rendered: &'a Rendered,
+    slip: Option<&'a Slip>,
+}
+
+impl<'a> Requests<'a> {
+    #[inline]
+    fn get(&self, index: u16, position: u16) -> Option<Filled<'a>> {
+        let rendered = self.rendered.get(usize::from(index))?;
+        Some(Filled { rendered, slip: self.slips.get(usize::from(position)) })
+    }
+}
+
+impl<'a> Filled<'a> {
+    #[inline]
+    fn body(&self) -> &'a [u8] {
+        self.rendered.body(self.slip)
+    }
+}
+
 /// Where frames are written, up to a bound.
 struct Page<'a> {
     out: &'a mut Vec<u8>,
@@ -82,16 +110,30 @@ impl Conn {
     /// [`H2_ROOM_BYTES_MIN`](crate::limits::H2_ROOM_BYTES_MIN); call it again while
     /// [`wants_transmit`](Self::wants_transmit).
     pub fn transmit(&mut self, requests: &[Rendered], out: &mut Vec<u8>, room: usize) {
+        self.transmit_with(requests, &[], out, room);
+    }
+
+    /// The same for requests with values of their own, which `slips` holds by the numbers of their
+    /// [`Tag`](super::Tag)s. A slip stays as it is until its request has been
+    /// [sent](Self::is_sent).
+    pub fn transmit_with(
+        &mut self,
+        requests: &[Rendered],
+        slips: &[Slip],
+        out: &mut Vec<u8>,
+        room: usize,
+    ) {
         let end = out.len().saturating_add(room);
         let page = &mut Page { out, end };
+        let requests = Requests { rendered: requests, slips };
         if self.outbox.is_owed() && !self.transmit_owed(page) || self.has_failed() {
             return;
         }
         if self.streams.has_queued() {
-            self.transmit_heads(requests, page);
+            self.transmit_heads(&requests, page);
         }
         if self.uploads.count > 0 && !self.uploads.blocked {
-            self.transmit_bodies(requests, page);
+            self.transmit_bodies(&requests, page);
         }
     }
 
@@ -143,32 +185,32 @@ impl Conn {
     }
 
     #[inline]
-    fn transmit_heads(&mut self, requests: &[Rendered], page: &mut Page<'_>) {
+    fn transmit_heads(&mut self, requests: &Requests<'_>, page: &mut Page<'_>) {
         // Each round opens a stream.
         while self.may_open() {
             let Some(position) = self.streams.queued() else { return };
             let Some(stream) = self.streams.at_mut(position) else { return };
-            let Some(request) = requests.get(usize::from(stream.request)) else {
+            let Some(request) = requests.get(stream.request, position) else {
                 debug_assert!(false, "a request is started by its index");
                 return;
             };
-            if !write_head(&mut self.peer, stream.id(), request, page) {
+            if !write_head(&mut self.peer, stream.id(), &request, page) {
                 return;
             }
-            stream.is_head = request.is_head();
+            stream.is_head = request.rendered.is_head();
             // Its length was seen to fit when it was rendered.
             stream.unsent = u32::try_from(request.body().len()).unwrap_or(u32::MAX);
             if stream.unsent > 0 {
                 self.uploads.begin();
             }
             self.streams.mark_written(position);
-            self.transmit_body(position, request, page);
+            self.transmit_body(position, &request, page);
         }
     }
 
     /// Writes bodies, a frame of each in turn.
     #[cold]
-    fn transmit_bodies(&mut self, requests: &[Rendered], page: &mut Page<'_>) {
+    fn transmit_bodies(&mut self, requests: &Requests<'_>, page: &mut Page<'_>) {
         // Each round writes a frame, or is the last.
         loop {
             let mut wrote = false;
@@ -179,8 +221,9 @@ impl Conn {
                 let position = self.uploads.turn;
                 self.uploads.turn = self.streams.after(position);
                 let stream = self.streams.at(position).filter(|stream| stream.unsent > 0);
-                let request = stream.and_then(|stream| requests.get(usize::from(stream.request)));
-                wrote |= request.is_some_and(|request| self.transmit_body(position, request, page));
+                let request = stream.and_then(|stream| requests.get(stream.request, position));
+                wrote |=
+                    request.is_some_and(|request| self.transmit_body(position, &request, page));
             }
             if !wrote {
                 self.uploads.blocked = true;
@@ -191,7 +234,7 @@ impl Conn {
 
     /// Writes a frame of a body, if its windows and the page have room for one.
     #[inline]
-    fn transmit_body(&mut self, position: u16, request: &Rendered, page: &mut Page<'_>) -> bool {
+    fn transmit_body(&mut self, position: u16, request: &Filled<'_>, page: &mut Page<'_>) -> bool {
         let Some(stream) = self.streams.at_mut(position) else { return false };
         let most = self.peer.payload_max.min(self.send_window.available());
         let Some(sent) = write_content(stream, request.body(), most, page) else { return false };
@@ -206,10 +249,12 @@ impl Conn {
 
 /// Writes the head of a request; returns whether there was room.
 #[inline]
-fn write_head(peer: &mut Peer, stream: u32, request: &Rendered, page: &mut Page<'_>) -> bool {
-    let block = request.block();
+fn write_head(peer: &mut Peer, stream: u32, request: &Filled<'_>, page: &mut Page<'_>) -> bool {
+    let block = request.rendered.block();
+    let mut values = [&[][..]; H2_VARYING_FIELDS_MAX];
+    let values = request.slip.map_or(&[][..], |slip| slip.values(&mut values));
     let form = peer.table.form(block.table_size_needed());
-    let length = block.length(form, &[]) + TABLE_SIZE_BYTES_MAX;
+    let length = block.length(form, values) + TABLE_SIZE_BYTES_MAX;
     let frames = length / PAYLOAD_BYTES_DEFAULT as usize + 1;
     if page.room() < length + frames * HEADER_BYTES {
         return false;
@@ -217,7 +262,7 @@ fn write_head(peer: &mut Peer, stream: u32, request: &Rendered, page: &mut Page<
     let at = page.out.len();
     page.out.extend_from_slice(&[0; HEADER_BYTES]);
     peer.table.write_size(form, page.out);
-    block.write(form, &[], page.out);
+    block.write(form, values, page.out);
     let flags = if request.body().is_empty() { END_STREAM } else { 0 };
     let header = Header { length: 0, kind: Kind::Headers, flags, stream };
     frame::frame_block(page.out, at, header, peer.payload_max);

@@ -1,0 +1,340 @@
+//! Text with places where each request has a value of its own.
+//!
+//! Everything that is known before the run is literal; what is left to be done per request is to
+//! copy the literals and to write the values between them, escaped as their surroundings want it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Text, and the places in it where values are put in. Without places it is just text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Text {
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// A place between two bytes of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    at: usize,
+    slot: Slot,
+}
+
+/// Which value is put in, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The number of the value, which the owner of the values gives a meaning.
+    pub value: u16,
+    /// How it is written.
+    pub escape: Escape,
+}
+
+/// How a value is written, so that it stays one value where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escape {
+    /// As it is: in a body.
+    Plain,
+    /// As it is, but each control character becomes a blank: in a field's value, which a line
+    /// break would end.
+    Field,
+    /// As it is, but what cannot stand in a path or a query is percent-encoded, and `%` is taken to
+    /// have been.
+    Target,
+    /// As a component of a path or a query: all but the unreserved characters of RFC 3986 is
+    /// percent-encoded.
+    Component,
+    /// Within a string of JSON (RFC 8259 section 7).
+    Json,
+}
+
+/// The values of a request.
+pub trait Values {
+    /// The value with this number; empty if there is none.
+    fn value(&self, number: u16) -> &[u8];
+}
+
+/// The values of a text that has no places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoValues;
+
+impl Values for NoValues {
+    fn value(&self, _: u16) -> &[u8] {
+        &[]
+    }
+}
+
+impl Text {
+    /// Appends literal bytes.
+    pub fn push(&mut self, literal: impl AsRef<[u8]>) {
+        self.bytes.extend_from_slice(literal.as_ref());
+    }
+
+    /// Appends a place for a value.
+    pub fn push_slot(&mut self, slot: Slot) {
+        self.places.push(Place { at: self.bytes.len(), slot });
+    }
+
+    /// Appends another text.
+    pub fn append(&mut self, other: &Self) {
+        let before = self.bytes.len();
+        self.places.extend(other.places.iter().map(|p| Place { at: p.at + before, ..*p }));
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// Returns the literal bytes, without what is put in.
+    #[must_use]
+    pub fn literal(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the bytes of a text without places.
+    #[must_use]
+    pub fn constant(&self) -> Option<&[u8]> {
+        self.is_constant().then_some(&self.bytes)
+    }
+
+    /// Returns whether there is nothing to be put in.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Returns the numbers of the values that are put in, in the order of the places.
+    pub fn values(&self) -> impl Iterator<Item = u16> + '_ {
+        self.places.iter().map(|place| place.slot.value)
+    }
+
+    /// Appends the text with its values to `out`. O(bytes).
+    pub fn fill(&self, values: &impl Values, out: &mut Vec<u8>) {
+        let mut from = 0;
+        for Place { at, slot } in &self.places {
+            out.extend_from_slice(self.bytes.get(from..*at).unwrap_or_default());
+            slot.escape.write(values.value(slot.value), out);
+            from = *at;
+        }
+        out.extend_from_slice(self.bytes.get(from..).unwrap_or_default());
+    }
+
+    /// Returns the number of bytes that [`fill`](Self::fill) appends.
+    #[must_use]
+    pub fn filled_len(&self, values: &impl Values) -> usize {
+        let put_in =
+            self.places.iter().map(|Place { slot, .. }| slot.escape.len(values.value(slot.value)));
+        self.bytes.len() + put_in.sum::<usize>()
+    }
+
+    /// The same text, in which what would have been put in as it is, is escaped so.
+    pub(crate) fn guarded(mut self, escape: Escape) -> Self {
+        for place in &mut self.places {
+            if place.slot.escape == Escape::Plain {
+                place.slot.escape = escape;
+            }
+        }
+        self
+    }
+
+    /// The same text without blanks at its ends, as far as they are literal.
+    pub(crate) fn trimmed(self) -> Self {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let first = self.places.first().map_or(self.bytes.len(), |place| place.at);
+        let last = self.places.last().map_or(0, |place| place.at);
+        let before = self.bytes.iter().take(first).take_while(|byte| is_blank(byte)).count();
+        let last = last.max(before);
+        let after = self.bytes.iter().skip(last).rev().take_while(|byte| is_blank(byte)).count();
+        let bytes = self.bytes.get(before..self.bytes.len() - after).unwrap_or_default().to_vec();
+        let places = self.places.into_iter().map(|p| Place { at: p.at - before, ..p }).collect();
+        Self { bytes, places }
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self { bytes: text.as_bytes().to_vec(), places: Vec::new() }
+    }
+}
+
+impl From<&String> for Text {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, places: Vec::new() }
+    }
+}
+
+impl Escape {
+    /// How many bytes `byte` becomes.
+    const fn weight(self, byte: u8) -> usize {
+        match self {
+            Self::Plain | Self::Field => 1,
+            Self::Target if byte.is_ascii_graphic() && byte != b'#' => 1,
+            Self::Component if byte.is_ascii_alphanumeric() || is_unreserved(byte) => 1,
+            Self::Target | Self::Component => 3,
+            Self::Json => match byte {
+                b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+                0..0x20 => 6,
+                _ => 1,
+            },
+        }
+    }
+
+    fn len(self, value: &[u8]) -> usize {
+        match self {
+            Self::Plain | Self::Field => value.len(),
+            escape => value.iter().map(|&byte| escape.weight(byte)).sum(),
+        }
+    }
+
+    fn write(self, value: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Plain => out.extend_from_slice(value),
+            Self::Field => {
+                let blank = |byte: &u8| if byte.is_ascii_control() { b' ' } else { *byte };
+                out.extend(value.iter().map(blank));
+            }
+            escape => {
+                // Whole runs of what stays as it is.
+                for run in value.chunk_by(|a, b| escape.weight(*a) == 1 && escape.weight(*b) == 1) {
+                    match run {
+                        [byte] if escape.weight(*byte) > 1 => escape.write_byte(*byte, out),
+                        run => out.extend_from_slice(run),
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_byte(self, byte: u8, out: &mut Vec<u8>) {
+        let [high, low] = hexadecimal(byte);
+        match (self, byte) {
+            (Self::Json, b'\n') => out.extend_from_slice(b"\\n"),
+            (Self::Json, b'\r') => out.extend_from_slice(b"\\r"),
+            (Self::Json, b'\t') => out.extend_from_slice(b"\\t"),
+            (Self::Json, 0..0x20) => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]),
+            (Self::Json, byte) => out.extend_from_slice(&[b'\\', byte]),
+            _ => out.extend_from_slice(&[b'%', high, low]),
+        }
+    }
+}
+
+/// Whether `byte`, beside letters and digits, means nothing anywhere in a URL (RFC 3986 section
+/// 2.3).
+const fn is_unreserved(byte: u8) -> bool {
+    matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+const fn hexadecimal(byte: u8) -> [u8; 2] {
+    const fn digit(bits: u8) -> u8 {
+        if bits < 10 { b'0' + bits } else { b'A' + bits - 10 }
+    }
+    [digit(byte >> 4), digit(byte & 15)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    impl Values for &[&[u8]] {
+        fn value(&self, number: u16) -> &[u8] {
+            self.get(usize::from(number)).copied().unwrap_or_default()
+        }
+    }
+
+    fn slot(value: u16, escape: Escape) -> Slot {
+        Slot { value, escape }
+    }
+
+    fn filled(text: &Text, values: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        text.fill(&values, &mut out);
+        assert_eq!(out.len(), text.filled_len(&values));
+        out
+    }
+
+    #[test]
+    fn values_stand_where_their_places_are() {
+        let mut text = Text::from("a");
+        text.push_slot(slot(1, Escape::Plain));
+        text.push_slot(slot(0, Escape::Plain));
+        let mut whole = Text::from("<");
+        whole.append(&text);
+        whole.push(">");
+        assert_eq!(filled(&whole, &[b"zero", b"one"]), b"<aonezero>");
+        assert_eq!(filled(&whole, &[b"zero"]), b"<azero>");
+        assert_eq!(whole.values().collect::<Vec<_>>(), [1, 0]);
+        assert!(whole.constant().is_none());
+        assert_eq!(Text::from("x").constant(), Some(&b"x"[..]));
+    }
+
+    #[test]
+    fn a_value_is_escaped_as_its_surroundings_want_it() {
+        let value = "a b/ü\"\\\n\u{1}%#?".as_bytes();
+        for (escape, expected) in [
+            (Escape::Plain, "a b/ü\"\\\n\u{1}%#?"),
+            (Escape::Field, "a b/ü\"\\  %#?"),
+            (Escape::Target, "a%20b/%C3%BC\"\\%0A%01%%23?"),
+            (Escape::Component, "a%20b%2F%C3%BC%22%5C%0A%01%25%23%3F"),
+            (Escape::Json, "a b/ü\\\"\\\\\\n\\u0001%#?"),
+        ] {
+            let mut text = Text::default();
+            text.push_slot(slot(0, escape));
+            assert_eq!(filled(&text, &[value]), expected.as_bytes(), "{escape:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_has_no_escape_is_guarded() {
+        let mut text = Text::default();
+        text.push_slot(slot(0, Escape::Plain));
+        text.push_slot(slot(0, Escape::Component));
+        assert_eq!(filled(&text.guarded(Escape::Field), &[b"\r\n"]), b"  %0D%0A");
+    }
+
+    #[test]
+    fn literal_blanks_at_the_ends_are_trimmed() {
+        let mut text = Text::from(" \ta ");
+        text.push_slot(slot(0, Escape::Plain));
+        text.push(" b \t");
+        assert_eq!(filled(&text.trimmed(), &[b"-"]), b"a - b");
+        let mut text = Text::from("  ");
+        text.push_slot(slot(0, Escape::Plain));
+        text.push(" ");
+        assert_eq!(filled(&text.trimmed(), &[b" "]), b" ");
+        assert_eq!(filled(&Text::from("  ").trimmed(), &[]), b"");
+    }
+
+    proptest! {
+        #[test]
+        fn a_component_is_what_it_was_when_it_is_decoded(value: Vec<u8>) {
+            let mut text = Text::default();
+            text.push_slot(slot(0, Escape::Component));
+            let encoded = filled(&text, &[&value]);
+            prop_assert!(encoded.is_ascii());
+            let (mut decoded, mut rest) = (Vec::new(), &encoded[..]);
+            while let [first, after @ ..] = rest {
+                if let (b'%', [high, low, after @ ..]) = (first, after) {
+                    let digits = [*high, *low].map(char::from).iter().collect::<String>();
+                    decoded.push(u8::from_str_radix(&digits, 16).unwrap());
+                    rest = after;
+                } else {
+                    decoded.push(*first);
+                    rest = after;
+                }
+            }
+            prop_assert_eq!(decoded, value);
+        }
+
+        #[test]
+        fn json_strings_are_read_back_as_they_were(value: String) {
+            let mut text = Text::from("\"");
+            text.push_slot(slot(0, Escape::Json));
+            text.push("\"");
+            let document = String::from_utf8(filled(&text, &[value.as_bytes()])).unwrap();
+            prop_assert_eq!(serde_json::from_str::<String>(&document).unwrap(), value);
+        }
+    }
+}
