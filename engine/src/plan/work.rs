@@ -18,6 +18,39 @@ pub const ROWS_MAX: usize = 256;
 pub struct Work {
     requests: Vec<Asking>,
     scenarios: Vec<Scenario>,
+    variables: Vec<Variable>,
+    epoch: Nanos,
+}
+
+/// A value that is put into requests, under the number that is its place among the variables.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// What it is called where it was written down.
+    pub name: String,
+    /// Where its value comes from.
+    pub source: Source,
+}
+
+/// Where a value comes from, anew for each request that has it.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// How many requests the user has made before.
+    Sequence,
+    /// The Unix time in seconds.
+    Seconds,
+    /// The Unix time in milliseconds.
+    Milliseconds,
+    /// A whole number, any of these with the same probability.
+    Random {
+        /// The smallest.
+        from: i64,
+        /// The largest, not below the smallest.
+        to: i64,
+    },
+    /// One of these, each with the same probability.
+    Choice(Vec<Vec<u8>>),
+    /// A random UUID.
+    Uuid,
 }
 
 /// A request, and what is expected of its response.
@@ -69,6 +102,9 @@ pub enum WorkError {
     /// A step asks for a request that is not there.
     #[error("a step asks for request {0}, which there is not")]
     Missing(u16),
+    /// A request has a value that nobody makes.
+    #[error("a request has the value {0}, which nobody makes")]
+    Variable(u16),
 }
 
 impl Work {
@@ -80,6 +116,8 @@ impl Work {
         Self {
             requests: vec![Asking { name: name.clone(), request, expected }],
             scenarios: vec![Scenario { name, weight, steps }],
+            variables: Vec::new(),
+            epoch: Nanos::ZERO,
         }
     }
 
@@ -109,7 +147,36 @@ impl Work {
                 }
             }
         }
-        Ok(Self { requests, scenarios })
+        Ok(Self { requests, scenarios, variables: Vec::new(), epoch: Nanos::ZERO })
+    }
+
+    /// The same work with values to be put in; `epoch` is the Unix time at the origin of the clock.
+    ///
+    /// # Errors
+    /// If a request has a value that is not among them.
+    pub fn with_variables(
+        mut self,
+        variables: Vec<Variable>,
+        epoch: Nanos,
+    ) -> Result<Self, WorkError> {
+        let last = self.requests.iter().filter_map(|asking| asking.request.values().pop()).max();
+        if let Some(last) = last.filter(|&last| usize::from(last) >= variables.len()) {
+            return Err(WorkError::Variable(last));
+        }
+        (self.variables, self.epoch) = (variables, epoch);
+        Ok(self)
+    }
+
+    /// The values that are put into requests, by number.
+    #[must_use]
+    pub fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    /// The Unix time at the origin of the clock.
+    #[must_use]
+    pub const fn epoch(&self) -> Nanos {
+        self.epoch
     }
 
     /// The requests; there is at least one.
@@ -145,10 +212,16 @@ impl Work {
         self
     }
 
-    /// Whether there is one request and nothing else.
+    /// Whether each request is always the same.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.requests.iter().all(|asking| asking.request.is_constant())
+    }
+
+    /// Whether there is one request, always the same, and nothing else.
     #[must_use]
     pub fn is_single(&self) -> bool {
-        let one = self.requests.len() == 1 && self.scenarios.len() == 1;
+        let one = self.requests.len() == 1 && self.scenarios.len() == 1 && self.is_constant();
         one && self.scenarios.iter().all(|scenario| scenario.steps == [Step::Request(0)])
     }
 
@@ -156,7 +229,7 @@ impl Work {
     /// one, or too many.
     #[must_use]
     pub fn rows(&self) -> Vec<&str> {
-        let few = !self.is_single() && self.requests.len() <= ROWS_MAX;
+        let few = (2..=ROWS_MAX).contains(&self.requests.len());
         let named = self.requests.iter().filter(|_| few);
         named.map(|asking| asking.name.as_str()).collect()
     }

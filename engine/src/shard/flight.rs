@@ -92,6 +92,12 @@ impl Flights {
         place / self.depth as usize
     }
 
+    /// The places of `connection`.
+    pub(super) fn row(&self, connection: usize) -> core::ops::Range<usize> {
+        let from = connection * self.depth as usize;
+        from..from + self.depth as usize
+    }
+
     /// The place `position` of `connection`.
     pub(super) fn place(&self, connection: usize, position: u16) -> usize {
         connection * self.depth as usize + usize::from(position)

@@ -23,6 +23,7 @@ mod supply;
 mod tests;
 mod traffic;
 mod user;
+mod values;
 mod verdicts;
 
 use std::collections::VecDeque;
@@ -38,7 +39,7 @@ use self::patience::{Patience, Wake};
 use self::renewal::Renewal;
 use self::supply::Supply;
 use self::traffic::{End, Traffic};
-use crate::plan::{Keep, Load, Plan, ShardPlan, Wire};
+use crate::plan::{Keep, Load, Plan, ShardPlan};
 use crate::reactor::{
     Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot,
 };
@@ -129,10 +130,10 @@ impl<R: Reactor> Shard<R> {
         let open_loop = matches!(plan.plan.load, Load::Open { .. });
         let empty = Box::new(Snapshot::new(plan.plan.work.rows().len()));
         let traffic = Traffic::new(&plan, Recorder::new(empty, open_loop))?;
-        let longest = traffic.way.requests.iter().map(|request| request.serial.len()).max();
+        let longest = traffic.way.requests.iter().map(|request| request.bytes().len()).max();
         let (batch, refill) = portions(&plan.plan, longest.unwrap_or_default());
-        let requests = traffic.way.requests.iter().filter(|_| is_published(&plan.plan.wire));
-        let payloads = requests.map(|one| publish(&mut reactor, &one.serial, batch, &plan));
+        let published = traffic.way.requests.iter().filter(|_| !traffic.way.paged);
+        let payloads = published.map(|one| publish(&mut reactor, &one.bytes(), batch, &plan));
         let payloads = payloads.collect::<io::Result<_>>()?;
         let now = reactor.clock();
         Ok(Self {
@@ -439,7 +440,6 @@ impl<R: Reactor> Shard<R> {
 
     fn send(&mut self, slot: Slot, index: u16, count: u32) {
         let Some(&Published { payload, len }) = self.payloads.get(usize::from(index)) else {
-            self.traffic.owe(slot, index, count);
             self.listen_to(slot);
             return;
         };
@@ -661,11 +661,6 @@ impl<R: Reactor> Shard<R> {
     }
 }
 
-/// Whether the request is sent by reference: it never changes, and nothing is done to it.
-fn is_published(wire: &Wire) -> bool {
-    !wire.is_wrapped() && !wire.protocol.may_be_http2()
-}
-
 /// Requests that may be sent on a connection at once, and the room that it must have for some.
 fn portions(plan: &Plan, request_len: usize) -> (u32, u32) {
     let streams = u32::from(plan.wire.streams.get());
@@ -675,7 +670,7 @@ fn portions(plan: &Plan, request_len: usize) -> (u32, u32) {
     match plan.load {
         _ if plan.wire.keep == Keep::One => (1, 1),
         // What differs is published one by one.
-        _ if is_published(&plan.wire) && !plan.work.is_single() => (1, 1),
+        _ if !prepared::is_paged(plan) && !plan.work.is_single() => (1, 1),
         // A turn's requests leave together, so there is no need to wait for more room.
         _ if plan.wire.protocol.may_be_http2() => (streams.max(batch), 1),
         Load::Open { .. } => (batch, 1),

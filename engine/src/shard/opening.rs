@@ -30,6 +30,10 @@ pub(super) struct Way {
     upgrade: Option<Box<[u8]>>,
     /// The requests, by index.
     pub(super) requests: Box<[Prepared]>,
+    /// The only request as HTTP/1.x, if it is always the same.
+    pub(super) only: Option<Box<[u8]>>,
+    /// Whether requests are written anew each time.
+    pub(super) paged: bool,
     /// The requests as HTTP/2.
     pub(super) rendered: Vec<h2::Rendered>,
     /// What arrived before a connection was ready for it.
@@ -77,6 +81,7 @@ impl Way {
             rehearsed.map_err(|trouble| io::Error::other(trouble.name()))?;
         }
         let tunnel = wire.proxy.as_ref().map(Wish::of).transpose()?.flatten();
+        let requests = prepare(plan);
         let upgrade = plan.work.first().filter(|_| wire.protocol == Protocol::Http2Upgrade);
         Ok(Self {
             protocol: wire.protocol,
@@ -87,7 +92,12 @@ impl Way {
             tunnel,
             wrapped: wire.is_wrapped(),
             upgrade: upgrade.map(|asking| asking.request.render_upgrade().into()),
-            requests: prepare(plan),
+            only: plan
+                .work
+                .is_single()
+                .then(|| requests.iter().flat_map(Prepared::bytes).collect()),
+            requests,
+            paged: prepared::is_paged(plan),
             rendered: prepared::render(plan)?,
             early: Vec::new(),
             early_wrapped: Vec::new(),

@@ -10,6 +10,7 @@ use super::conn::{Fate, Http, Outgoing, State, Step, phase_of};
 use super::opening::unready;
 use super::prepared::Prepared;
 use super::traffic::{End, Traffic};
+use super::user::User;
 use super::{Cause, Shard};
 use crate::reactor::{Close, Confirm, PAGE, Reactor, SILENT_BYTES_MAX, Sending, Slot};
 use crate::record::{Phase, TlsTrouble};
@@ -110,22 +111,23 @@ impl<R: Reactor> Shard<R> {
 }
 
 impl Traffic {
-    /// `count` requests have started on `slot`, all with this `index`.
-    pub(super) fn owe(&mut self, slot: Slot, index: u16, count: u32) {
+    /// The request of `user` has started on `slot`, and is to be written there.
+    pub(super) fn owe(&mut self, slot: Slot, user: User) {
+        let index = self.users.request_of(user);
         let Some(Prepared { serial, .. }) = self.way.request(index) else { return };
-        if let Some(connection) = self.connections.get_mut(slot.index())
-            && matches!(connection.http, Http::One(_))
-        {
-            let outgoing = &mut connection.outgoing;
-            if self.way.requests.len() > 1 {
-                if outgoing.owed == 0 {
-                    outgoing.requests.clear();
-                }
-                (0..count).for_each(|_| outgoing.requests.extend_from_slice(serial));
-            }
-            outgoing.owed += count as usize * serial.len();
-            outgoing.asks = true;
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return };
+        let outgoing = &mut connection.outgoing;
+        outgoing.asks = true;
+        if let Some(only) = &self.way.only {
+            outgoing.owed += only.len();
+            return;
         }
+        if outgoing.owed == 0 {
+            outgoing.requests.clear();
+        }
+        let before = outgoing.requests.len();
+        serial.fill(&self.users.values(user), &mut outgoing.requests);
+        outgoing.owed += outgoing.requests.len() - before;
     }
 
     /// How the send of a page of `len` bytes on `slot` is to be reported. Where requests come one
@@ -214,17 +216,15 @@ impl Traffic {
         }
         let room = PAGE.saturating_sub(page.len());
         let Outgoing { requests, owed, .. } = &mut connection.outgoing;
-        let serial = match &*self.way.requests {
-            [only] => &only.serial,
-            _ => &**requests,
-        };
+        let serial = self.way.only.as_deref().unwrap_or(requests);
+        let slips = self.slips.get(self.flights.row(slot.index())).unwrap_or_default();
         let Some(session) = &mut connection.tls else {
             match &mut connection.http {
                 Http::One(_) => {
                     let whole = copies(serial, owed, room);
                     whole.for_each(|part| page.extend_from_slice(part));
                 }
-                Http::Two(http) => http.transmit(&self.way.rendered, page, room),
+                Http::Two(http) => http.transmit_with(&self.way.rendered, slips, page, room),
             }
             return Ok(());
         };
@@ -241,7 +241,9 @@ impl Traffic {
                     Http::One(_) => {
                         copies(serial, owed, room).for_each(|part| scratch.extend_from_slice(part));
                     }
-                    Http::Two(http) => http.transmit(&self.way.rendered, scratch, room),
+                    Http::Two(http) => {
+                        http.transmit_with(&self.way.rendered, slips, scratch, room);
+                    }
                 }
                 if scratch.is_empty() { Ok(()) } else { session.write(scratch, page) }
             }

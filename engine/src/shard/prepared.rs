@@ -2,23 +2,38 @@
 
 use std::io;
 
-use pummel_proto_http::{Expect, h2};
+use pummel_proto_http::{Expect, NoValues, Serial, h2};
 
 use crate::plan::{ExpectedStatus, Plan};
 
 /// A request, as it is sent and as its response is looked at.
 pub(super) struct Prepared {
     /// As HTTP/1.x.
-    pub(super) serial: Box<[u8]>,
+    pub(super) serial: Serial,
     pub(super) expect: Expect,
     pub(super) expected: ExpectedStatus,
+}
+
+impl Prepared {
+    /// The bytes of HTTP/1.x that are always the same.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.serial.fill(&NoValues, &mut bytes);
+        bytes
+    }
+}
+
+/// Whether requests are written anew each time. If not, they are sent by reference: they never
+/// change, and nothing is done to them.
+pub(super) fn is_paged(plan: &Plan) -> bool {
+    plan.wire.is_wrapped() || plan.wire.protocol.may_be_http2() || !plan.work.is_constant()
 }
 
 /// The requests of `plan`, by index.
 pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
     let rendering = plan.wire.rendering();
     let of = plan.work.requests().iter().map(|asking| Prepared {
-        serial: asking.request.render_h1_as(&rendering).into(),
+        serial: asking.request.serial(&rendering),
         expect: plan.expects(&asking.request),
         expected: asking.expected.clone(),
     });

@@ -53,6 +53,8 @@ pub(super) struct Traffic {
     open: u32,
     outstanding: u32,
     pub(super) users: Users,
+    /// The values of requests in HTTP/2, by place; none where they have none.
+    pub(super) slips: Vec<h2::Slip>,
     depth: NonZeroU8,
     /// Whether no connection has more than one request outstanding.
     pub(super) one_at_a_time: bool,
@@ -83,6 +85,8 @@ impl Traffic {
             u32::from(depth.get())
         };
         let at_once = connections as usize * at_once as usize;
+        let differ = wire.protocol.may_be_http2() && !plan.plan.work.is_constant();
+        let slips = if differ { flights.places() } else { 0 };
         let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
         Ok(Self {
             connections: (0..connections).map(|_| Connection::new(depth)).collect(),
@@ -96,6 +100,7 @@ impl Traffic {
             open: 0,
             outstanding: 0,
             users: Users::new(plan, at_once),
+            slips: vec![h2::Slip::default(); slips],
             depth,
             one_at_a_time: depth.get() == 1 && wire.streams.get() == 1,
         })
@@ -130,6 +135,9 @@ impl Traffic {
     pub(super) fn start(&mut self, slot: Slot, flight: Flight) {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
         connection.spent |= self.way.keep == Keep::One;
+        if flight.retries == 0 {
+            self.users.make_values(flight.user, flight.written);
+        }
         let index = self.users.request_of(flight.user);
         let place = match &mut connection.http {
             Http::One(http) => {
@@ -141,6 +149,11 @@ impl Traffic {
             Http::Two(http) => http.start(index).ok().map(|tag| {
                 let place = self.flights.place(slot.index(), tag.0);
                 connection.outgoing.asks = true;
+                if let (Some(slip), Some(request)) =
+                    (self.slips.get_mut(place), self.way.rendered.get(usize::from(index)))
+                {
+                    request.fill(&self.users.values(flight.user), slip);
+                }
                 if let Some(at) = self.flights.at(place) {
                     *at = flight;
                 }
@@ -151,6 +164,9 @@ impl Traffic {
             debug_assert!(false, "there was room");
             return;
         };
+        if self.way.paged && matches!(connection.http, Http::One(_)) {
+            self.owe(slot, flight.user);
+        }
         self.timeouts.arm(place, flight.written);
         if let Some(deadlines) = &mut self.deadlines
             && flight.retries == 0

@@ -16,6 +16,7 @@
 use core::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use super::values::{Row, Table};
 use crate::pace::Random;
 use crate::plan::{ShardPlan, Step};
 use crate::units::Instant;
@@ -50,6 +51,7 @@ pub(super) struct Crowd {
     ready: VecDeque<User>,
     /// Users that think, and until when.
     thinking: BinaryHeap<Reverse<(Instant, User)>>,
+    values: Table,
     grows: bool,
 }
 
@@ -79,17 +81,21 @@ impl Users {
         });
         let due = Instant::from_origin(0);
         let state = State { scenario: 0, next: 0, request: None, due };
+        let stream = SCENARIOS + u64::from(plan.share.index());
+        let mut values = Table::new(work, Random::new(plan.plan.seed, stream + VALUES));
+        (0..at_once).for_each(|_| values.grow());
         // The last one is the first to go.
         let idle = (0..).take(at_once).map(User).collect::<Vec<_>>();
         Self::Diverse(Box::new(Crowd {
             scenarios: work.scenarios().iter().map(|s| s.steps.clone().into()).collect(),
             shares: shares.collect(),
-            random: Random::new(plan.plan.seed, SCENARIOS + u64::from(plan.share.index())),
+            random: Random::new(plan.plan.seed, stream),
             begun: 0,
             table: vec![state; at_once],
             idle: idle.into_iter().rev().collect(),
             ready: VecDeque::with_capacity(at_once),
             thinking: BinaryHeap::with_capacity(at_once),
+            values,
             grows: plan.plan.load.is_open(),
         }))
     }
@@ -137,6 +143,24 @@ impl Users {
         }
     }
 
+    /// Makes the values that `user` puts into its request, which starts `now`.
+    #[inline]
+    pub(super) fn make_values(&mut self, user: User, now: Instant) {
+        if let Self::Diverse(crowd) = self
+            && let Some(request) = crowd.state(user).and_then(|state| state.request)
+        {
+            crowd.values.make(user.0, request, now);
+        }
+    }
+
+    /// The values of `user`.
+    pub(super) fn values(&self, user: User) -> Row<'_> {
+        match self {
+            Self::Uniform => Row::EMPTY,
+            Self::Diverse(crowd) => crowd.values.row(user.0),
+        }
+    }
+
     /// The request of `user` has its response.
     #[inline]
     pub(super) fn answered(&mut self, user: User, now: Instant) {
@@ -179,6 +203,9 @@ impl Users {
 /// The streams of random numbers that choose scenarios, one per shard, apart from those of pacing.
 const SCENARIOS: u64 = 1 << 32;
 
+/// How far those that make values are from them.
+const VALUES: u64 = 1 << 32;
+
 impl Crowd {
     fn may_grow(&self) -> bool {
         self.grows && self.table.len() < USERS_MAX
@@ -215,6 +242,7 @@ impl Crowd {
     /// One user more.
     fn grow(&mut self) -> User {
         let user = User(u32::try_from(self.table.len()).unwrap_or(u32::MAX));
+        self.values.grow();
         let due = Instant::from_origin(0);
         self.table.push(State { scenario: 0, next: 0, request: None, due });
         user

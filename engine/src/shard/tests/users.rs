@@ -137,7 +137,7 @@ fn a_request_that_fails_ends_its_scenario() {
 
 #[test]
 fn users_share_the_streams_of_a_connection() {
-    let script = super::ways::serving(|_, stream| vec![(SERVICE, super::ways::ok(stream))]);
+    let script = ways::serving(|_, stream| vec![(SERVICE, ways::ok(stream))]);
     let mut plan = scripted(&closed(1), 2, requests(80), two_steps());
     plan.wire.protocol = Protocol::Http2;
     plan.wire.streams = core::num::NonZeroU16::new(4).unwrap();
