@@ -97,9 +97,10 @@ impl Table {
     }
 }
 
-/// A number from 0 to `span` − 1, by all bits of `random`.
+/// A number from 0 to `span` − 1, by all bits of `random`; `span` is at most 2⁶⁴.
 fn within(random: u64, span: i128) -> i128 {
-    (i128::from(random) * span) >> u64::BITS
+    let scaled = u128::from(random).saturating_mul(span.unsigned_abs()) >> u64::BITS;
+    i128::try_from(scaled).unwrap_or_default()
 }
 
 /// Appends `number` in decimal digits.
