@@ -36,22 +36,24 @@ pub(crate) struct Failure {
     pub(crate) code: Code,
     /// Becomes one line: what, to what, and what to try.
     pub(crate) error: anyhow::Error,
+    /// The place in a file that the line is about, in lines to be shown below it.
+    pub(crate) excerpt: Option<String>,
 }
 
 impl Failure {
     /// The user has to change the command line, or a file that it names.
     pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { code: Code::Usage, error: error.into() }
+        Self { code: Code::Usage, error: error.into(), excerpt: None }
     }
 
     /// The user has called it off, and there is nothing to report.
     pub(crate) fn interrupted() -> Self {
         let error = anyhow::anyhow!("interrupted; there is nothing to report");
-        Self { code: Code::Interrupted, error }
+        Self { code: Code::Interrupted, error, excerpt: None }
     }
 
     /// Something around pummel is in the way.
     pub(crate) fn impossible(error: impl Into<anyhow::Error>) -> Self {
-        Self { code: Code::Impossible, error: error.into() }
+        Self { code: Code::Impossible, error: error.into(), excerpt: None }
     }
 }

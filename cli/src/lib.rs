@@ -3,7 +3,7 @@
 //! | folder | what it knows |
 //! |---|---|
 //! | `args` | what may be typed |
-//! | `config` | what it means: the only reader of files and DNS, and the last to know of a flag |
+//! | `config` | where it was set, what it means; reads files and DNS, the last to know of flags |
 //! | `calibrate` | what this machine can do at best |
 //! | `command` | one file per command: what is done, in which order |
 //! | `machine` | from what was seen of the machine to what the verdict asks about |
@@ -38,11 +38,11 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     pummel_engine::reactor::thread::refuse_huge_pages();
     let outcome =
-        args::parse(std::env::args_os()).and_then(|words| command::execute(words.as_ref()));
+        args::parse(std::env::args_os()).and_then(|typed| command::execute(typed.as_ref()));
     match outcome {
         Ok(code) => code.into(),
         Err(failure) => {
-            output::stderr::failure(&failure.error);
+            output::stderr::failure(&failure);
             failure.code.into()
         }
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod bad_input;
+mod config;
 mod fallback;
 mod help;
 mod nginx;

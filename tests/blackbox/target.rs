@@ -9,14 +9,14 @@ use serde_json::Value;
 use super::{check_refusal, pummel};
 
 /// A target that runs until its standard input is closed, and for a minute at most.
-struct Target {
+pub(crate) struct Target {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Target {
-    fn start(flags: &str) -> Self {
+    pub(crate) fn start(flags: &str) -> Self {
         let bound = ["target", "--until-stdin-closes", "--duration", "1m"];
         let mut child = pummel(bound.into_iter().chain(flags.split_whitespace()))
             .stdin(Stdio::piped())
@@ -31,7 +31,7 @@ impl Target {
     }
 
     /// Ends it, and returns what it says that it did.
-    fn end(mut self) -> Value {
+    pub(crate) fn end(mut self) -> Value {
         drop(self.child.stdin.take());
         let mut said = String::new();
         self.stdout.read_to_string(&mut said).unwrap();

@@ -16,6 +16,9 @@ pub(crate) struct LoadArgs {
     /// Requests per second, whatever the server does [default: flat out]
     #[arg(short = 'q', long, short_alias = 'R', value_name = "RATE", allow_hyphen_values = true)]
     pub(crate) rate: Option<String>,
+    /// The same per minute
+    #[arg(long, value_name = "N", allow_hyphen_values = true, conflicts_with = "rate")]
+    pub(crate) rpm: Option<String>,
     /// Length of the window [default: the stages, or 10s without -n]
     #[arg(short = 't', long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) duration: Option<String>,
@@ -34,6 +37,10 @@ pub(crate) struct LoadArgs {
     /// Longest wait for last answers [default: the timeout, 10s at least]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) drain: Option<String>,
+    /// Wait for last answers: what is done anyway
+    // Hidden, as it changes nothing and is longer than the help has room for.
+    #[arg(long, conflicts_with = "drain", hide = true)]
+    pub(crate) wait_ongoing_requests_after_deadline: bool,
     /// Longest wait for a response [default: 10s]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) timeout: Option<String>,

@@ -3,6 +3,8 @@
 //! Durations, rates and targets stay text here: what they mean, and whether they make sense, is
 //! decided in `config`, which will read the same texts from files.
 
+mod file;
+mod flags;
 mod load;
 mod machine;
 mod output;
@@ -14,15 +16,14 @@ mod selftest;
 mod target;
 mod timetable;
 mod tls;
+mod typed;
 mod whole;
 mod wire;
 
-use std::ffi::OsString;
-
-use anyhow::anyhow;
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use file::{ConfigArgs, FileArgs};
+pub(crate) use flags::flags;
 pub(crate) use load::LoadArgs;
 pub(crate) use machine::MachineArgs;
 pub(crate) use output::OutputArgs;
@@ -33,12 +34,14 @@ pub(crate) use selftest::{DoctorArgs, SelftestArgs};
 pub(crate) use target::TargetArgs;
 pub(crate) use timetable::TimetableArgs;
 pub(crate) use tls::TlsArgs;
+#[cfg(test)]
+pub(crate) use typed::typed;
+pub(crate) use typed::{Typed, parse};
 pub(crate) use wire::WireArgs;
 
 use whole::whole;
 
-use crate::exit::Failure;
-use crate::{output as out, serve};
+use crate::serve;
 
 /// Everything that may be typed.
 #[derive(Debug, Parser)]
@@ -61,6 +64,8 @@ pub(crate) struct Words {
 const AFTER_HELP: &str = "\
 Durations: ns us ms s m h and combinations (1m30s, 1.5s); a bare number is seconds.
 Rates: 5000, 5k, 1.5M per second; 300/m, 10/h.
+Settings: a file (--config, or without a target ./pummel.toml or ./pummel.json), over it
+variables (PUMMEL_RATE=5k), over them flags; docs/CONFIG.md has the keys.
 Exit codes: 0 done, 1 the run could not be done, 2 bad usage, 3 verdict invalid, 130 interrupted.";
 
 /// The commands beside the run itself, which has no name.
@@ -72,6 +77,10 @@ pub(crate) enum Command {
     Selftest(SelftestArgs),
     /// Says what this machine is to a load generator
     Doctor(DoctorArgs),
+    /// Checks the settings of a run, or shows them with where they come from
+    Config(Box<ConfigArgs>),
+    /// Prints the JSON Schema of configuration files
+    Schema,
     /// Runs the built-in target by itself
     Target(Box<serve::TargetArgs>),
 }
@@ -95,6 +104,8 @@ pub(crate) struct RunArgs {
     pub(crate) machine: MachineArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
 }
 
 /// A run against the built-in target: `pummel demo`.
@@ -124,24 +135,6 @@ pub(crate) struct DemoArgs {
     pub(crate) reactor: String,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-}
-
-/// Reads the command line.
-///
-/// Help and version are printed here, because they are clap's own texts; then there is nothing left
-/// to do.
-pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Words>, Failure> {
-    let error = match Words::try_parse_from(words) {
-        Ok(words) => return Ok(Some(words)),
-        Err(error) => error,
-    };
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            out::stdout(|to| write!(to, "{error}")).map_err(Failure::impossible)?;
-            Ok(None)
-        }
-        _ => Err(Failure::usage(anyhow!(refusal::line(&error)))),
-    }
 }
 
 /// The command line `line`, whose words have no blanks.

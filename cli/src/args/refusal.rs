@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Quoted;
 
-/// What is wrong and what to do, in a line.
+/// What is wrong, in a line.
 pub(super) fn line(error: &Error) -> String {
     let said = match error.kind() {
         ErrorKind::UnknownArgument => unknown(error),
@@ -22,7 +22,7 @@ pub(super) fn line(error: &Error) -> String {
         }
         _ => None,
     };
-    format!("{}; see `pummel --help`", said.unwrap_or_else(|| plain(&error.to_string())))
+    said.unwrap_or_else(|| plain(&error.to_string()))
 }
 
 /// A flag that there is not, or a word where none belongs.
@@ -97,7 +97,7 @@ mod tests {
     #[track_caller]
     fn check(words: &str, expected: &str) {
         let error = Words::try_parse_from(words.split(' ')).unwrap_err();
-        assert_eq!(line(&error), format!("{expected}; see `pummel --help`"), "{words}");
+        assert_eq!(line(&error), expected, "{words}");
     }
 
     #[test]
@@ -105,7 +105,6 @@ mod tests {
         for words in ["p --nonsense", "p x -c", "p x -c many", "p x --url y", "p demo --bogus"] {
             let said = line(&Words::try_parse_from(words.split(' ')).unwrap_err());
             assert!(!said.contains('\n') && !said.contains("Usage"), "{said}");
-            assert!(said.ends_with("; see `pummel --help`"), "{said}");
         }
     }
 

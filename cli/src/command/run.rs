@@ -14,9 +14,9 @@ use pummel_tuning::Host;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::args::RunArgs;
+use crate::args::Typed;
 use crate::calibrate::Calibration;
-use crate::config::{self, Announce, Calibrate, Config, Strictness};
+use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Surroundings};
 use crate::exit::{Code, Failure};
 use crate::lookup::Lookups;
 use crate::machine;
@@ -24,9 +24,11 @@ use crate::output::{self, Environment, stderr};
 use crate::progress::Progress;
 use crate::watch::Watcher;
 
-pub(super) fn run(args: &RunArgs) -> Result<Code, Failure> {
-    let config = Config::understand(args).map_err(Failure::usage)?;
-    execute(&config, &inspect())
+pub(super) fn run(typed: &Typed) -> Result<Code, Failure> {
+    let settings = Settings::gather(typed, &Surroundings::of_process())?;
+    settings.remarks.iter().for_each(|remark| stderr::line(remark));
+    let config = settings.understand()?;
+    execute(&config, &inspect()).map_err(|failure| settings.explain(failure))
 }
 
 /// Reads the machine, with as many open files as this process may have.
@@ -65,7 +67,7 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     let report = match outcome {
         Ok(report) => report,
         Err(error @ RunError::StoppedBeforeStart) => {
-            return Err(Failure { code: Code::Interrupted, error: error.into() });
+            return Err(Failure { code: Code::Interrupted, error: error.into(), excerpt: None });
         }
         Err(error) => return Err(Failure::impossible(error)),
     };

@@ -5,6 +5,8 @@
 
 mod capacity;
 pub(crate) mod duration;
+pub(crate) mod file;
+pub(crate) mod keys;
 mod load;
 mod number;
 pub(crate) mod pem;
@@ -13,6 +15,8 @@ mod protocol;
 mod proxy;
 mod rate;
 mod request;
+pub(crate) mod schema;
+pub(crate) mod settings;
 mod target;
 mod timetable;
 mod tls;
@@ -29,6 +33,7 @@ use pummel_tuning::Wanted;
 
 pub(crate) use load::Most;
 pub(crate) use plan::{look_up, plan};
+pub(crate) use settings::{Settings, Surroundings};
 pub(crate) use target::TargetUrl;
 pub(crate) use way::Way;
 
@@ -38,6 +43,10 @@ use crate::args::{MachineArgs, OutputArgs, Quoted, RunArgs};
 /// What is said of `--latency-correction`.
 const CORRECTED: &str = "--latency-correction changes nothing: in an open loop, response times \
                          are always measured from the intended start";
+
+/// What is said of `--wait-ongoing-requests-after-deadline`.
+const AWAITED: &str = "--wait-ongoing-requests-after-deadline changes nothing: last answers are \
+                       always waited for, as long as --drain says";
 
 /// A run as it was meant.
 #[derive(Clone, Debug)]
@@ -128,6 +137,9 @@ impl Config {
         let wire::Terms { wire, way, mut remarks } = wire::understand(args, &target)?;
         if args.load.timetable.latency_correction {
             remarks.push(CORRECTED.to_owned());
+        }
+        if args.load.wait_ongoing_requests_after_deadline {
+            remarks.push(AWAITED.to_owned());
         }
         let request = request::build(&args.request, args.wire.host.as_deref(), &target)?;
         if wire.protocol.may_be_http2() {

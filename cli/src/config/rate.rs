@@ -31,6 +31,16 @@ pub(super) fn parse_or_nothing(text: &str) -> Result<Option<Rate>> {
     Ok(rate)
 }
 
+/// A number per minute, in the words of a rate.
+pub(super) fn per_minute(text: &str) -> Result<String> {
+    let (number, factor) = text.split_at(text.trim_end_matches(['k', 'M']).len());
+    let is_number = matches!(Decimal::split_off(number), Some((_, "")));
+    if !is_number || factor.len() > 1 {
+        bail!("{} is no number per minute; write for example 300 or 5k", Quoted(text));
+    }
+    Ok(format!("{text}/m"))
+}
+
 /// The rate as requests in a number of nanoseconds, in lowest terms.
 fn fraction(text: &str) -> Option<(u64, u64)> {
     let (number, rest) = Decimal::split_off(text)?;
@@ -86,6 +96,18 @@ mod tests {
         assert_eq!(parse_or_nothing("0.0/m").unwrap(), None);
         assert_eq!(parse_or_nothing("5").unwrap(), Some(parse("5").unwrap()));
         assert!(parse_or_nothing("1001M").is_err());
+    }
+
+    #[test]
+    fn a_number_per_minute_has_no_unit() {
+        for (text, rate) in [("300", "300/m"), ("5k", "5k/m"), ("1.5M", "1.5M/m"), ("0", "0/m")] {
+            assert_eq!(per_minute(text).unwrap(), rate);
+            assert!(parse_or_nothing(rate).is_ok(), "{rate}");
+        }
+        for text in ["", "k", "5/s", "5kk", "-5", "1e3", "5 "] {
+            let said = per_minute(text).unwrap_err().to_string();
+            assert!(said.contains("is no number per minute; write"), "{said}");
+        }
     }
 
     #[test]

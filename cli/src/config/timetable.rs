@@ -29,18 +29,17 @@ pub(super) fn understand(args: &LoadArgs, window: Window) -> Result<Option<Meant
     let typed = &args.timetable;
     let arrivals = arrivals(typed.arrivals.as_deref())?;
     let bursts = typed.burst_rate.is_some() || typed.burst_delay.is_some();
-    let (shape, length, flag) = match &args.rate {
-        Some(text) => {
+    let (shape, length, flag) = match base(args)? {
+        Some((base, flag)) => {
             ensure!(
                 typed.stage.is_empty(),
-                "--stage and --rate do not go together; each stage says its own rate"
+                "--stage and {flag} do not go together; each stage says its own rate"
             );
             ensure!(
                 !bursts,
-                "bursts and --rate do not go together; --burst-delay says how many there are"
+                "bursts and {flag} do not go together; --burst-delay says how many there are"
             );
-            let base = rate::parse(text).context("--rate")?;
-            (Shape::Stages(around(base, args, window)?), None, "--rate")
+            (Shape::Stages(around(base, args, window)?), None, flag)
         }
         None if !typed.stage.is_empty() => {
             ensure!(!bursts, "bursts and --stage do not go together; give one of them");
@@ -66,6 +65,16 @@ pub(super) fn understand(args: &LoadArgs, window: Window) -> Result<Option<Meant
         }
     };
     Ok(Some(Meant { timetable: Timetable { shape, arrivals }, length, flag }))
+}
+
+/// The rate of an open loop without stages, and the flag that says it.
+fn base(args: &LoadArgs) -> Result<Option<(Rate, &'static str)>> {
+    let (text, flag) = match (&args.rate, &args.rpm) {
+        (Some(text), _) => (text.clone(), "--rate"),
+        (None, Some(number)) => (rate::per_minute(number).context("--rpm")?, "--rpm"),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some((rate::parse(&text).context(flag)?, flag)))
 }
 
 fn arrivals(text: Option<&str>) -> Result<Arrivals> {
@@ -355,5 +364,19 @@ mod tests {
         refused(&with(None, Some("1s"), Some("poisson")), window, "leave --arrivals out");
         refused(&with(None, Some("1s"), Some("weibull")), window, "--arrivals \"weibull\"");
         assert!(understand(&with(None, Some("1s"), Some("constant")), window).is_ok());
+    }
+
+    #[test]
+    fn a_rate_may_be_given_per_minute() {
+        let per_minute = |text: &str| LoadArgs { rpm: Some(text.into()), ..typed(None, &[]) };
+        let window = lasting(0, None);
+        let meant = understand(&per_minute("6k"), window).unwrap().unwrap();
+        assert_eq!(meant.timetable, Timetable::constant(rate(100).unwrap()));
+        assert_eq!(meant.flag, "--rpm");
+        refused(&per_minute("0"), window, "--rpm: \"0/m\" would send nothing");
+        refused(&per_minute("5/s"), window, "--rpm: \"5/s\" is no number per minute");
+        let mut both = per_minute("5");
+        both.timetable.stage = vec!["1s:5".into()];
+        refused(&both, window, "--stage and --rpm do not go together");
     }
 }

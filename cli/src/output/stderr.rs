@@ -2,14 +2,21 @@
 
 use std::io::{self, Write};
 
-/// Says in one line why the program ends: the error and the chain of its causes, each of them once.
-///
-/// An error which ends with what to try names its cause amid its own words, and links to it too.
-pub(crate) fn failure(error: &anyhow::Error) {
-    line(&once(error));
+use crate::exit::Failure;
+
+/// Says in one line why the program ends, and shows below it the place in a file, if it is about
+/// one.
+pub(crate) fn failure(failure: &Failure) {
+    line(&once(&failure.error));
+    if let Some(excerpt) = &failure.excerpt {
+        let _ = writeln!(io::stderr().lock(), "{excerpt}");
+    }
 }
 
-fn once(error: &anyhow::Error) -> String {
+/// The error and the chain of its causes, each of them once.
+///
+/// An error which ends with what to try names its cause amid its own words, and links to it too.
+pub(crate) fn once(error: &anyhow::Error) -> String {
     let mut said = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !said.contains(&cause) {

@@ -1,0 +1,235 @@
+//! Where settings come from: a file, over it the environment, over that the command line.
+//!
+//! What a lower layer sets gives way where a higher one sets the same, or what replaces it. The
+//! rest becomes words of the command line, which are read together with the typed ones: so one
+//! definition says what a value means. Errors about those words are said in the words of their
+//! origin.
+
+mod environment;
+mod file;
+mod origins;
+mod show;
+
+use core::ops::Range;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use pummel_proto_http::Scheme;
+
+#[cfg(test)]
+pub(super) use show::default;
+
+use super::file::{FOUND, File, Word};
+use super::keys::{self, Key, Reach};
+use super::{Config, target};
+use crate::args::{RunArgs, Typed};
+use crate::exit::{Code, Failure};
+
+/// What is around the program: where files are looked for, and the environment.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    folder: PathBuf,
+    variables: Vec<(OsString, OsString)>,
+}
+
+/// A value that was set, but for those that were typed.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    key: &'static Key,
+    /// None if it is a switch that is off.
+    words: Vec<Word>,
+    origin: Origin,
+    /// The value as a file would have it.
+    shown: String,
+}
+
+/// Where a value was set.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// In the file, by this name at this place.
+    File(String, Range<usize>),
+    /// By this variable.
+    Variable(String),
+}
+
+/// A layer that was read.
+#[derive(Debug, Default)]
+struct Layer {
+    settings: Vec<Setting>,
+    /// What the user should know of it.
+    remarks: Vec<String>,
+}
+
+/// All that was set.
+#[derive(Debug)]
+pub(crate) struct Settings<'t> {
+    /// As words of the command line.
+    pub(crate) args: RunArgs,
+    typed: &'t Typed,
+    file: Option<File>,
+    /// What of the lower layers has an effect, the lowest first.
+    lower: Vec<Setting>,
+    /// What the user should know about where settings come from.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub(crate) fn of_process() -> Self {
+        Self { folder: PathBuf::new(), variables: env::vars_os().collect() }
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        let found = self.variables.iter().find(|(known, _)| known.as_os_str() == name);
+        found.map(|(_, value)| value.clone())
+    }
+}
+
+impl Setting {
+    /// What it is called where it was set.
+    fn name(&self) -> &str {
+        match &self.origin {
+            Origin::File(name, _) | Origin::Variable(name) => name,
+        }
+    }
+
+    /// Whether it gives way to `other` of a higher layer.
+    fn yields_to(&self, other: &Key, given: bool) -> bool {
+        self.key.name == other.name || (given && self.key.rivals.contains(&other.name))
+    }
+}
+
+impl<'t> Settings<'t> {
+    /// Gathers what was set, and reads it as one command line.
+    ///
+    /// # Errors
+    /// If a file or a variable makes no sense by itself, or a value of theirs is none of its flag.
+    pub(crate) fn gather(typed: &'t Typed, around: &Surroundings) -> Result<Self, Failure> {
+        let mut remarks = Vec::new();
+        let file = find(typed, around, &mut remarks)?;
+        let mut lower = Vec::new();
+        if let Some(file) = &file {
+            let layer = file::read(file)?;
+            lower = layer.settings;
+            remarks.extend(layer.remarks);
+        }
+        let layer = environment::read(&around.variables)?;
+        for higher in &layer.settings {
+            lower.retain(|it: &Setting| !it.yields_to(higher.key, !higher.words.is_empty()));
+        }
+        lower.extend(layer.settings);
+        remarks.extend(layer.remarks);
+        for key in typed.flags().filter_map(keys::of_flag) {
+            lower.retain(|it| !it.yields_to(key, true));
+        }
+        let mut settings = Self { args: typed.run().clone(), typed, file, lower, remarks };
+        settings.leave_aside();
+        let words: Vec<OsString> = settings.lower.iter().flat_map(Setting::line).collect();
+        settings.args =
+            typed.with(words).map_err(|said| settings.explain(Failure::usage(anyhow!(said))))?;
+        Ok(settings)
+    }
+
+    /// Leaves out what is for `https`, beside a target in the clear.
+    fn leave_aside(&mut self) {
+        let url = self.lower.iter().find(|setting| setting.key.name == "url");
+        let url = url.and_then(|url| url.words.first()?.value.clone()?.into_string().ok());
+        let Some(url) = self.typed.run().target.any().map(str::to_owned).or(url) else { return };
+        // What is wrong with a target is said later.
+        let scheme = target::parse(&url).map(|target| target.scheme);
+        if scheme.is_ok_and(|scheme| scheme == Scheme::Http) {
+            let for_https = |it: &Setting| it.key.reach == Reach::Https && !it.words.is_empty();
+            let aside: Vec<&str> =
+                self.lower.iter().filter(|it| for_https(it)).map(Setting::name).collect();
+            if let Some(said) = listed(&aside, "is for https and is", "are for https and are") {
+                self.remarks.push(format!("{said} left aside: the target is in the clear"));
+            }
+            self.lower.retain(|it| it.key.reach != Reach::Https);
+        }
+    }
+
+    /// What all of it means.
+    ///
+    /// # Errors
+    /// As [`Config::understand`], in the words of where a value was set.
+    pub(crate) fn understand(&self) -> Result<Config, Failure> {
+        if let (None, Some(file)) = (self.args.target.any(), &self.file) {
+            return Err(Failure::usage(anyhow!(
+                "{}: no target; give url there, or a URL on the command line",
+                file.name()
+            )));
+        }
+        let config = Config::understand(&self.args);
+        let mut config = config.map_err(|error| self.explain(Failure::usage(error)))?;
+        for remark in &mut config.remarks {
+            if let Some(found) = self.locate(remark) {
+                *remark = found.line();
+            }
+        }
+        Ok(config)
+    }
+
+    /// The failure, in the words of where the value was set that it is about.
+    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+        if failure.code != Code::Usage || failure.excerpt.is_some() {
+            return failure;
+        }
+        match self.locate(&crate::output::stderr::once(&failure.error)) {
+            Some(found) => found.failure(),
+            None => failure,
+        }
+    }
+}
+
+impl Setting {
+    /// As it would be typed.
+    fn line(&self) -> impl Iterator<Item = OsString> {
+        self.words.iter().map(|word| {
+            let mut text = OsString::from(format!("--{}", word.flag));
+            if let Some(value) = &word.value {
+                text.push("=");
+                text.push(value);
+            }
+            text
+        })
+    }
+}
+
+/// The file that was named, or the first of those that are looked for where no target is named.
+fn find(
+    typed: &Typed,
+    around: &Surroundings,
+    remarks: &mut Vec<String>,
+) -> Result<Option<File>, Failure> {
+    let variable = |name: &str| around.variable(name);
+    if let Some(path) = &typed.run().file.config {
+        return File::read(path.clone(), &variable).map(Some);
+    }
+    if typed.run().target.any().is_some() {
+        return Ok(None);
+    }
+    let mut paths = FOUND.iter().map(|name| around.folder.join(name));
+    // What is there and cannot be read is an error, not a reason to look further.
+    let Some(path) = paths.find(|path| is_there(path)) else { return Ok(None) };
+    remarks.push(format!("settings come from {}", path.display()));
+    File::read(path, &variable).map(Some)
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// `a is …`, `a and b are …`, `a, b and c are …`; nothing of nothing.
+fn listed(names: &[&str], one: &str, more: &str) -> Option<String> {
+    let (last, others) = names.split_last()?;
+    Some(if others.is_empty() {
+        format!("{last} {one}")
+    } else {
+        format!("{} and {last} {more}", others.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests;
