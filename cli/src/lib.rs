@@ -27,6 +27,7 @@ mod output;
 mod progress;
 mod selftest;
 mod serve;
+mod wall;
 mod watch;
 
 use std::process::ExitCode;

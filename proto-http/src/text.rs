@@ -74,6 +74,11 @@ impl Text {
         self.places.push(Place { at: self.bytes.len(), slot });
     }
 
+    /// Appends a value that is known already.
+    pub fn push_value(&mut self, value: &[u8], escape: Escape) {
+        escape.write(value, &mut self.bytes);
+    }
+
     /// Appends another text.
     pub fn append(&mut self, other: &Self) {
         let before = self.bytes.len();

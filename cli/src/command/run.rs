@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::{Control, Observers};
@@ -22,6 +21,7 @@ use crate::lookup::Lookups;
 use crate::machine;
 use crate::output::{self, Environment, stderr};
 use crate::progress::Progress;
+use crate::wall;
 use crate::watch::Watcher;
 
 pub(super) fn run(typed: &Typed) -> Result<Code, Failure> {
@@ -54,7 +54,7 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
         Calibrate::Before => Some(Calibration::measure(&plan, host, &control)?),
         Calibrate::No => None,
     };
-    let started_at = now();
+    let started_at = wall::now();
     let watcher = Watcher::start(plan.cores.cpus());
     let mut observers = Observers::none();
     let progress = Progress::watch(&plan, config.display.progress, &mut observers, &control);
@@ -118,12 +118,6 @@ pub(super) fn obey_signals(control: &Control) -> io::Result<()> {
         flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(())
-}
-
-/// The wall time, for the report's date.
-fn now() -> SystemTime {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads wall time")]
-    SystemTime::now()
 }
 
 /// What will be done, in a line.

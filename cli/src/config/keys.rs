@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     Sections(&'static [Key]),
     /// A table that somebody else understands.
     Table,
+    /// Tables that somebody else understands.
+    Tables,
 }
 
 /// What becomes of a key.
@@ -112,7 +114,8 @@ impl Key {
 
     /// The variable of the environment that sets it; a section has none.
     pub(crate) fn variable(&self) -> Option<String> {
-        let section = matches!(self.kind, Kind::Section(_) | Kind::Sections(_) | Kind::Table);
+        let section =
+            matches!(self.kind, Kind::Section(_) | Kind::Sections(_) | Kind::Table | Kind::Tables);
         (!section).then(|| format!("{PREFIX}{}", self.name.to_uppercase()))
     }
 

@@ -15,6 +15,7 @@ mod protocol;
 mod proxy;
 mod rate;
 mod request;
+mod scenario;
 pub(crate) mod schema;
 pub(crate) mod settings;
 mod target;
@@ -26,9 +27,8 @@ mod wire;
 use core::num::NonZeroU32;
 
 use anyhow::{Context, Result, bail, ensure};
-use pummel_engine::plan::{ExpectedStatus, Load, Pacing, Protocol, Stop, Timeouts, Wire};
+use pummel_engine::plan::{Load, Pacing, Protocol, Stop, Timeouts, Wire, Work};
 use pummel_engine::reactor::Wish;
-use pummel_proto_http::Request;
 use pummel_tuning::Wanted;
 
 pub(crate) use load::Most;
@@ -55,8 +55,7 @@ pub(crate) struct Config {
     /// Where connections go.
     pub(crate) way: Way,
     pub(crate) wire: Wire,
-    pub(crate) request: Request,
-    pub(crate) expected: ExpectedStatus,
+    pub(crate) work: Work,
     pub(crate) load: Load,
     pub(crate) connections: NonZeroU32,
     pub(crate) most: Most,
@@ -122,6 +121,22 @@ pub(crate) enum Announce {
 }
 
 impl Config {
+    /// Does `work` instead of asking for the target alone.
+    ///
+    /// # Errors
+    /// If what is spoken cannot send one of its requests.
+    pub(crate) fn replace_work(&mut self, work: Option<Work>) -> Result<()> {
+        let Some(work) = work else { return Ok(()) };
+        for asking in work.requests() {
+            if self.wire.protocol.may_be_http2() {
+                let checked = request::ensure_http2(&asking.request);
+                checked.with_context(|| format!("the request {}", Quoted(&asking.name)))?;
+            }
+        }
+        self.work = work;
+        Ok(())
+    }
+
     /// Understands what was typed.
     ///
     /// # Errors
@@ -145,13 +160,13 @@ impl Config {
         if wire.protocol.may_be_http2() {
             request::ensure_http2(&request)?;
         }
+        let expected = request::expected(&args.request.status).context("--status")?;
         Ok(Self {
-            request,
+            work: Work::only(request, expected),
             calibrate: calibrate(args.machine.calibrate, &wire)?,
             target,
             way,
             wire,
-            expected: request::expected(&args.request.status).context("--status")?,
             connections,
             most: load::most(&args.load, connections)?,
             stop,

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target, Work};
+use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target};
 use pummel_engine::reactor::{Address, Kind};
 use pummel_tuning::{CpuList, Host, Quota, place};
 
@@ -40,7 +40,7 @@ pub(crate) fn plan(
     let waits = capacity::churn(&config.wire, (&config.load, &config.stop), &addresses, ends);
     let plan = Plan {
         target: Target { url: config.target.url.clone(), addresses },
-        work: Work::only(config.request.clone(), config.expected.clone()),
+        work: config.work.clone(),
         wire: config.wire.clone(),
         load: load(config, most),
         connections: config.connections,

@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pummel_engine::plan::ExpectedStatus;
-use pummel_proto_http::{Request, RequestError};
+use pummel_proto_http::{Request, RequestBuilder, RequestError};
 
 use super::target::TargetUrl;
 use crate::args::{Quoted, RequestArgs};
@@ -13,11 +13,29 @@ use crate::args::{Quoted, RequestArgs};
 /// Builds the request to `target`, or to `host` if one is named. The body is read whole: it is sent
 /// from memory.
 pub(super) fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) -> Result<Request> {
+    let named = args.header.iter().find(|line| {
+        line.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("Host"))
+    });
+    if let (Some(_), Some(line)) = (host, named) {
+        let typed = Quoted(line);
+        bail!("--host and header {typed} do not go together; give one of them");
+    }
     let body = body(args)?;
     let method = method(args.method.as_deref(), body.is_some());
     let authority = host.unwrap_or(&target.authority);
-    let mut builder = Request::builder(&method, authority, &target.path).map_err(reason)?;
-    builder = builder.scheme(target.scheme);
+    let mut builder = Request::builder(&method, authority, target.path.as_str()).map_err(reason)?;
+    builder = common_fields(args, builder.scheme(target.scheme))?;
+    if let Some(bytes) = body {
+        builder = builder.body(bytes);
+    }
+    Ok(builder.build())
+}
+
+/// Adds the fields that go for each request of a run.
+pub(super) fn common_fields(
+    args: &RequestArgs,
+    mut builder: RequestBuilder,
+) -> Result<RequestBuilder> {
     for (flag, name, value) in [
         ("--accept", "Accept", &args.accept),
         ("--content-type", "Content-Type", &args.content_type),
@@ -32,17 +50,10 @@ pub(super) fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) 
         let (name, value) = line
             .split_once(':')
             .with_context(|| format!("header {typed} has no colon; write -H \"Name: value\""))?;
-        ensure!(
-            host.is_none() || !name.eq_ignore_ascii_case("Host"),
-            "--host and header {typed} do not go together; give one of them"
-        );
         let field = builder.field(name, value.trim()).map_err(reason);
         builder = field.with_context(|| format!("header {typed}"))?;
     }
-    if let Some(bytes) = body {
-        builder = builder.body(bytes);
-    }
-    Ok(builder.build())
+    Ok(builder)
 }
 
 /// Refuses what HTTP/2 cannot send.
@@ -78,7 +89,7 @@ pub(super) fn reason(error: RequestError) -> anyhow::Error {
 }
 
 /// The method: in capitals, which is what somebody who types `post` means.
-fn method(typed: Option<&str>, has_body: bool) -> String {
+pub(super) fn method(typed: Option<&str>, has_body: bool) -> String {
     match typed {
         Some(word) if word.bytes().all(|byte| byte.is_ascii_lowercase()) => word.to_uppercase(),
         Some(word) => word.to_owned(),
@@ -86,7 +97,7 @@ fn method(typed: Option<&str>, has_body: bool) -> String {
     }
 }
 
-fn body(args: &RequestArgs) -> Result<Option<Vec<u8>>> {
+pub(super) fn body(args: &RequestArgs) -> Result<Option<Vec<u8>>> {
     match (&args.data, &args.data_file) {
         (Some(text), _) => Ok(Some(text.clone().into_bytes())),
         (None, Some(path)) => {

@@ -65,6 +65,7 @@ fn kind(kind: Kind) -> Value {
         Kind::Section(keys) => section(keys),
         Kind::Sections(keys) => json!({ "type": "array", "items": section(keys) }),
         Kind::Table => json!({ "type": "object" }),
+        Kind::Tables => json!({ "type": "array", "items": { "type": "object" } }),
     }
 }
 
@@ -174,7 +175,7 @@ mod tests {
             Kind::List => "list of texts",
             Kind::Statuses => "list of statuses",
             Kind::Section(_) | Kind::Table => "table",
-            Kind::Sections(_) => "list of tables",
+            Kind::Sections(_) | Kind::Tables => "list of tables",
         }
     }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 pub(crate) use fault::Fault;
-pub(crate) use tree::{Entry, Node};
+pub(crate) use tree::{Entry, Node, Value};
 pub(crate) use values::{Word, words};
 
 use self::fault::Place;

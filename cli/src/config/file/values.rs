@@ -71,6 +71,7 @@ fn values(kind: Kind, node: &Node, folder: &Path) -> Result<Vec<Typed>, Fault> {
             Ok(Vec::new())
         }
         Kind::Table => node.any_table().map(|_| Vec::new()),
+        Kind::Tables => node.list().map(|_| Vec::new()),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Key;
 use super::Kind::{
     Bool, Duration, Integer, List, Millis, Path, Range, Rate, Section, Sections, Statuses, Table,
-    Target, Text,
+    Tables, Target, Text,
 };
 use super::Standing::{Anyway, Missing, NotYet};
 
@@ -182,8 +182,9 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("aws_session", Text, "Token of a session").standing(Missing("AWS signatures are")),
     Key::new("aws_sigv4", Text, "aws:amz:region:service").standing(Missing("AWS signatures are")),
     Key::new("http3", Bool, "Speak HTTP/3").standing(Missing("HTTP/3 is")),
-    Key::new("scenario", Table, "Several requests in order").standing(Missing("scenarios are")),
-    Key::new("scenarios", Table, "Scenarios by name").standing(Missing("scenarios are")),
+    Key::new("scenario", Table, "Several requests in order"),
+    Key::new("scenarios", Table, "Scenarios by name, which users choose by weight"),
+    Key::new("targets", Tables, "Requests that are chosen by weight"),
 ];
 
 /// The keys of `load`.

@@ -14,8 +14,11 @@ use core::ops::Range;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::anyhow;
+use pummel_engine::reactor::clock;
+use pummel_engine::units::Nanos;
 use pummel_proto_http::Scheme;
 
 #[cfg(test)]
@@ -23,9 +26,10 @@ pub(super) use show::default;
 
 use super::file::{FOUND, File, Word};
 use super::keys::{self, Key, Reach};
-use super::{Config, target};
+use super::{Config, scenario, target};
 use crate::args::{RunArgs, Typed};
 use crate::exit::{Code, Failure};
+use crate::wall;
 
 /// What is around the program: where files are looked for, and the environment.
 #[derive(Debug)]
@@ -73,6 +77,13 @@ pub(crate) struct Settings<'t> {
     lower: Vec<Setting>,
     /// What the user should know about where settings come from.
     pub(crate) remarks: Vec<String>,
+}
+
+/// The Unix time at the origin of the engine's clock.
+fn epoch() -> Nanos {
+    let unix = wall::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let unix = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
+    Nanos::new(unix.saturating_sub(clock::now().since_origin()))
 }
 
 impl Surroundings {
@@ -155,14 +166,27 @@ impl<'t> Settings<'t> {
     /// # Errors
     /// As [`Config::understand`], in the words of where a value was set.
     pub(crate) fn understand(&self) -> Result<Config, Failure> {
-        if let (None, Some(file)) = (self.args.target.any(), &self.file) {
+        let mut args = self.args.clone();
+        if let Some(file) = &self.file
+            && self.typed.run().target.any().is_none()
+        {
+            // What a scenario says of itself is nearer than what goes for the file.
+            let base = scenario::base(&file.root).map_err(|fault| file.failure(&fault))?;
+            args.target.url = base.or(args.target.url);
+        }
+        if let (None, Some(file)) = (args.target.any(), &self.file) {
             return Err(Failure::usage(anyhow!(
                 "{}: no target; give url there, or a URL on the command line",
                 file.name()
             )));
         }
-        let config = Config::understand(&self.args);
+        let config = Config::understand(&args);
         let mut config = config.map_err(|error| self.explain(Failure::usage(error)))?;
+        if let Some(file) = &self.file {
+            let work = scenario::work(&file.root, &args, &config.target, epoch());
+            let work = work.map_err(|fault| file.failure(&fault))?;
+            config.replace_work(work).map_err(Failure::usage)?;
+        }
         for remark in &mut config.remarks {
             if let Some(found) = self.locate(remark) {
                 *remark = found.line();

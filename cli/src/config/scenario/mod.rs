@@ -1,0 +1,149 @@
+//! Scenarios of a file: what is asked for, in which order, and what is put into it.
+//!
+//! `scenario` is one, `scenarios` are several by name of which each user goes through one, chosen
+//! by weight; `targets` are requests by weight, which is the same with one step each.
+
+mod body;
+mod step;
+mod template;
+
+use core::num::NonZeroU32;
+
+use pummel_engine::plan::{Scenario, Work};
+use pummel_engine::units::Nanos;
+
+use self::step::Builder;
+use super::file::{Fault, Node};
+use super::target::TargetUrl;
+use crate::args::{Quoted, RunArgs};
+
+/// Keys of a scenario.
+const SCENARIO: [&str; 9] =
+    ["schema_version", "weight", "base_url", "method", "headers", "data", "json", "vars", "steps"];
+
+/// The only version of scenarios that there is.
+const VERSION: u64 = 1;
+
+/// The URL that the scenarios of a file are about, if it says so.
+///
+/// # Errors
+/// If it is no text.
+pub(super) fn base(root: &Node) -> Result<Option<String>, Fault> {
+    let Some(scenario) = scenarios(root)?.into_iter().next() else { return first_target(root) };
+    if let Some(base) = scenario.get("base_url")? {
+        return Ok(Some(base.text()?.to_owned()));
+    }
+    let steps = scenario.get("steps")?;
+    let first = steps.and_then(|steps| steps.list().ok()?.first());
+    match first.map(|step| Part(step).get("url")).transpose()?.flatten() {
+        Some(url) => Ok(Some(origin(url.text()?).to_owned())),
+        None => Ok(None),
+    }
+}
+
+fn first_target(root: &Node) -> Result<Option<String>, Fault> {
+    let Some(targets) = Part(root).get("targets")? else { return Ok(None) };
+    let Some(first) = targets.list()?.first() else { return Ok(None) };
+    let url = Part(first).get("url")?.map(Node::text).transpose()?;
+    Ok(url.map(|url| origin(url).to_owned()))
+}
+
+/// Scheme and authority of a URL.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(host..).unwrap_or_default();
+    let end = rest.find(['/', '?', '#']).map_or(url.len(), |at| host + at);
+    url.get(..end).unwrap_or(url)
+}
+
+/// The work that the scenarios or targets of a file make, if it has some.
+///
+/// `args` are what goes for each of their requests; `target` is where they go; `epoch` is the Unix
+/// time at the origin of the engine's clock.
+///
+/// # Errors
+/// What makes no sense, with its place.
+pub(super) fn work(
+    root: &Node,
+    args: &RunArgs,
+    target: &TargetUrl,
+    epoch: Nanos,
+) -> Result<Option<Work>, Fault> {
+    let scenarios = scenarios(root)?;
+    let targets = Part(root).get("targets")?;
+    let (Some(at), mut builder) =
+        (scenarios.first().map(|part| part.0).or(targets), Builder::new(args, target))
+    else {
+        return Ok(None);
+    };
+    if let (Some(targets), Some(_)) = (targets, scenarios.first()) {
+        return Err(targets.fault("does not go with scenarios; give one of them"));
+    }
+    let mut all = Vec::new();
+    for part in scenarios.iter().copied() {
+        all.push(scenario(part, &mut builder)?);
+    }
+    for target in targets.map(Node::list).transpose()?.unwrap_or_default() {
+        let weight = weight(Part(target))?;
+        let steps = builder.target(target)?;
+        all.push(Scenario { name: String::new(), weight, steps });
+    }
+    if all.is_empty() {
+        return Err(at.fault("is empty; give at least one"));
+    }
+    let (requests, variables) = builder.into_parts();
+    let work = Work::new(requests, all).and_then(|work| work.with_variables(variables, epoch));
+    work.map(Some).map_err(|error| at.fault(&format!("cannot be done: {error}")))
+}
+
+/// A table whose keys are known elsewhere.
+#[derive(Clone, Copy)]
+struct Part<'n>(&'n Node);
+
+impl<'n> Part<'n> {
+    fn get(self, key: &str) -> Result<Option<&'n Node>, Fault> {
+        Ok(self.0.any_table()?.get(key))
+    }
+
+    fn text(self, key: &str) -> Result<Option<&'n str>, Fault> {
+        self.get(key)?.map(Node::text).transpose()
+    }
+}
+
+/// The scenarios of a file: the one by itself, or those with names.
+fn scenarios(root: &Node) -> Result<Vec<Part<'_>>, Fault> {
+    if let Some(only) = Part(root).get("scenario")? {
+        only.table(&SCENARIO)?;
+        return Ok(vec![Part(only)]);
+    }
+    let Some(several) = Part(root).get("scenarios")? else { return Ok(Vec::new()) };
+    let entries = several.any_table()?.entries();
+    entries.map(|entry| entry.node.table(&SCENARIO).map(|_| Part(&entry.node))).collect()
+}
+
+fn scenario(part: Part<'_>, builder: &mut Builder<'_>) -> Result<Scenario, Fault> {
+    if let Some(version) = part.get("schema_version")?
+        && version.integer()? != VERSION
+    {
+        return Err(version.fault("is of another version of scenarios; there is 1 only"));
+    }
+    let name = part.0.path.strip_prefix("scenarios.").unwrap_or_default();
+    let weight = weight(part)?;
+    let Some(steps) = part.get("steps")? else {
+        return Err(part.0.fault("has no steps; give at least one, as [[scenario.steps]]"));
+    };
+    if steps.list()?.is_empty() {
+        return Err(steps.fault("is empty; give at least one step"));
+    }
+    let steps = builder.steps(part, name, steps.list()?)?;
+    Ok(Scenario { name: name.to_owned(), weight, steps })
+}
+
+fn weight(part: Part<'_>) -> Result<NonZeroU32, Fault> {
+    let Some(node) = part.get("weight")? else { return Ok(NonZeroU32::MIN) };
+    let weight = u32::try_from(node.integer()?).ok().and_then(NonZeroU32::new);
+    weight.ok_or_else(|| {
+        let typed = node.shown();
+        node.fault(&format!("is {}; give a whole number from 1 on", Quoted(&typed)))
+    })
+}
