@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use pummel_engine::plan::{self, Keep, Load, OnFull, Shape, Spawn, Timetable};
-use pummel_engine::record::{ErrorTable, Histogram, Quantile, Spans};
+use pummel_engine::record::{ErrorTable, Histogram, Ledger, Quantile, Spans};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::{Nanos, Rate};
 use pummel_engine::verdict::Verdict;
 
 use super::schema::{
-    Batches, Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies, Plan,
-    Rates, Shard, Stage, Tool, VERSION, Window,
+    Batches, ByRequest, Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies,
+    Plan, Rates, Shard, Stage, Tool, VERSION, Window,
 };
 use super::{Environment, analysis, calibration, load, quantiles, schema, wire};
 
@@ -64,6 +64,7 @@ fn document<'r>(
         http2: report.plan.wire.protocol.may_be_http2().then(|| wire::http2(report)),
         latency_coverage: report.coverage(),
         latency_ns: latencies(report),
+        steps: steps(report),
         shards: shards(report),
         coordinator: Coordinator {
             ticks: report.coordinator.count,
@@ -82,6 +83,17 @@ fn document<'r>(
             .map(|of| calibration::Document::of(of, report)),
         verdict: analysis::verdict(verdict),
     }
+}
+
+/// The numbers of each request of several.
+fn steps(report: &Report) -> Vec<ByRequest<'_>> {
+    let rows = report.plan.work.rows().into_iter().zip(&report.totals.rows);
+    rows.map(|(name, row)| {
+        let Ledger { ok, failed, errors, timeouts, unfinished, .. } = row.ledger;
+        let latency_ns = bounded(&row.latency());
+        ByRequest { name, ok, failed, errors, timeouts, unfinished, latency_ns }
+    })
+    .collect()
 }
 
 fn plan(report: &Report) -> Plan<'_> {

@@ -34,6 +34,8 @@ pub(super) struct Document<'r> {
     /// The share of the counted requests that stand behind the latencies, from 0 to 1.
     pub(super) latency_coverage: f64,
     pub(super) latency_ns: Latencies,
+    /// Each request of several; empty where there is only one.
+    pub(super) steps: Vec<ByRequest<'r>>,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
     pub(super) timeline: Timeline,
@@ -43,6 +45,19 @@ pub(super) struct Document<'r> {
     /// Null unless it was asked for.
     pub(super) calibration: Option<super::calibration::Document>,
     pub(super) verdict: Verdict,
+}
+
+/// The numbers of one request of several.
+#[derive(Serialize)]
+pub(super) struct ByRequest<'r> {
+    pub(super) name: &'r str,
+    pub(super) ok: u64,
+    pub(super) failed: u64,
+    pub(super) errors: u64,
+    pub(super) timeouts: u64,
+    pub(super) unfinished: u64,
+    /// Response times in an open loop, service times in a closed one.
+    pub(super) latency_ns: Distribution,
 }
 
 #[derive(Serialize)]

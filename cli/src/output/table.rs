@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use pummel_engine::record::{Bounds, Histogram, Quantile, Spans, buckets::Sparse};
+use pummel_engine::record::{Bounds, Histogram, Ledger, Quantile, Spans, buckets::Sparse};
 use pummel_engine::report::Report;
 use pummel_engine::statistics::order;
 use pummel_engine::units::{Nanos, Rate};
@@ -13,6 +13,9 @@ use super::{counted, load, per_time};
 
 /// The quantiles of the table, by their names in JSON.
 const SHOWN: [&str; 5] = ["p50", "p90", "p99", "p99_9", "p99_99"];
+
+/// Longest name that stands in its row; a longer one has a line of its own.
+const NAME_MAX: usize = 15;
 
 /// What stands in the place of a number that there is not.
 const NONE: &str = "n/a";
@@ -60,7 +63,37 @@ pub(super) fn latencies(report: &Report, verdict: &Verdict, to: &mut dyn Write) 
         writeln!(to, "  * the client itself made more than 5 % of it: see the row by the client")?;
     }
     stages(report, verdict, to)?;
-    worst(verdict, to)
+    worst(verdict, to)?;
+    steps(report, to)
+}
+
+/// The latencies of each request of several, and its outcomes where not all are ok.
+fn steps(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let names = report.plan.work.rows();
+    if names.is_empty() {
+        return Ok(());
+    }
+    writeln!(to, "By request")?;
+    for (name, of) in names.into_iter().zip(&report.totals.rows) {
+        let short: String = name.chars().take(NAME_MAX).collect();
+        let fits = short.len() == name.len();
+        if !fits {
+            writeln!(to, "  {name}")?;
+        }
+        row(to, if fits { name } else { "" }, &bounded(&of.latency()))?;
+        let Ledger { ok, failed, errors, timeouts, unfinished, .. } = of.ledger;
+        let others = [
+            (failed, "failed"),
+            (errors, "errors"),
+            (timeouts, "timeouts"),
+            (unfinished, "unfinished"),
+        ];
+        let others = others.into_iter().filter(|&(count, _)| count > 0);
+        let others: Vec<String> =
+            others.map(|(count, what)| format!(" + {count} {what}")).collect();
+        line(to, "", &format!("{ok} ok{}", others.concat()))?;
+    }
+    Ok(())
 }
 
 /// What the table holds that is not what it seems, said before anybody reads it.
