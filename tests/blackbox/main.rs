@@ -5,9 +5,12 @@ mod bad_input;
 mod config;
 mod fallback;
 mod help;
+mod midrun;
 mod nginx;
+mod odd_servers;
 mod run;
 mod schedule;
+mod secured;
 mod selftest;
 mod target;
 

@@ -252,7 +252,10 @@ fn a_peer_that_speaks_something_else_is_told_apart() {
     assert_eq!(first(&frame(Kind::Settings, ACK, 0, &[])), "!not_http2");
     assert_eq!(first(&frame(Kind::Settings, 0, 1, &[])), "!not_http2");
     assert_eq!(first(&frame(Kind::Settings, 0, 0, &[0; 5])), "!not_http2");
-    assert_eq!(first(&[0x15, 3, 3, 0, 2, 2, 70, 0, 0]), "!not_http2");
+    // An alert is shorter than the header of a frame.
+    assert_eq!(first(&[0x15, 3, 3, 0, 2, 2, 70]), "!not_http2_tls");
+    assert_eq!(first(&[0x15, 3, 1, 0, 2, 2, 70, 0, 0]), "!not_http2_tls");
+    assert_eq!(first(&[0x15, 3, 5, 0, 2, 2, 70, 0, 0]), "!not_http2");
     assert_eq!(first(&settings(&[])), "settled");
 }
 
