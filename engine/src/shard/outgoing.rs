@@ -62,7 +62,10 @@ impl<R: Reactor> Shard<R> {
             let confirm = self.traffic.confirm(slot, len);
             let pending = self.reactor.send_page(slot, page, confirm) == Sending::Pending;
             self.traffic.sent(slot, len, pending);
-            self.listen_to(slot);
+            // What is pending reports when it is done, and then there is a turn for the rest.
+            if !pending {
+                self.listen_to(slot);
+            }
         }
         if let Err(trouble) = written {
             let fate = self.traffic.unsealed(slot, trouble, now);

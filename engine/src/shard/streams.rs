@@ -58,7 +58,8 @@ impl Traffic {
                 self.recorder.multiplexed().refused += 1;
                 self.again(slot, place, now);
             }
-            Event::NotProcessed { tag } => {
+            Event::NotProcessed { tag, written: false } => self.return_unsent(place(tag)),
+            Event::NotProcessed { tag, written: true } => {
                 let place = place(tag);
                 self.recorder.multiplexed().beyond_goaway += 1;
                 self.again(slot, place, now);

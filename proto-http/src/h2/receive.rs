@@ -83,7 +83,7 @@ enum Told {
     Done(Tag),
     Reset(Tag, u32),
     Malformed(Tag, ErrorKind),
-    NotProcessed(Tag),
+    NotProcessed(Tag, bool),
     GoAway(u32),
 }
 
@@ -103,7 +103,7 @@ impl Told {
                 Event::Reset { tag, code, processed: code != Code::RefusedStream as u32 }
             }
             Self::Malformed(tag, kind) => Event::Malformed { tag, error: kind.into() },
-            Self::NotProcessed(tag) => Event::NotProcessed { tag },
+            Self::NotProcessed(tag, written) => Event::NotProcessed { tag, written },
             Self::GoAway(code) => Event::GoAway { code },
         }
     }
@@ -608,8 +608,9 @@ impl Conn {
             return Step::Silent;
         };
         self.state = State::Beyond { last, position: u32::from(position) + 1 };
+        let written = self.streams.at(position).is_some_and(Stream::is_written);
         self.end_stream(position, None);
-        Step::Told(Told::NotProcessed(Tag(position)))
+        Step::Told(Told::NotProcessed(Tag(position), written))
     }
 
     fn receive_priority(&mut self, header: Header, payload: &[u8]) -> Stepped {

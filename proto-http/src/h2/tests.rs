@@ -588,7 +588,7 @@ fn a_goaway_lets_go_of_what_is_beyond_it() {
     let mut fixture = Fixture::with(&[GET, GET, GET]);
     fixture.conn.start(GET).unwrap();
     let heard = fixture.hear(&goaway(3, Code::EnhanceYourCalm));
-    assert_eq!(heard, "goaway(11) 2:not_processed 3:not_processed");
+    assert_eq!(heard, "goaway(11) 2:not_processed 3:unsent");
     assert_eq!(fixture.conn.start(GET), Err(StartError::Closing));
     assert!(!fixture.conn.is_finished());
     assert_eq!(fixture.hear(&headers(3, END, OK)), "1:200 1:done");
@@ -603,7 +603,7 @@ fn a_warning_goaway_ends_what_the_peer_cannot_know_of() {
     let mut fixture = Fixture::with(&[GET]);
     fixture.conn.start(GET).unwrap();
     let heard = fixture.hear(&goaway(frame::STREAM_ID_MAX, Code::NoError));
-    assert_eq!(heard, "goaway(0) 1:not_processed");
+    assert_eq!(heard, "goaway(0) 1:unsent");
     assert!(verdicts(&fixture.say_frames()).is_empty());
     let rest = [headers(1, END, OK), goaway(1, Code::NoError)].concat();
     assert_eq!(fixture.hear(&rest), "0:200 0:done goaway(0)");

@@ -225,6 +225,111 @@ fn what_a_goaway_leaves_at_the_end_of_a_run_is_sent_again_too() {
     assert_eq!(run(plan, script).numbers.ledger.ok, 98);
 }
 
+/// Says good-bye at the first stream, after `patience`, and processes none; later connections, which
+/// take `dialling` to be had, are given their answers at once.
+fn leaving(patience: Nanos, dialling: Nanos) -> Script {
+    let mut connections = 0;
+    let mut script = serving(move |nth, stream| {
+        connections += u32::from(nth == 0);
+        match (connections, nth) {
+            (1, 0) => vec![(patience, goaway(0))],
+            (1, _) => vec![],
+            _ => vec![(Nanos::from_micros(100), ok(stream))],
+        }
+    });
+    let mut first = true;
+    script.door = Box::new(move |_, _| {
+        let at_once = core::mem::take(&mut first);
+        Door::Opens(if at_once { Nanos::from_micros(50) } else { dialling })
+    });
+    script
+}
+
+#[test]
+fn what_waits_to_be_sent_again_is_given_up_at_its_deadline_to_the_nanosecond() {
+    // Ten slots in ten milliseconds, of which the connection says after nine that it takes none.
+    let mut plan = two(&open(1_000), 1, 20, Limit::Duration(millis(10)));
+    plan.timeouts.deadline = Some(millis(25));
+    let ended = run(plan, leaving(millis(9), millis(22)));
+    // The next one is there 31 ms and a little after the first: too late for the first seven.
+    let ledger = ended.numbers.ledger;
+    assert_eq!((ledger.timeouts, ledger.ok), (7, 3), "{:?}", ended.numbers.errors.rows());
+    assert_eq!(count(&ended.numbers, "queue_timeout"), 7);
+    let all = ended.numbers.latency.all();
+    assert_eq!((all.censored.min(), all.censored.max()), (millis(25), millis(25)));
+    assert!(all.known.max() <= millis(25), "nothing was started beyond its deadline");
+}
+
+#[test]
+fn what_was_sent_again_has_its_deadline_from_its_intended_start() {
+    let mut asked = 0;
+    let script = serving(move |_, stream| {
+        asked += 1;
+        match asked {
+            // The first is turned away later than the second, and comes after it.
+            1 => vec![(millis(20), reset(stream, Code::RefusedStream))],
+            2 => vec![(millis(3), reset(stream, Code::RefusedStream))],
+            _ => vec![],
+        }
+    });
+    let mut plan = two(&open(200), 1, 8, requests(3));
+    plan.timeouts.deadline = Some(millis(60));
+    let ended = run(plan, script);
+    assert_eq!((ended.numbers.ledger.timeouts, ended.numbers.multiplexed.retried), (3, 2));
+    let all = ended.numbers.latency.all();
+    assert_eq!((all.censored.min(), all.censored.max()), (millis(60), millis(60)));
+    assert_eq!(ended.numbers.connections.opened, 1);
+}
+
+#[test]
+fn what_never_left_is_no_retry_when_its_connection_goes() {
+    // Two requests fill a page, and with the first the server goes; what else has started waits
+    // for the next page, which never comes.
+    let mut inner = serving(|nth, stream| match nth {
+        0 => vec![(Nanos::ZERO, ok(stream)), (Nanos::ZERO, goaway(stream))],
+        _ => vec![],
+    });
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let Some(hear) = &mut inner.hear else { return vec![] };
+        // All that it says arrives before the page has left.
+        hear(slot, bytes).into_iter().map(|(_, act)| (Nanos::ZERO, act)).collect()
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let mut plan = two(&closed(1), 1, 40, requests(60));
+    let long = "x".repeat(30_000);
+    let request = Request::builder("GET", "example.org", "/").unwrap().field("X", &long).unwrap();
+    plan.target.request = request.build();
+    let ended = run(plan, script);
+    assert_eq!(ended.numbers.ledger.ok, 60, "{:?}", ended.numbers.errors.rows());
+    let counts = ended.numbers.multiplexed;
+    assert_eq!(counts.beyond_goaway, counts.retried);
+    // Only what was written with the one that was answered was sent in vain.
+    assert!(counts.retried <= 2 * 60, "{counts:?}");
+    assert_eq!(ended.numbers.parts.lag.count(), 0, "a closed loop has no schedule");
+}
+
+#[test]
+fn a_large_body_takes_a_page_each_time_and_no_turn_in_between() {
+    let mut inner = serving(|_, stream| vec![(millis(50), ok(stream))]);
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let Some(hear) = &mut inner.hear else { return vec![] };
+        let mut acts = hear(slot, bytes);
+        if bytes.starts_with(PREFACE) {
+            let mut windows = Vec::new();
+            frame::write_settings(&mut windows, &[(Setting::InitialWindowSize, 1 << 24)]);
+            frame::write_window_update(&mut windows, 0, 1 << 24);
+            acts.push((Nanos::from_micros(40), Act::Say(windows)));
+        }
+        acts
+    };
+    let mut plan = two(&closed(1), 1, 1, requests(1));
+    plan.target.request = posting(2_000_000);
+    let ended = run(plan, Script { hear: Some(Box::new(hear)), ..deaf() });
+    assert_eq!(ended.numbers.ledger.ok, 1);
+    assert!(ended.log.pages.len() >= 30, "{} pages", ended.log.pages.len());
+    assert!(ended.log.polls <= 3, "{} polls for as many pages", ended.log.polls);
+}
+
 #[test]
 fn a_deadline_calls_off_a_stream_and_leaves_its_connection_alone() {
     // Ten at a time, each for 50 ms: a fifth of what is asked for.
