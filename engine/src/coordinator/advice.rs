@@ -167,6 +167,10 @@ fn tls(trouble: TlsTrouble) -> Advice {
             "it closed the connection in the handshake",
             "does it speak TLS on this port, and know the name? see --sni",
         ),
+        TlsTrouble::WornOut => (
+            "its keys have sealed as many records as they may",
+            "speak TLS 1.3, which renews them: --tls-min 1.3",
+        ),
         TlsTrouble::Internal => {
             ("TLS could not go on at this side", "please report this as a defect")
         }
@@ -229,7 +233,7 @@ mod tests {
     fn each_trouble_of_tls_has_its_words_and_a_remedy() {
         use TlsTrouble::{
             AlpnRefused, BadCertificate, Expired, Internal, Misbehaved, NotTls, NotYetValid,
-            NothingInCommon, Revoked, Truncated, Undecryptable, UnknownIssuer, WrongName,
+            NothingInCommon, Revoked, Truncated, Undecryptable, UnknownIssuer, WornOut, WrongName,
         };
         for (trouble, words) in [
             (Expired, ["has expired", "--insecure"]),
@@ -244,6 +248,7 @@ mod tests {
             (Misbehaved, ["broke the rules", "--tls-max"]),
             (Undecryptable, ["changed on its way", "between"]),
             (Truncated, ["in the handshake", "--sni"]),
+            (WornOut, ["as many records as they may", "--tls-min 1.3"]),
             (Internal, ["at this side", "defect"]),
         ] {
             check(Phase::Tls, Cause::Tls(trouble), &words);

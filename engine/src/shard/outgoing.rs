@@ -70,6 +70,8 @@ impl<R: Reactor> Shard<R> {
         if let Err(trouble) = written {
             let fate = self.traffic.unsealed(slot, trouble, now);
             self.settle(slot, fate, now);
+        } else if self.traffic.get(slot).is_some_and(|connection| connection.is_worn_out()) {
+            self.close(slot, now);
         }
     }
 
@@ -232,7 +234,7 @@ impl Traffic {
             return Ok(());
         };
         let room = room.saturating_sub(SEAL);
-        match &mut connection.http {
+        let written = match &mut connection.http {
             // One request is sealed where it stands, several in as few records as there may be.
             Http::One(_) if *owed <= serial.len() => {
                 copies(serial, owed, room).try_for_each(|part| session.write(part, page))
@@ -250,7 +252,10 @@ impl Traffic {
                 }
                 if scratch.is_empty() { Ok(()) } else { session.write(scratch, page) }
             }
-        }
+        };
+        // Its keys do for what has begun, and for no more.
+        connection.spent |= session.is_worn();
+        written
     }
 
     /// Bytes arrived on `slot`, where what is spoken is wrapped up.
