@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use pummel_proto_http::h2::frame::{self, ACK, Code, Header, Kind, PREFACE};
 use serde_json::{Value, json};
-use tests::{Authority, Puppet, TlsServer, Wanted};
+use tests::{Authority, Puppet, Server, TlsServer, Wanted};
 
 use super::pummel;
 use super::target::Target;
@@ -46,6 +46,50 @@ fn an_alert_is_an_error_by_its_name() {
     assert_eq!(report["errors"], json!({ "wait_tls_alert_bad_record_mac": 2 }));
     assert_eq!((&report["counts"]["ok"], &report["counts"]["errors"]), (&json!(18), &json!(2)));
     assert_eq!(report["connections"]["reconnects"], 2, "{}", report["connections"]);
+}
+
+#[test]
+fn an_end_without_a_close_notify_is_no_orderly_one() {
+    let authority = Authority::new("one").unwrap();
+    let wanted = Wanted { host: "127.0.0.1", years: (2000, 2100) };
+    let tls = TlsServer::new(&authority.issue("server", wanted).unwrap(), &[]).unwrap();
+    // Each connection ends behind its third answer, the second one with a word in TLS.
+    let puppet = Puppet::playing(move |stream, number| {
+        let mut lines = BufReader::new(tls.accept(stream)?);
+        let (mut line, mut answered) = (String::new(), 0);
+        while answered < 3 && lines.read_line(&mut line)? > 0 {
+            if line == "\r\n" {
+                lines.get_mut().write_all(OK)?;
+                answered += 1;
+            }
+            line.clear();
+        }
+        if number == 1 { lines.get_mut().close() } else { Ok(()) }
+    });
+    let url = format!("https://{}", puppet.unwrap().target());
+    let report = report(&url, "-k -c 1 -q 100 -n 9");
+    assert_eq!(report["counts"]["scheduled"], 9, "{}", report["counts"]);
+    let connections = &report["connections"];
+    assert_eq!(connections["closed_by_peer"], 1, "{connections}");
+    assert!(connections["cut_off"].as_u64() >= Some(1), "{connections}");
+}
+
+#[test]
+fn a_length_that_is_told_in_two_ways_ends_the_connection_from_this_side() {
+    let server = Server::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\nok\r\n0\r\n\r\n",
+    );
+    let server = server.unwrap();
+    let url = server.target();
+    let args = [url.as_str(), "-c", "1", "-n", "5"];
+    let text = tests::run(&mut pummel(args)).unwrap();
+    assert!(text.stdout.contains("0 closed by the peer"), "{text:?}");
+    assert!(text.stdout.contains("5 given up after a length told in two ways"), "{text:?}");
+    let report = report(&url, "-c 1 -n 5");
+    let connections = &report["connections"];
+    assert_eq!((&report["counts"]["ok"], &connections["doubtful"]), (&json!(5), &json!(5)));
+    assert_eq!(connections["closed_by_peer"], 0, "{connections}");
 }
 
 /// Answers requests of HTTP/2, but asks each client to go with its fifth one, and says why.

@@ -56,6 +56,15 @@ impl TlsServer {
 }
 
 impl TlsStream {
+    /// Ends the session in an orderly way, with a `close_notify`.
+    ///
+    /// # Errors
+    /// If it cannot be sent.
+    pub fn close(&mut self) -> io::Result<()> {
+        self.stream.conn.send_close_notify();
+        self.stream.flush()
+    }
+
     /// Ends the session with an alert, as if a record of the client's had been changed on its way.
     ///
     /// # Errors

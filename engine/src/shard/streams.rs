@@ -75,7 +75,7 @@ impl Traffic {
                 if let Some(connection) = self.get(slot)
                     && !core::mem::replace(&mut connection.spent, true)
                 {
-                    self.recorder.closed_by_peer();
+                    self.recorder.connections().closed_by_peer += 1;
                 }
             }
             Event::Settled

@@ -268,7 +268,11 @@ impl Traffic {
         if let State::Opening(opening) = connection.state {
             return Fate::Unready(Trouble { phase: opening.step.phase(), cause: Cause::Closed });
         }
-        self.recorder.closed_by_peer();
+        // TLS says when it ends; where it does not, anybody may have ended it.
+        let unsaid = end == End::Seen && connection.tls.is_some();
+        let lives = self.recorder.connections();
+        let count = if unsaid { &mut lives.cut_off } else { &mut lives.closed_by_peer };
+        *count += 1;
         let cause = connection.outgoing.failure.map_or(Cause::Closed, Cause::System);
         match &connection.http {
             Http::One(_) => self.ended_in_order(slot, cause, now),
@@ -341,13 +345,26 @@ impl Traffic {
         let depth = self.depth;
         let Some(connection) = self.get(slot) else { return };
         let was_open = connection.state == State::Open;
+        self.note_streams(slot);
+        let Some(connection) = self.get(slot) else { return };
         connection.end(depth);
         self.open -= u32::from(was_open);
+    }
+
+    /// Notes how many streams the server allowed on `slot`, if that is fewer than were asked for.
+    fn note_streams(&mut self, slot: Slot) {
+        let asked = u32::from(self.way.streams.get());
+        if let Some(Connection { http: Http::Two(http), .. }) = self.connections.get(slot.index())
+            && let Some(allowed) = http.streams_allowed().filter(|&allowed| allowed < asked)
+        {
+            self.recorder.multiplexed().allow(allowed);
+        }
     }
 
     /// Gives up what is outstanding at the end of the run.
     pub(super) fn leave_unfinished(&mut self, now: Instant) {
         for slot in (0..).map(Slot).take(self.connections.len()) {
+            self.note_streams(slot);
             let mut from = Tag(0);
             while let Some((_, flight)) = self.land_any(slot, &mut from) {
                 self.unfinished(&flight, now);

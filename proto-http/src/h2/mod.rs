@@ -147,6 +147,17 @@ impl Conn {
         own.min(self.peer.streams_max.saturating_sub(self.streams.open()))
     }
 
+    /// Returns how many streams the peer allows at a time, as it said last; `None` where it has not
+    /// said.
+    #[must_use]
+    pub const fn streams_allowed(&self) -> Option<u32> {
+        match self.peer.streams_max {
+            u32::MAX => None,
+            _ if !self.peer.settled => None,
+            allowed => Some(allowed),
+        }
+    }
+
     /// Returns how many requests have started and not ended. Those that a closed or failed
     /// connection leaves behind never will.
     #[inline]

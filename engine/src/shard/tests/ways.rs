@@ -11,6 +11,8 @@ use pummel_proto_http::h2::frame::{self, Code, Header, Kind, PREFACE, Setting};
 use super::*;
 use crate::plan::{Keep, Means, Protocol, Proxy};
 use crate::reactor::{Confirm, SILENT_BYTES_MAX};
+use crate::tls::tests::wearing_out;
+use crate::tls::{Acceptor, Session};
 
 /// What a server does with the `nth` stream of a connection, counted from 0.
 type Serve = dyn FnMut(u32, u32) -> Vec<(Nanos, Vec<u8>)>;
@@ -374,6 +376,54 @@ fn a_server_that_takes_no_streams_is_given_up() {
     let ended = run(two(&closed(1), 1, 4, requests(10)), script);
     assert_eq!(ended.numbers.ledger.scheduled, 0);
     assert!(ended.finished.target_lost);
+}
+
+/// A server of HTTP/1.1 over TLS, each of whose connections has a session of its own.
+fn secured(acceptor: Acceptor) -> Script {
+    let mut sessions: HashMap<Slot, Session> = HashMap::new();
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        // A connection begins with a handshake (RFC 5246 section 6.2.1).
+        if bytes.starts_with(&[22, 3, 1]) {
+            sessions.insert(slot, acceptor.accept().unwrap());
+        }
+        let session = sessions.get_mut(&slot).unwrap();
+        let (mut out, mut plain) = (Vec::new(), Vec::new());
+        let mut bytes = bytes.to_vec();
+        let taken = session.receive(&mut bytes, &mut out, |part| plain.extend_from_slice(part));
+        let asked = plain.windows(4).filter(|end| end == b"\r\n\r\n").count();
+        for _ in 0..asked {
+            session.write(OK, &mut out).unwrap();
+        }
+        assert!(taken.is_ok(), "{taken:?}");
+        if out.is_empty() { vec![] } else { vec![(millis(1), Act::Say(out))] }
+    };
+    Script { hear: Some(Box::new(hear)), ..deaf() }
+}
+
+#[test]
+fn a_connection_whose_keys_are_worn_makes_way_and_costs_no_request() {
+    // Of 256 records one is the end of the handshake, and one is kept.
+    let (tls, connector, acceptor) = wearing_out(256);
+    let mut plan = plan(&closed(1), 1, requests(1_000));
+    plan.wire.tls = Some(tls);
+    let part = split(&Arc::new(plan)).remove(0);
+    let ended = run_prepared(part, secured(acceptor), None, |shard| {
+        shard.traffic.way.connector = Some(connector);
+    });
+    let ledger = ended.numbers.ledger;
+    assert_eq!((ledger.ok, ledger.errors), (1_000, 0), "{:?}", ended.numbers.errors.rows());
+    let lives = ended.numbers.connections;
+    assert_eq!((lives.opened, lives.closed_by_peer, lives.cut_off), (4, 0, 0));
+}
+
+#[test]
+fn a_server_that_allows_fewer_streams_than_were_asked_for_is_noted() {
+    // This one allows a hundred.
+    for (asked, noted) in [(100, None), (101, Some(100)), (300, Some(100))] {
+        let script = serving(|_, stream| vec![(millis(1), ok(stream))]);
+        let ended = run(two(&closed(1), 2, asked, requests(10)), script);
+        assert_eq!(ended.numbers.multiplexed.streams_allowed, noted, "{asked}");
+    }
 }
 
 #[test]
