@@ -92,6 +92,24 @@ fn a_length_that_is_told_in_two_ways_ends_the_connection_from_this_side() {
     assert_eq!(connections["closed_by_peer"], 0, "{connections}");
 }
 
+#[test]
+fn http_is_forwarded_by_a_proxy_that_is_spoken_to_in_http2() {
+    let target = Target::start("");
+    let proxy = format!("-c 2 -n 50 --streams 5 --proxy-http2 -p {}", target.url);
+    // Nobody looks this name up: it is the proxy that is given the requests.
+    let report = report("http://far.invalid/x", &proxy);
+    assert_eq!(report["counts"]["ok"], 50, "{} {}", report["counts"], report["errors"]);
+    let plan = &report["plan"];
+    assert_eq!(
+        (&plan["proxy"]["means"], &plan["proxy"]["http2"]),
+        (&json!("forward"), &json!(true))
+    );
+    assert_eq!((&plan["protocol"], &plan["streams"]), (&json!("h2"), &json!(5)));
+    let seen = target.end();
+    assert_eq!((&seen["requests"], &seen["connections"]), (&json!(50), &json!(2)));
+    assert_eq!((&seen["responses"], &seen["bad_requests"]), (&json!(50), &json!(0)));
+}
+
 /// Answers requests of HTTP/2, but asks each client to go with its fifth one, and says why.
 fn serve(mut stream: TcpStream, code: Code) -> io::Result<()> {
     stream.read_exact(&mut vec![0; PREFACE.len()])?;

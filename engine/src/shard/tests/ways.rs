@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use pummel_proto_http::h2::frame::{self, Code, Header, Kind, PREFACE, Setting};
 
+use super::fake::Hear;
 use super::*;
 use crate::plan::{Keep, Means, Protocol, Proxy};
 use crate::reactor::{Confirm, SILENT_BYTES_MAX};
@@ -522,6 +523,118 @@ fn a_proxy_is_asked_for_a_tunnel_and_its_refusal_is_told() {
         "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\
          Proxy-Authorization: Basic eDp5\r\n\r\n"
     );
+}
+
+fn framed(kind: Kind, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap();
+    let mut out = Vec::new();
+    frame::write_header(&mut out, Header { length, kind, flags, stream });
+    out.extend_from_slice(payload);
+    out
+}
+
+/// A proxy that is spoken to in HTTP/2. It opens tunnels to `inner`, and ends each of them with the
+/// so many-th piece of what is sent through it.
+fn tunnels_to(mut inner: Box<Hear>, pieces_max: u32) -> Script {
+    let mut conns: HashMap<Slot, (Vec<u8>, u32)> = HashMap::new();
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let (unread, pieces) = conns.entry(slot).or_default();
+        let mut acts = Acts::new();
+        let mut soon = |bytes| acts.push((Nanos::from_micros(20), Act::Say(bytes)));
+        let mut rest = bytes;
+        if let Some(after) = bytes.strip_prefix(PREFACE) {
+            unread.clear();
+            *pieces = 0;
+            rest = after;
+            soon(framed(Kind::Settings, 0, 0, &[]));
+        }
+        unread.extend_from_slice(rest);
+        let mut through = Vec::new();
+        while let Some(header) = unread.first_chunk().map(Header::parse)
+            && let Some(payload) = unread.get(9..9 + header.length as usize).map(<[u8]>::to_vec)
+        {
+            unread.drain(..9 + payload.len());
+            if header.kind == Kind::Headers {
+                soon(framed(Kind::Headers, frame::END_HEADERS, header.stream, &[0x88]));
+            } else if header.kind == Kind::Data {
+                *pieces += 1;
+                if *pieces == pieces_max {
+                    soon(framed(Kind::Data, frame::END_STREAM, header.stream, &[]));
+                } else if *pieces < pieces_max {
+                    through.extend(inner(slot, &payload).into_iter().map(|said| (header, said)));
+                }
+            }
+        }
+        for (header, (after, act)) in through {
+            let Act::Say(bytes) = act else { panic!("it only speaks") };
+            acts.push((after, Act::Say(framed(Kind::Data, 0, header.stream, &bytes))));
+        }
+        acts
+    };
+    Script { hear: Some(Box::new(hear)), ..deaf() }
+}
+
+/// Answers whole requests of HTTP/1.1.
+fn plainly() -> Box<Hear> {
+    Box::new(|_, bytes| {
+        let asked = bytes.windows(4).filter(|end| end == b"\r\n\r\n").count();
+        vec![(millis(1), Act::Say(OK.repeat(asked)))]
+    })
+}
+
+fn by_tunnel(mut plan: Plan) -> Plan {
+    let means = Means::Tunnel("example.org:80".to_owned());
+    plan.wire.proxy = Some(Proxy { means, fields: Vec::new(), http2: true });
+    plan
+}
+
+#[test]
+fn a_tunnel_through_http2_carries_either_protocol() {
+    let one = run(by_tunnel(plan(&closed(1), 2, requests(50))), tunnels_to(plainly(), 1_000));
+    let inner = serving(|_, stream| vec![(millis(1), ok(stream))]).hear.unwrap();
+    let two = run(by_tunnel(two(&closed(1), 2, 5, requests(50))), tunnels_to(inner, 1_000));
+    for ended in [one, two] {
+        let rows = ended.numbers.errors.rows();
+        assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (50, 0), "{rows:?}");
+        assert_eq!(ended.numbers.connections.opened, 2);
+        let all = ended.numbers.latency.all();
+        assert_eq!((all.known.min(), all.known.max()), (millis(1), millis(1)));
+    }
+}
+
+#[test]
+fn an_open_loop_goes_through_a_tunnel_at_its_moments() {
+    let plan = by_tunnel(plan(&open(1_000), 4, Limit::Duration(millis(200))));
+    let ended = run(plan, tunnels_to(plainly(), 1_000));
+    assert_eq!(ended.numbers.ledger.ok, 200);
+    let all = ended.numbers.latency.all();
+    assert_eq!((all.known.min(), all.known.max()), (millis(1), millis(1)));
+}
+
+#[test]
+fn a_tunnel_that_ends_costs_what_was_under_way_and_is_opened_again() {
+    // Each tunnel ends with its tenth request, which has no answer.
+    let ended = run(by_tunnel(plan(&closed(1), 1, requests(50))), tunnels_to(plainly(), 10));
+    let ledger = ended.numbers.ledger;
+    assert_eq!((ledger.ok, ledger.errors), (45, 5), "{:?}", ended.numbers.errors.rows());
+    assert_eq!(count(&ended.numbers, "wait_closed"), 5);
+    assert_eq!(ended.numbers.connections.opened, 5);
+}
+
+#[test]
+fn a_proxy_that_refuses_a_tunnel_in_http2_is_told_with_its_status() {
+    let hear = |_: Slot, bytes: &[u8]| {
+        if !bytes.starts_with(PREFACE) {
+            return vec![];
+        }
+        // The table of HPACK has 404 at index 13.
+        let flags = frame::END_HEADERS | frame::END_STREAM;
+        let said = [framed(Kind::Settings, 0, 0, &[]), framed(Kind::Headers, flags, 1, &[0x8d])];
+        vec![(millis(1), Act::Say(said.concat()))]
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let opened = run(by_tunnel(plan(&closed(1), 1, requests(1))), script).opened.unwrap();
+    assert_eq!((opened.open, opened.failure.1.to_string()), (0, "proxy_status_404".to_owned()));
 }
 
 #[test]
