@@ -1,5 +1,5 @@
 //! The program from outside: what it takes, what it says, how it exits.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail")]
 
 mod bad_input;
 mod config;

@@ -156,9 +156,9 @@ fn secured(report: &Report, tls: &plan::Tls) -> Vec<String> {
         unverified.then(|| "NOT VERIFIED (--insecure)".to_owned()).into_iter().collect();
     let kinds = kinds(secured);
     let several = kinds.len() > 1;
-    let shown = |(agreed, count): &(Agreed, u64)| match several {
-        true => format!("{}: {count}", kind(agreed)),
-        false => kind(agreed),
+    let shown = |(agreed, count): &(Agreed, u64)| {
+        let name = kind(agreed);
+        if several { format!("{name}: {count}") } else { name }
     };
     parts.extend(kinds.iter().map(shown));
     let handshakes = counted(secured.total(), "handshake");

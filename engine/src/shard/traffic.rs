@@ -325,8 +325,8 @@ impl Traffic {
     /// becomes of it; that request is accounted for.
     pub(super) fn expire(&mut self, now: Instant) -> Option<(Slot, Fate)> {
         self.expire_retries(now);
-        let late = [&self.deadlines, &self.deadlines_again].into_iter().flatten();
-        let late = late.filter_map(|deadlines| deadlines.expired(now)).next();
+        let late = |all: &Option<Deadlines>| all.as_ref().and_then(|all| all.expired(now));
+        let late = late(&self.deadlines).or_else(|| late(&self.deadlines_again));
         let silent = self.timeouts.expired(now);
         let place = silent.or(late)?;
         let slot = Slot(u32::try_from(self.flights.connection_of(place)).ok()?);

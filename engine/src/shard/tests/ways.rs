@@ -301,7 +301,7 @@ fn what_never_left_is_no_retry_when_its_connection_goes() {
     let mut plan = two(&closed(1), 1, 40, requests(60));
     let long = "x".repeat(30_000);
     let request = Request::builder("GET", "example.org", "/").unwrap().field("X", &long).unwrap();
-    plan.target.request = request.build();
+    plan.work = Work::only(request.build(), ExpectedStatus::default());
     let ended = run(plan, script);
     assert_eq!(ended.numbers.ledger.ok, 60, "{:?}", ended.numbers.errors.rows());
     let counts = ended.numbers.multiplexed;
@@ -326,7 +326,7 @@ fn a_large_body_takes_a_page_each_time_and_no_turn_in_between() {
         acts
     };
     let mut plan = two(&closed(1), 1, 1, requests(1));
-    plan.target.request = posting(2_000_000);
+    plan.work = Work::only(posting(2_000_000), ExpectedStatus::default());
     let ended = run(plan, Script { hear: Some(Box::new(hear)), ..deaf() });
     assert_eq!(ended.numbers.ledger.ok, 1);
     assert!(ended.log.pages.len() >= 30, "{} pages", ended.log.pages.len());
@@ -344,6 +344,19 @@ fn a_deadline_calls_off_a_stream_and_leaves_its_connection_alone() {
     assert_eq!(ledger.errors, 0, "{:?}", ended.numbers.errors.rows());
     assert!(ledger.timeouts > 0);
     assert_eq!(ended.numbers.connections.opened, 1);
+}
+
+/// RFC 9113 section 5.4.1: a rule of the connection broken is its end.
+#[test]
+fn a_broken_rule_of_the_connection_closes_it_and_the_run_goes_on() {
+    let script = serving(|nth, stream| match nth {
+        3 => vec![(millis(1), framed(Kind::PushPromise, frame::END_HEADERS, stream, &[0; 5]))],
+        _ => vec![(millis(1), ok(stream))],
+    });
+    let ended = run(two(&closed(1), 1, 1, requests(20)), script);
+    assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (15, 5));
+    assert_eq!(count(&ended.numbers, "wait_protocol_h2_push_promise"), 5);
+    assert_eq!(ended.log.closed.len(), 5);
 }
 
 #[test]
