@@ -22,7 +22,7 @@ fn check(scheme: &str, address: &str, flags: &str, words: &[&str]) {
 #[test]
 fn a_server_in_the_clear_is_not_spoken_to_in_tls() {
     let server = Puppet::playing(|mut stream, _| {
-        stream.read(&mut [0; 1024])?;
+        let _hello = stream.read(&mut [0; 1024])?;
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     });
     let target = Target::start("");
