@@ -6,6 +6,7 @@
 //! target in a process of its own, and on a CPU without a shard where there is one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use pummel_engine::RunError;
@@ -127,6 +128,8 @@ fn aimed(plan: &Plan, url: &str) -> Result<Plan> {
     url.clone_into(&mut plan.target.url);
     plan.target.addresses = Addresses::new(vec![address]).context("no address of the target")?;
     plan.work = plan.work.expecting(&ExpectedStatus::default());
+    // Addresses that lead to the server need not lead to this machine itself.
+    plan.wire.sources = Arc::default();
     let length = plan.stop.limit.duration().unwrap_or(WINDOW_MAX).min(WINDOW_MAX);
     plan.stop = Stop { warmup: WARMUP, limit: Limit::Duration(length), drain: DRAIN };
     Ok(plan)
@@ -143,7 +146,11 @@ fn load(plan: Plan, control: &Control) -> Result<Report, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use core::num::NonZeroU8;
+    use std::net::IpAddr;
+
     use super::*;
+    use crate::output::tests as sample;
 
     #[test]
     fn a_run_within_twice_of_the_best_is_marked() {
@@ -156,6 +163,18 @@ mod tests {
         ] {
             assert_eq!(Headroom { rate, latency }.is_small(), small, "{rate:?} {latency:?}");
         }
+    }
+
+    #[test]
+    fn the_load_is_aimed_at_the_target_from_wherever_it_can_be_reached() {
+        let load = Load::Closed { pipeline: NonZeroU8::MIN, spawn: None };
+        let mut plan = sample::plan(load);
+        plan.wire.sources = Arc::from([IpAddr::from([192, 0, 2, 1])]);
+        let aimed = aimed(&plan, "http://127.0.0.1:9").unwrap();
+        assert!(aimed.wire.sources.is_empty());
+        let expected = SocketAddr::from(([127, 0, 0, 1], 9));
+        assert_eq!(aimed.target.addresses.all(), [expected.into()]);
+        assert_eq!(aimed.connections, plan.connections);
     }
 
     #[test]

@@ -169,6 +169,9 @@ error_kinds! {
     /// The peer's first bytes are those of an HTTP/1 response.
     NotHttp2Http1 = "not_http2_http1",
         "speak HTTP/2: the peer answers in HTTP/1";
+    /// The peer's first bytes are those of a TLS record.
+    NotHttp2Tls = "not_http2_tls",
+        "speak HTTP/2: the peer answers in TLS";
     /// A frame longer than this side allows (RFC 9113 section 4.2).
     H2FrameTooLarge = "h2_frame_too_large",
         "read a frame of at most 16 KiB; this one is longer";

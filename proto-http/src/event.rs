@@ -44,6 +44,9 @@ pub enum Reuse {
     Keep,
     /// The owner must close it; requests still outstanding on it will never be answered.
     Close,
+    /// The same, though the peer did not say so: the response tells its length in two ways, and
+    /// who stands in between may have read another one (RFC 9112 section 6.1).
+    Doubtful,
 }
 
 /// The version of a response, as its status line gives it.

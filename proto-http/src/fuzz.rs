@@ -234,6 +234,7 @@ impl fmt::Display for Transcript {
                 Step::Body(content) => write!(f, "\"{}\"", content.escape_ascii()),
                 Step::Done(Done { reuse: Reuse::Keep }) => f.write_str("keep"),
                 Step::Done(Done { reuse: Reuse::Close }) => f.write_str("close"),
+                Step::Done(Done { reuse: Reuse::Doubtful }) => f.write_str("doubtful"),
             }?;
         }
         match self.error {

@@ -819,6 +819,8 @@ mod tests {
             ":method: GET\n:scheme: https\n:authority: other\n:path: /a?b=%20c\naccept: */*\n\
              x-two: One\nte: trailers\nuser-agent: Me\ncontent-length: 3"
         );
+        let spaced = h2(get().field("X", " a\tb \t").unwrap()).unwrap();
+        assert!(spaced.ends_with("\nx: a\tb"), "{spaced:?}");
         let unnamed = h2(get().field("Host", "").unwrap()).unwrap();
         assert!(unnamed.starts_with(":method: GET\n:scheme: http\n:path: "), "{unnamed}");
     }

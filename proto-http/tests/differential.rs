@@ -239,7 +239,7 @@ fn check_not_laxer(method: &str, stream: &[u8]) {
     let agreed = match (&ours, &hypers) {
         (Verdict::Error, _) => true,
         (
-            Verdict::Response { reuse: Reuse::Close, status, body },
+            Verdict::Response { reuse: Reuse::Close | Reuse::Doubtful, status, body },
             Verdict::Response { status: hypers_status, body: hypers_body, .. },
         ) => (status, body) == (hypers_status, hypers_body),
         (ours, hypers) => ours == hypers,

@@ -301,7 +301,7 @@ impl Client {
                 Event::Reset { tag, code, processed } => {
                     (tag, Some(Outcome::Reset { code, processed }))
                 }
-                Event::NotProcessed { tag } => (tag, Some(Outcome::NotProcessed)),
+                Event::NotProcessed { tag, .. } => (tag, Some(Outcome::NotProcessed)),
                 Event::Malformed { error, .. } => panic!("{error}"),
                 Event::Settled => {
                     self.begun = true;

@@ -1,13 +1,17 @@
 //! The program from outside: what it takes, what it says, how it exits.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail")]
 
 mod bad_input;
 mod config;
+mod demo;
 mod fallback;
 mod help;
+mod midrun;
 mod nginx;
+mod odd_servers;
 mod run;
 mod schedule;
+mod secured;
 mod selftest;
 mod target;
 

@@ -1,6 +1,9 @@
 //! Ways through a proxy that is spoken to in HTTP/2: haproxy, in front of what opens tunnels, or of
 //! what answers.
 
+use std::process::Command;
+
+use serde_json::Value;
 use tests::Tunnels;
 use tests::peers::{Door, Limits, Peer};
 
@@ -23,6 +26,20 @@ fn https_goes_through_a_tunnel_of_haproxy() {
             assert_eq!(report["plan"]["proxy"]["means"], "tunnel");
         }
     }
+}
+
+#[test]
+fn http_is_forwarded_by_haproxy_in_http2() {
+    let Some(proxy) = Peer::haproxy(Limits::default()).unwrap() else { return };
+    let at = proxy.url(Door::Clear, "");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_under-test"));
+    command.args(["http://far.invalid/1048576", "--json", "-c", "4", "-n", "40", "--streams", "5"]);
+    let outcome = tests::run(command.args(["--proxy", &at, "--proxy-http2"])).unwrap();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&report["counts"]["ok"], &report["statuses"]["200"]), (&40.into(), &40.into()));
+    assert_eq!(report["plan"]["proxy"]["means"], "forward");
+    assert!(report["bytes"]["received"].as_u64() >= Some(40 << 20), "{}", report["bytes"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ type Section = (SectionKind, Vec<u8>);
 /// The certificates in the file that `flag` names, in DER; never none.
 pub(crate) fn certificates(flag: &str, path: &Path) -> Result<Vec<Vec<u8>>> {
     within(flag, path, |text| {
-        let sections = sections(text)?;
+        let sections = sections(text, "CERTIFICATE")?;
         let of_kind = |(kind, der): Section| (kind == SectionKind::Certificate).then_some(der);
         let found: Vec<Vec<u8>> = sections.into_iter().filter_map(of_kind).collect();
         ensure!(
@@ -43,7 +43,7 @@ pub(crate) fn key(flag: &str, path: &Path) -> Result<Vec<u8>> {
                 SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey
             )
         };
-        let sections = sections(text)?.into_iter();
+        let sections = sections(text, "PRIVATE KEY")?.into_iter();
         let mut keys = sections.filter_map(|(kind, der)| is_key(kind).then_some(der));
         let key = keys.next();
         let key = key.context("has no private key; it needs a part -----BEGIN PRIVATE KEY-----")?;
@@ -69,15 +69,15 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// All parts of a file whose names are known.
-fn sections(text: &[u8]) -> Result<Vec<Section>> {
+/// All parts of a file whose names are known; a part that is called `wanted` is looked for.
+fn sections(text: &[u8], wanted: &str) -> Result<Vec<Section>> {
     // A sequence is what DER begins with.
     if text.first() == Some(&0x30) && !holds(text, b"-----BEGIN") {
         bail!("is DER, not PEM; convert it, for example with `openssl x509 -inform der`");
     }
     ensure!(
         holds(text, b"-----BEGIN "),
-        "is no PEM; it needs a line like -----BEGIN CERTIFICATE-----"
+        "is no PEM; it needs a line like -----BEGIN {wanted}-----"
     );
     Section::pem_slice_iter(text).map(|section| section.map_err(|error| broken(&error))).collect()
 }

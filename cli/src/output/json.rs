@@ -58,6 +58,8 @@ fn document<'r>(
         connections: Connections {
             opened: totals.connections.opened,
             closed_by_peer: totals.connections.closed_by_peer,
+            cut_off: totals.connections.cut_off,
+            doubtful: totals.connections.doubtful,
             reconnects: totals.connections.reconnects,
         },
         tls: secured.then(|| wire::handshakes(&totals.secured)),

@@ -110,7 +110,7 @@ pub(crate) fn report(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use core::num::{NonZeroU8, NonZeroU32};
     use std::net::SocketAddr;
     use std::sync::Arc;
@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    pub(super) fn plan(load: Load) -> Plan {
+    pub(crate) fn plan(load: Load) -> Plan {
         Plan {
             target: Target {
                 url: "http://localhost:8080/a".to_owned(),
@@ -172,7 +172,12 @@ mod tests {
                 dropped: 0,
                 unfinished: 3,
             },
-            connections: Connections { opened: 66, closed_by_peer: 2, reconnects: 2 },
+            connections: Connections {
+                opened: 66,
+                closed_by_peer: 2,
+                reconnects: 2,
+                ..Connections::default()
+            },
             bytes_sent: 12_345,
             bytes_received: 1_234_567,
             sent_in_window: 105,

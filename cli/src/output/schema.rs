@@ -210,6 +210,10 @@ pub(super) struct Bytes {
 pub(super) struct Connections {
     pub(super) opened: u64,
     pub(super) closed_by_peer: u64,
+    /// Over TLS, without a word that it is the end.
+    pub(super) cut_off: u64,
+    /// By pummel, for a response that told its length in two ways.
+    pub(super) doubtful: u64,
     pub(super) reconnects: u64,
 }
 
@@ -238,6 +242,8 @@ pub(super) struct Http2 {
     pub(super) refused: u64,
     pub(super) beyond_goaway: u64,
     pub(super) retried: u64,
+    /// The fewest that a server allowed on a connection; null where there were as many as planned.
+    pub(super) streams_allowed: Option<u32>,
     /// By the name of the error code.
     pub(super) goaways: BTreeMap<&'static str, u64>,
 }

@@ -168,11 +168,18 @@ pub(super) fn joined(
 fn connections(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let totals = &report.totals;
     let lives = totals.connections;
-    let connections = format!(
-        "{} opened, {} closed by the peer, {} reopened",
-        lives.opened, lives.closed_by_peer, lives.reconnects
-    );
-    line(to, "Connections", &connections)?;
+    let always = [
+        format!("{} opened", lives.opened),
+        format!("{} closed by the peer", lives.closed_by_peer),
+        format!("{} reopened", lives.reconnects),
+    ];
+    let seldom = [
+        (lives.cut_off, "cut off without a close_notify"),
+        (lives.doubtful, "given up after a length told in two ways"),
+    ];
+    let seldom = seldom.into_iter().filter(|&(count, _)| count > 0);
+    let seldom = seldom.map(|(count, words)| format!("{count} {words}"));
+    joined(to, "Connections", ", ", always.into_iter().chain(seldom))?;
     wire::write(report, to)?;
     let (sent, received) = (bytes(totals.bytes_sent), bytes(totals.bytes_received));
     line(to, "Bytes", &format!("{sent} sent, {received} received"))?;

@@ -119,6 +119,7 @@ pub(super) fn http2(report: &Report) -> Http2 {
         refused: counts.refused,
         beyond_goaway: counts.beyond_goaway,
         retried: counts.retried,
+        streams_allowed: counts.streams_allowed,
         goaways: goaways.filter(|&(_, count)| count > 0).collect(),
     }
 }
@@ -137,7 +138,10 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         ("sent again".to_owned(), counts.retried),
     ];
     let rows = rows.into_iter().chain(goaways).filter(|&(_, count)| count > 0);
-    let rows: Vec<String> = rows.map(|(name, count)| format!("{name}: {count}")).collect();
+    let rows = rows.map(|(name, count)| format!("{name}: {count}"));
+    let asked = report.plan.wire.streams;
+    let few = counts.streams_allowed.map(|few| format!("streams allowed: {few} of {asked}"));
+    let rows: Vec<String> = few.into_iter().chain(rows).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -150,22 +154,37 @@ fn secured(report: &Report, tls: &plan::Tls) -> Vec<String> {
     let unverified = tls.trust == Trust::Anybody;
     let mut parts: Vec<String> =
         unverified.then(|| "NOT VERIFIED (--insecure)".to_owned()).into_iter().collect();
-    // Whether a session was taken up is told in the sum.
-    let mut kinds: Vec<(String, u64)> = Vec::new();
-    for (agreed, count) in secured.rows() {
-        let name = kind(agreed);
-        match kinds.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, sum)) => *sum += count,
-            None => kinds.push((name, *count)),
-        }
-    }
+    let kinds = kinds(secured);
     let several = kinds.len() > 1;
-    let shown = |(name, count)| if several { format!("{name}: {count}") } else { name };
-    parts.extend(kinds.into_iter().map(shown));
+    let shown = |(agreed, count): &(Agreed, u64)| {
+        let name = kind(agreed);
+        if several { format!("{name}: {count}") } else { name }
+    };
+    parts.extend(kinds.iter().map(shown));
     let handshakes = counted(secured.total(), "handshake");
     parts.push(format!("{handshakes} ({} resumed)", secured.resumed()));
     parts.extend(report.totals.parts.tls.as_deref().and_then(median));
     parts
+}
+
+/// What was agreed on, and how often. Whether a session was taken up is told in the sum; such a
+/// handshake is of the kind of the one that made the session, though in TLS 1.2 it has no group.
+fn kinds(secured: &Secured) -> Vec<(Agreed, u64)> {
+    let mut kinds: Vec<(Agreed, u64)> = Vec::new();
+    let (whole, taken_up): (Vec<_>, Vec<_>) =
+        secured.rows().iter().copied().partition(|(agreed, _)| agreed.group.is_some());
+    for (agreed, count) in whole.into_iter().chain(taken_up) {
+        let agreed = Agreed { resumed: false, ..agreed };
+        let same = |other: &Agreed| {
+            *other == agreed
+                || (agreed.group.is_none() && Agreed { group: None, ..*other } == agreed)
+        };
+        match kinds.iter_mut().find(|(other, _)| same(other)) {
+            Some((_, sum)) => *sum += count,
+            None => kinds.push((agreed, count)),
+        }
+    }
+    kinds
 }
 
 fn kind(agreed: &Agreed) -> String {
@@ -312,11 +331,29 @@ mod tests {
     }
 
     #[test]
+    fn sessions_that_were_taken_up_are_of_the_kind_that_made_them() {
+        let mut report = sample(closed());
+        let wire = Wire { tls: Some(secure(Trust::Roots(Arc::default()))), ..Wire::default() };
+        report.plan = Arc::new(Plan { wire, ..plan(closed()) });
+        let full = Agreed { version: "1.2", alpn: None, ..FULL };
+        // In TLS 1.2 there is no exchange of keys then, and so no group.
+        let resumed = Agreed { group: None, resumed: true, ..full };
+        for agreed in [resumed, full, full, resumed, resumed] {
+            report.totals.secured.count(agreed);
+        }
+        let said = paragraph(&printed(&report).0, "TLS");
+        let expected = "1.2 TLS13_AES_128_GCM_SHA256 x25519; 5 handshakes (3 resumed)";
+        assert_eq!(said, format!("TLS            {expected}"));
+    }
+
+    #[test]
     fn what_http2_alone_knows_is_said_where_it_is_not_nothing() {
         let mut report = over_http2(Trust::Anybody);
         let (words, keys) = printed(&report);
         assert!(!words.contains("\nHTTP/2"), "{words}");
-        let none = json!({"refused": 0, "beyond_goaway": 0, "retried": 0, "goaways": {}});
+        let none = json!({
+            "refused": 0, "beyond_goaway": 0, "retried": 0, "streams_allowed": null, "goaways": {}
+        });
         assert_eq!(keys["http2"], none);
         let counts = &mut report.totals.multiplexed;
         (counts.refused, counts.retried) = (3, 2);
@@ -327,6 +364,11 @@ mod tests {
             "HTTP/2         refused: 3   sent again: 2   GOAWAY enhance_your_calm: 1"
         );
         assert_eq!(keys["http2"]["goaways"], json!({"enhance_your_calm": 1}));
+        let mut report = over_http2(Trust::Anybody);
+        report.totals.multiplexed.allow(5);
+        let (words, keys) = printed(&report);
+        assert_eq!(paragraph(&words, "HTTP/2"), "HTTP/2         streams allowed: 5 of 100");
+        assert_eq!(keys["http2"]["streams_allowed"], 5);
     }
 
     #[test]

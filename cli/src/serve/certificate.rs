@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use pummel_engine::plan::Identity;
 use pummel_engine::tls::Acceptor;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -79,7 +79,10 @@ impl Certificate {
     /// If certificate and key do not do.
     pub(super) fn acceptor(&self) -> Result<Acceptor, ServeError> {
         Acceptor::new(&self.identity, &PROTOCOLS.map(str::to_owned))
-            .with_context(|| self.source.clone())
+            .map_err(|error| {
+                let source = &self.source;
+                anyhow!("{source}: {error}; give a certificate and the key that belongs to it")
+            })
             .map_err(ServeError::Certificate)
     }
 }

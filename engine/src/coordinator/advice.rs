@@ -1,6 +1,8 @@
 //! What is said of a run in which no connection could be opened: how far it came, why it went no
 //! further, and what to try.
 
+use pummel_proto_http::ErrorKind;
+
 use crate::error::RunError;
 use crate::reactor::{Address, Errno};
 use crate::record::{Cause, Phase, TlsTrouble, Trouble};
@@ -15,6 +17,7 @@ pub(super) fn no_connection((address, trouble): (Address, Trouble)) -> RunError 
         Phase::Proxy => "get through the proxy at",
         Phase::Tls => "secure a connection to",
         Phase::Upgrade => "change to HTTP/2 at",
+        Phase::Settle => "speak HTTP/2 with",
         _ => "keep a connection to",
     };
     let (reason, remedy) = advice(trouble);
@@ -24,16 +27,12 @@ pub(super) fn no_connection((address, trouble): (Address, Trouble)) -> RunError 
 fn advice(Trouble { phase, cause }: Trouble) -> Advice {
     match cause {
         Cause::System(errno) => (errno.to_string(), system(errno)),
-        Cause::TimedOut => {
-            ("no answer in time".to_owned(), "check the address, or raise --connect-timeout")
-        }
+        Cause::TimedOut => ("no answer in time".to_owned(), silent(phase)),
         Cause::Tls(trouble) => tls(trouble),
         Cause::Answered(status) => {
             (format!("the answer was status {status}"), answered(phase, status))
         }
-        Cause::Protocol(kind) => {
-            (format!("the answer makes no sense there ({})", kind.name()), protocol(phase))
-        }
+        Cause::Protocol(kind) => protocol(phase, kind),
         _ => closed(phase),
     }
 }
@@ -56,11 +55,40 @@ fn answered(phase: Phase, status: u16) -> &'static str {
     }
 }
 
-const fn protocol(phase: Phase) -> &'static str {
+const fn silent(phase: Phase) -> &'static str {
     match phase {
-        Phase::Proxy => "is it a proxy?",
-        _ => "does it speak HTTP/2 on this port? if not, leave --http2 out",
+        Phase::Proxy => "is it a proxy? if it is, raise --connect-timeout",
+        Phase::Tls => "does it speak TLS on this port? if it does, raise --connect-timeout",
+        Phase::Settle => "does it speak HTTP/2? if not, leave --http2 out; else --connect-timeout",
+        _ => "check the address, or raise --connect-timeout",
     }
+}
+
+/// What was said instead of an answer, and what to do about it.
+fn protocol(phase: Phase, kind: ErrorKind) -> Advice {
+    let (reason, remedy) = match (phase, kind) {
+        (Phase::Proxy, ErrorKind::NotHttp2Http1) => {
+            ("it answers in HTTP/1.1, not in HTTP/2", "leave --proxy-http2 out")
+        }
+        (_, ErrorKind::NotHttp2Http1) => {
+            ("it answers in HTTP/1.1, not in HTTP/2", "leave --http2 out, or try --http2-upgrade")
+        }
+        (Phase::Proxy, ErrorKind::NotHttp2Tls) => {
+            ("it answers in TLS", "give the port at which the proxy speaks in the clear")
+        }
+        (_, ErrorKind::NotHttp2Tls) => {
+            ("it answers in TLS", "is this the port of https? then write https:// with --http2")
+        }
+        _ => {
+            let remedy = match phase {
+                Phase::Proxy => "is it a proxy?",
+                Phase::Upgrade => "is this the port of https? then write https:// with --http2",
+                _ => "does it speak HTTP/2 on this port? if not, leave --http2 out",
+            };
+            return (format!("the answer makes no sense there ({})", kind.name()), remedy);
+        }
+    };
+    (reason.to_owned(), remedy)
 }
 
 fn closed(phase: Phase) -> Advice {
@@ -75,6 +103,10 @@ fn closed(phase: Phase) -> Advice {
         Phase::Upgrade => (
             "it closed the connection",
             "the server does not change; try --http2, or leave --http2-upgrade out",
+        ),
+        Phase::Settle => (
+            "it closed each connection without a word",
+            "does it speak HTTP/2? if not, leave --http2 out; if it wants TLS, write https://",
         ),
         _ => (
             "the server closed each connection at once",
@@ -135,6 +167,10 @@ fn tls(trouble: TlsTrouble) -> Advice {
             "it closed the connection in the handshake",
             "does it speak TLS on this port, and know the name? see --sni",
         ),
+        TlsTrouble::WornOut => (
+            "its keys have sealed as many records as they may",
+            "speak TLS 1.3, which renews them: --tls-min 1.3",
+        ),
         TlsTrouble::Internal => {
             ("TLS could not go on at this side", "please report this as a defect")
         }
@@ -158,7 +194,6 @@ const fn alert(number: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pummel_proto_http::ErrorKind;
     use std::net::SocketAddr;
 
     fn said(phase: Phase, cause: Cause) -> String {
@@ -182,11 +217,15 @@ mod tests {
             (Phase::Proxy, "cannot get through the proxy at 127"),
             (Phase::Tls, "cannot secure a connection to 127"),
             (Phase::Upgrade, "cannot change to HTTP/2 at 127"),
+            (Phase::Settle, "cannot speak HTTP/2 with 127"),
             (Phase::Idle, "cannot keep a connection to 127"),
         ] {
             check(phase, Cause::Closed, &[step]);
             check(phase, Cause::TimedOut, &[step, "no answer in time", "--connect-timeout"]);
         }
+        check(Phase::Tls, Cause::TimedOut, &["does it speak TLS"]);
+        check(Phase::Settle, Cause::TimedOut, &["does it speak HTTP/2?", "leave --http2 out"]);
+        check(Phase::Settle, Cause::Closed, &["without a word", "--http2", "https://"]);
         check(Phase::Connect, Cause::System(Errno::REFUSED), &["is the server running"]);
     }
 
@@ -194,7 +233,7 @@ mod tests {
     fn each_trouble_of_tls_has_its_words_and_a_remedy() {
         use TlsTrouble::{
             AlpnRefused, BadCertificate, Expired, Internal, Misbehaved, NotTls, NotYetValid,
-            NothingInCommon, Revoked, Truncated, Undecryptable, UnknownIssuer, WrongName,
+            NothingInCommon, Revoked, Truncated, Undecryptable, UnknownIssuer, WornOut, WrongName,
         };
         for (trouble, words) in [
             (Expired, ["has expired", "--insecure"]),
@@ -209,6 +248,7 @@ mod tests {
             (Misbehaved, ["broke the rules", "--tls-max"]),
             (Undecryptable, ["changed on its way", "between"]),
             (Truncated, ["in the handshake", "--sni"]),
+            (WornOut, ["as many records as they may", "--tls-min 1.3"]),
             (Internal, ["at this side", "defect"]),
         ] {
             check(Phase::Tls, Cause::Tls(trouble), &words);
@@ -240,8 +280,16 @@ mod tests {
         }
         check(Phase::Proxy, Cause::Answered(200), &["opens tunnels"]);
         check(Phase::Upgrade, Cause::Answered(404), &["status 404", "try --http2"]);
-        let garbage = Cause::Protocol(ErrorKind::NotHttp2Http1);
-        check(Phase::Idle, garbage, &["not_http2_http1", "leave --http2 out"]);
-        check(Phase::Proxy, garbage, &["is it a proxy?"]);
+        let garbage = Cause::Protocol(ErrorKind::BadStatusLine);
+        check(Phase::Proxy, garbage, &["bad_status_line", "is it a proxy?"]);
+        check(Phase::Upgrade, garbage, &["bad_status_line", "https:// with --http2"]);
+        let unknown = Cause::Protocol(ErrorKind::NotHttp2);
+        check(Phase::Settle, unknown, &["not_http2", "leave --http2 out"]);
+        let old = Cause::Protocol(ErrorKind::NotHttp2Http1);
+        check(Phase::Settle, old, &["in HTTP/1.1", "leave --http2 out"]);
+        check(Phase::Proxy, old, &["in HTTP/1.1", "leave --proxy-http2 out"]);
+        let tls = Cause::Protocol(ErrorKind::NotHttp2Tls);
+        check(Phase::Settle, tls, &["answers in TLS", "https://"]);
+        check(Phase::Proxy, tls, &["answers in TLS", "in the clear"]);
     }
 }

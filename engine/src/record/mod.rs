@@ -288,9 +288,9 @@ impl Recorder {
         &mut self.envelope.multiplexed
     }
 
-    /// The peer closed a connection.
-    pub fn closed_by_peer(&mut self) {
-        self.envelope.connections.closed_by_peer += 1;
+    /// What became of connections is counted here.
+    pub fn connections(&mut self) -> &mut Connections {
+        &mut self.envelope.connections
     }
 
     /// `bytes` were handed to the kernel to the last.

@@ -9,6 +9,8 @@ pub struct Multiplexed {
     pub beyond_goaway: u64,
     /// Requests of both kinds that were sent again.
     pub retried: u64,
+    /// The fewest streams that a server allowed on a connection, if fewer than were asked for.
+    pub streams_allowed: Option<u32>,
     /// GOAWAYs by error code; the last entry holds the codes that nobody has defined.
     pub goaways: [u64; CODES.len()],
 }
@@ -49,11 +51,19 @@ impl Multiplexed {
         }
     }
 
+    /// A server allowed `streams` on a connection, fewer than were asked for.
+    pub fn allow(&mut self, streams: u32) {
+        self.streams_allowed = Some(self.streams_allowed.map_or(streams, |few| few.min(streams)));
+    }
+
     /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.refused += other.refused;
         self.beyond_goaway += other.beyond_goaway;
         self.retried += other.retried;
+        if let Some(streams) = other.streams_allowed {
+            self.allow(streams);
+        }
         for (sum, more) in self.goaways.iter_mut().zip(other.goaways) {
             *sum += more;
         }
@@ -72,6 +82,11 @@ mod tests {
         }
         let mut sum = counts;
         sum.merge(&counts);
+        assert_eq!(sum.streams_allowed, None);
+        for few in [9, 5, 7] {
+            sum.merge(&Multiplexed { streams_allowed: Some(few), ..Multiplexed::default() });
+        }
+        assert_eq!(sum.streams_allowed, Some(5));
         let named: Vec<_> = CODES.iter().zip(sum.goaways).filter(|(_, count)| *count > 0).collect();
         assert_eq!(named, [(&"no_error", 2), (&"enhance_your_calm", 4), (&"unknown", 4)]);
         assert_eq!((code_name(8), code_name(99)), ("cancel", "unknown"));

@@ -139,6 +139,8 @@ pub enum TlsTrouble {
     Undecryptable,
     /// The handshake or a record was cut short by the end of the connection.
     Truncated,
+    /// The keys have sealed as many records as they may, and TLS 1.2 cannot renew them.
+    WornOut,
     /// This side could not go on.
     Internal,
 }
@@ -161,6 +163,7 @@ impl TlsTrouble {
             Self::Misbehaved => "misbehaved",
             Self::Undecryptable => "undecryptable",
             Self::Truncated => "truncated",
+            Self::WornOut => "worn_out",
             Self::Internal => "internal",
         }
     }

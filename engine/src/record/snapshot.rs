@@ -169,6 +169,11 @@ pub struct Connections {
     pub opened: u64,
     /// Closed by the peer.
     pub closed_by_peer: u64,
+    /// Ended in TLS without the peer's word that it is the end (`close_notify`): by the peer, or by
+    /// anybody on the way (RFC 8446 section 6.1).
+    pub cut_off: u64,
+    /// Closed by pummel, because a response told its length in two ways (RFC 9112 section 6.1).
+    pub doubtful: u64,
     /// Established in place of an earlier one.
     pub reconnects: u64,
 }
@@ -214,6 +219,8 @@ impl Connections {
     fn merge(&mut self, other: &Self) {
         self.opened += other.opened;
         self.closed_by_peer += other.closed_by_peer;
+        self.cut_off += other.cut_off;
+        self.doubtful += other.doubtful;
         self.reconnects += other.reconnects;
     }
 }

@@ -234,6 +234,12 @@ impl Connection {
         finished || (self.spent && self.http.outstanding() == 0)
     }
 
+    /// Whether the keys of TLS are worn, and nobody needs them any more.
+    pub(super) fn is_worn_out(&self) -> bool {
+        let worn = self.tls.as_deref().is_some_and(Session::is_worn);
+        worn && self.state == State::Open && self.is_over()
+    }
+
     /// Whether nothing can be missing if the connection ends here without a word of TLS: what lasts
     /// until the end may have been cut short by anybody (RFC 9112 section 9.8).
     pub(super) fn is_complete(&self) -> Result<(), TlsTrouble> {

@@ -51,6 +51,31 @@ impl Deadlines {
         }
     }
 
+    /// Arms the disarmed `waiter`, who waits since `since`, whenever the others came. O(waiters that
+    /// are armed and came later).
+    pub(super) fn arm_since(&mut self, waiter: usize, since: Instant) {
+        let Ok(name) = u32::try_from(waiter) else { return };
+        let deadline = since + self.span;
+        let (mut before, mut after) = (self.newest, NONE);
+        while let Some(link) = self.links.get(before as usize)
+            && link.deadline > deadline
+        {
+            (before, after) = (link.before, before);
+        }
+        if let Some(link) = self.links.get_mut(waiter) {
+            debug_assert!(link.before == name && link.after == name, "armed twice");
+            *link = Link { before, after, deadline };
+        }
+        match self.links.get_mut(before as usize) {
+            Some(link) => link.after = name,
+            None => self.oldest = name,
+        }
+        match self.links.get_mut(after as usize) {
+            Some(link) => link.before = name,
+            None => self.newest = name,
+        }
+    }
+
     /// Disarms `waiter`; nothing happens if it is not armed.
     pub(super) fn disarm(&mut self, waiter: usize) {
         let Ok(name) = u32::try_from(waiter) else { return };

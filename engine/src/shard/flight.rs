@@ -23,6 +23,8 @@ pub(super) struct Flight {
     /// Who asks, and whether in the middle of a scenario.
     pub(super) user: User,
     pub(super) onward: bool,
+    /// Whether it has started before, sent or not.
+    pub(super) again: bool,
     /// HTTP/2: the status of the response that is arriving, and when its head was reaped.
     pub(super) status: u16,
     pub(super) first_byte: Instant,
@@ -37,6 +39,7 @@ impl Flight {
             written,
             light: false,
             retries: 0,
+            again: false,
             user: User::default(),
             onward: false,
             status: 0,

@@ -15,8 +15,9 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// Gives up the slots whose deadline has passed before they were sent.
+    /// Gives up the slots whose deadline has passed before they were sent, or sent again.
     pub(super) fn give_up_late(&mut self, now: Instant) {
+        self.traffic.expire_retries(now);
         if let Some(deadline) = self.plan.plan.timeouts.deadline {
             // Those at the very moment of their deadline too.
             let before = now - deadline + Nanos::new(1);

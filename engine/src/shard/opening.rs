@@ -18,10 +18,10 @@ use crate::units::Instant;
 /// The way to the server, ready to be gone.
 pub(super) struct Way {
     protocol: Protocol,
-    streams: NonZeroU16,
+    pub(super) streams: NonZeroU16,
     depth: NonZeroU8,
     pub(super) keep: Keep,
-    connector: Option<Connector>,
+    pub(super) connector: Option<Connector>,
     /// What a proxy is asked for a tunnel with.
     tunnel: Option<Wish>,
     /// Whether what arrives is not what is spoken, but has to be unwrapped first.

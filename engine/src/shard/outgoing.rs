@@ -62,11 +62,16 @@ impl<R: Reactor> Shard<R> {
             let confirm = self.traffic.confirm(slot, len);
             let pending = self.reactor.send_page(slot, page, confirm) == Sending::Pending;
             self.traffic.sent(slot, len, pending);
-            self.listen_to(slot);
+            // What is pending reports when it is done, and then there is a turn for the rest.
+            if !pending {
+                self.listen_to(slot);
+            }
         }
         if let Err(trouble) = written {
             let fate = self.traffic.unsealed(slot, trouble, now);
             self.settle(slot, fate, now);
+        } else if self.traffic.get(slot).is_some_and(|connection| connection.is_worn_out()) {
+            self.close(slot, now);
         }
     }
 
@@ -229,7 +234,7 @@ impl Traffic {
             return Ok(());
         };
         let room = room.saturating_sub(SEAL);
-        match &mut connection.http {
+        let written = match &mut connection.http {
             // One request is sealed where it stands, several in as few records as there may be.
             Http::One(_) if *owed <= serial.len() => {
                 copies(serial, owed, room).try_for_each(|part| session.write(part, page))
@@ -247,7 +252,10 @@ impl Traffic {
                 }
                 if scratch.is_empty() { Ok(()) } else { session.write(scratch, page) }
             }
-        }
+        };
+        // Its keys do for what has begun, and for no more.
+        connection.spent |= session.is_worn();
+        written
     }
 
     /// Bytes arrived on `slot`, where what is spoken is wrapped up.

@@ -31,9 +31,11 @@ impl Traffic {
                 }
                 Ok(Some(Event::Done(done))) => {
                     let asked_to_close = self.complete(slot, now);
-                    if done.reuse == Reuse::Close {
-                        if !asked_to_close {
-                            self.recorder.closed_by_peer();
+                    if done.reuse != Reuse::Keep {
+                        match done.reuse {
+                            Reuse::Doubtful => self.recorder.connections().doubtful += 1,
+                            _ if asked_to_close => {}
+                            _ => self.recorder.connections().closed_by_peer += 1,
                         }
                         self.abandon(slot, Cause::LeftBehind, now);
                         return Fate::Close;

@@ -58,7 +58,8 @@ impl Traffic {
                 self.recorder.multiplexed().refused += 1;
                 self.again(slot, place, now);
             }
-            Event::NotProcessed { tag } => {
+            Event::NotProcessed { tag, written: false } => self.return_unsent(place(tag)),
+            Event::NotProcessed { tag, written: true } => {
                 let place = place(tag);
                 self.recorder.multiplexed().beyond_goaway += 1;
                 self.again(slot, place, now);
@@ -74,7 +75,7 @@ impl Traffic {
                 if let Some(connection) = self.get(slot)
                     && !core::mem::replace(&mut connection.spent, true)
                 {
-                    self.recorder.closed_by_peer();
+                    self.recorder.connections().closed_by_peer += 1;
                 }
             }
             Event::Settled

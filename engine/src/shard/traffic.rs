@@ -43,7 +43,9 @@ pub(super) struct Traffic {
     timeouts: Deadlines,
     /// From the intended start on.
     deadlines: Option<Deadlines>,
-    /// Requests that were sent and not processed, to be sent again.
+    /// The same for those that have started before, who come in no order; they are few.
+    deadlines_again: Option<Deadlines>,
+    /// Requests that were not processed, to be sent again, by their intended starts.
     retries: VecDeque<Flight>,
     /// The last response head, of whichever connection.
     pub(super) recall: h1::Recall,
@@ -92,6 +94,7 @@ impl Traffic {
             connections: (0..connections).map(|_| Connection::new(depth)).collect(),
             timeouts: Deadlines::new(flights.places(), plan.plan.timeouts.request),
             deadlines: deadline.map(|span| Deadlines::new(flights.places(), span)),
+            deadlines_again: deadline.map(|span| Deadlines::new(flights.places(), span)),
             flights,
             retries: VecDeque::new(),
             recall: h1::Recall::new(),
@@ -122,8 +125,15 @@ impl Traffic {
 
     /// When the next request times out.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let deadline = self.deadlines.as_ref().and_then(Deadlines::next);
-        [self.timeouts.next(), deadline].into_iter().flatten().min()
+        let deadlines = [&self.deadlines, &self.deadlines_again];
+        let [deadline, again] = deadlines.map(|all| all.as_ref().and_then(Deadlines::next));
+        let retry = self.retries.front().and_then(|flight| self.deadline_of(flight));
+        [self.timeouts.next(), deadline, again, retry].into_iter().flatten().min()
+    }
+
+    /// When it is too late for `flight`, if it ever is.
+    fn deadline_of(&self, flight: &Flight) -> Option<Instant> {
+        self.deadlines.as_ref().map(|deadlines| flight.intended + deadlines.span())
     }
 
     /// Requests that may start on `slot` now.
@@ -168,18 +178,19 @@ impl Traffic {
             self.owe(slot, flight.user);
         }
         self.timeouts.arm(place, flight.written);
-        if let Some(deadlines) = &mut self.deadlines
-            && flight.retries == 0
-            && !flight.onward
-        {
-            // Slots are taken in the order of their intended starts; who comes a second time or is
-            // under way has no place in it, and has the timeout.
+        self.outstanding += 1;
+        if flight.again {
+            if let Some(deadlines) = self.deadlines_again.as_mut().filter(|_| !flight.onward) {
+                deadlines.arm_since(place, flight.intended);
+            }
+            return;
+        }
+        if let Some(deadlines) = self.deadlines.as_mut().filter(|_| !flight.onward) {
+            // Slots are taken in the order of their intended starts; who is under way in a scenario
+            // has no place in it, and has the timeout.
             deadlines.arm(place, flight.intended);
         }
-        self.outstanding += 1;
-        if flight.retries == 0 {
-            self.recorder.started(&flight.ended(flight.written, flight.written));
-        }
+        self.recorder.started(&flight.ended(flight.written, flight.written));
     }
 
     /// Whether requests wait to be sent again.
@@ -187,18 +198,20 @@ impl Traffic {
         !self.retries.is_empty()
     }
 
-    /// Ends those that wait to be sent again and whose deadline has passed.
+    /// Ends those that wait to be sent again and whose deadline has passed. None of them may be
+    /// started after that, so this comes before anything starts.
     pub(super) fn expire_retries(&mut self, now: Instant) {
-        let Some(deadlines) = &self.deadlines else { return };
-        let span = deadlines.span();
-        while self.retries.front().is_some_and(|flight| flight.intended + span <= now) {
-            let Some(flight) = self.retries.pop_front() else { return };
+        // The first of them has the earliest deadline.
+        while let Some(deadline) = self.retries.front().and_then(|first| self.deadline_of(first))
+            && deadline <= now
+            && let Some(flight) = self.retries.pop_front()
+        {
             self.outstanding -= 1;
             self.timed_out(&flight.heard(now), Phase::Queue, Slot(0), now);
         }
     }
 
-    /// A request that is to be sent again, `now`.
+    /// A request that is to be sent again, `now`; the oldest one.
     pub(super) fn next_retry(&mut self, now: Instant) -> Option<Flight> {
         let flight = self.retries.pop_front()?;
         self.outstanding -= 1;
@@ -255,7 +268,11 @@ impl Traffic {
         if let State::Opening(opening) = connection.state {
             return Fate::Unready(Trouble { phase: opening.step.phase(), cause: Cause::Closed });
         }
-        self.recorder.closed_by_peer();
+        // TLS says when it ends; where it does not, anybody may have ended it.
+        let unsaid = end == End::Seen && connection.tls.is_some();
+        let lives = self.recorder.connections();
+        let count = if unsaid { &mut lives.cut_off } else { &mut lives.closed_by_peer };
+        *count += 1;
         let cause = connection.outgoing.failure.map_or(Cause::Closed, Cause::System);
         match &connection.http {
             Http::One(_) => self.ended_in_order(slot, cause, now),
@@ -308,7 +325,8 @@ impl Traffic {
     /// becomes of it; that request is accounted for.
     pub(super) fn expire(&mut self, now: Instant) -> Option<(Slot, Fate)> {
         self.expire_retries(now);
-        let late = self.deadlines.as_ref().and_then(|deadlines| deadlines.expired(now));
+        let late = |all: &Option<Deadlines>| all.as_ref().and_then(|all| all.expired(now));
+        let late = late(&self.deadlines).or_else(|| late(&self.deadlines_again));
         let silent = self.timeouts.expired(now);
         let place = silent.or(late)?;
         let slot = Slot(u32::try_from(self.flights.connection_of(place)).ok()?);
@@ -327,13 +345,26 @@ impl Traffic {
         let depth = self.depth;
         let Some(connection) = self.get(slot) else { return };
         let was_open = connection.state == State::Open;
+        self.note_streams(slot);
+        let Some(connection) = self.get(slot) else { return };
         connection.end(depth);
         self.open -= u32::from(was_open);
+    }
+
+    /// Notes how many streams the server allowed on `slot`, if that is fewer than were asked for.
+    fn note_streams(&mut self, slot: Slot) {
+        let asked = u32::from(self.way.streams.get());
+        if let Some(Connection { http: Http::Two(http), .. }) = self.connections.get(slot.index())
+            && let Some(allowed) = http.streams_allowed().filter(|&allowed| allowed < asked)
+        {
+            self.recorder.multiplexed().allow(allowed);
+        }
     }
 
     /// Gives up what is outstanding at the end of the run.
     pub(super) fn leave_unfinished(&mut self, now: Instant) {
         for slot in (0..).map(Slot).take(self.connections.len()) {
+            self.note_streams(slot);
             let mut from = Tag(0);
             while let Some((_, flight)) = self.land_any(slot, &mut from) {
                 self.unfinished(&flight, now);
@@ -385,6 +416,14 @@ impl Traffic {
         }
     }
 
+    /// The request at `place` never left, and its connection takes none: it is sent on another one.
+    /// That is no retry, for the peer has not heard of it.
+    pub(super) fn return_unsent(&mut self, place: usize) {
+        if let Some(flight) = self.land_at(place) {
+            self.keep_for_later(flight);
+        }
+    }
+
     /// The request at `place` of `slot` was not processed by the peer: it is sent again, or ends
     /// with an error if that has been tried often enough.
     pub(super) fn again(&mut self, slot: Slot, place: usize, now: Instant) {
@@ -395,15 +434,15 @@ impl Traffic {
             return;
         }
         self.recorder.multiplexed().retried += 1;
+        self.keep_for_later(Flight { retries: flight.retries + 1, ..flight });
+    }
+
+    /// Keeps `flight` until a connection is free. The oldest goes first, or a server that takes few
+    /// requests per connection would turn the same ones away again and again.
+    fn keep_for_later(&mut self, flight: Flight) {
         self.outstanding += 1;
-        let flight = Flight { retries: flight.retries + 1, ..flight };
-        // Whoever was turned away before goes first, or a server that takes few requests per
-        // connection would turn the same ones away again and again.
-        if flight.retries > 1 {
-            self.retries.push_front(flight);
-        } else {
-            self.retries.push_back(flight);
-        }
+        let place = self.retries.partition_point(|other| other.intended <= flight.intended);
+        self.retries.insert(place, Flight { again: true, ..flight });
     }
 
     /// When the first byte of the response that is arriving on `slot` was reaped.
@@ -442,7 +481,7 @@ impl Traffic {
 
     fn landed(&mut self, place: usize) {
         self.timeouts.disarm(place);
-        if let Some(deadlines) = &mut self.deadlines {
+        for deadlines in [&mut self.deadlines, &mut self.deadlines_again].into_iter().flatten() {
             deadlines.disarm(place);
         }
         self.outstanding -= 1;

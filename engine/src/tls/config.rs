@@ -33,10 +33,15 @@ impl Connector {
     ///
     /// If the plan asks for what cannot be: each case has its name.
     pub fn new(plan: &Tls) -> Result<Self, ConfigError> {
+        Self::with(plan, provider(plan)?)
+    }
+
+    /// The same with `provider` for the arithmetic.
+    pub(super) fn with(plan: &Tls, provider: CryptoProvider) -> Result<Self, ConfigError> {
         let name = ServerName::try_from(plan.server_name.clone())
             .map_err(|_| ConfigError::BadName(plan.server_name.clone()))?;
         let versions = versions(plan.versions)?;
-        let provider = Arc::new(provider(plan)?);
+        let provider = Arc::new(provider);
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)
             .map_err(|error| refused(&error))?;
@@ -105,7 +110,7 @@ fn versions(
 }
 
 /// The arithmetic, with the groups of the plan in its order.
-fn provider(plan: &Tls) -> Result<CryptoProvider, ConfigError> {
+pub(super) fn provider(plan: &Tls) -> Result<CryptoProvider, ConfigError> {
     let (_, newest) = plan.versions;
     // The hybrid group came after TLS 1.2.
     let usable = |group: &Group| newest > TlsVersion::Tls12 || *group != Group::X25519MlKem768;

@@ -27,7 +27,7 @@ mod trouble;
 mod verifier;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(feature = "aws-lc")]
 use rustls::crypto::aws_lc_rs as arithmetic;

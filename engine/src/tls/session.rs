@@ -11,6 +11,7 @@ use rustls::unbuffered::{
 };
 use rustls::{
     ClientConfig, CommonState, Error, HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig,
+    SupportedCipherSuite,
 };
 
 use super::config::named;
@@ -21,12 +22,15 @@ use crate::record::{Agreed, Alpn, TlsTrouble};
 /// Bytes in front of a record: its kind, version and length (RFC 8446 section 5.1).
 const HEADER: usize = 5;
 /// Most plain bytes in a record (RFC 8446 section 5.1).
-const PLAIN_MAX: usize = 1 << 14;
+pub(super) const PLAIN_MAX: usize = 1 << 14;
 /// Most bytes that sealing adds to a record: its header, and 8 + 16 with TLS 1.2, 1 + 16 with 1.3.
 const SEAL_MAX: usize = HEADER + 8 + 16;
 /// Most bytes that wait for the rest of a record or of a handshake message. The library takes
 /// messages up to 64 KiB; this leaves room for the seals of their pieces, unless those are tiny.
 const CARRY_MAX: usize = 256 << 10;
+/// The part of the records that keys may seal which is kept for what has begun: 65,536 of the 2²⁴
+/// of AES-GCM, a GiB.
+const WORN_SHARE: u64 = 256;
 
 /// Most bytes that [`Session::write`] appends for `plain` bytes.
 ///
@@ -60,6 +64,9 @@ pub struct Session {
     /// Whether the peer has said anything in TLS.
     met: bool,
     agreed: Option<Agreed>,
+    /// Records that the present keys have sealed, and may seal.
+    sealed: u64,
+    sealed_max: u64,
 }
 
 /// The two sides, which the library has as two types. Boxed: connections move, and these are large.
@@ -94,7 +101,8 @@ impl Session {
 
     fn new(role: Role) -> Self {
         let carry = Vec::new();
-        Self { role, carry, state: Ok(Progress::Handshaking), met: false, agreed: None }
+        let state = Ok(Progress::Handshaking);
+        Self { role, carry, state, met: false, agreed: None, sealed: 0, sealed_max: u64::MAX }
     }
 
     /// Appends what a client sends first; nothing for a server.
@@ -192,6 +200,8 @@ impl Session {
         }
         if self.agreed.is_none() {
             self.agreed = Some(agreed(common));
+            // The end of the handshake was a record, too.
+            (self.sealed, self.sealed_max) = (1, sealed_max(common));
         }
         if ended { Progress::Ended } else { Progress::Open }
     }
@@ -224,10 +234,21 @@ impl Session {
         let carry = &mut self.carry;
         let sealed = plain.is_empty()
             || either!(&mut self.role, side => write(side.as_mut(), carry, plain, out));
+        self.sealed = self.sealed.saturating_add(plain.len().div_ceil(PLAIN_MAX) as u64);
         if !sealed {
-            self.state = Err(TlsTrouble::Internal);
+            let worn_out = self.sealed > self.sealed_max;
+            let trouble = if worn_out { TlsTrouble::WornOut } else { TlsTrouble::Internal };
+            self.state = Err(trouble);
         }
         self.state.map(drop)
+    }
+
+    /// Whether the keys have sealed nearly as many records as they may (RFC 8446 section 5.5) and
+    /// there will be no others: TLS 1.2 has no way to renew them. What is left is enough to bring
+    /// what has begun to its end.
+    #[must_use]
+    pub const fn is_worn(&self) -> bool {
+        self.sealed >= self.sealed_max - self.sealed_max / WORN_SHARE
     }
 
     /// Appends `close_notify`, if there is a session to close, and takes in nothing from then on.
@@ -426,6 +447,14 @@ fn append(
     }
     out.truncate(start);
     false
+}
+
+/// How many records the keys may seal; in TLS 1.3 they are renewed before.
+fn sealed_max(common: &CommonState) -> u64 {
+    match common.negotiated_cipher_suite() {
+        Some(SupportedCipherSuite::Tls12(suite)) => suite.common.confidentiality_limit,
+        _ => u64::MAX,
+    }
 }
 
 fn agreed(common: &CommonState) -> Agreed {

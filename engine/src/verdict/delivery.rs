@@ -5,8 +5,8 @@ use super::limits::{
     DELIVERED, DELIVERED_MIN, POOL_USED, POOL_WAIT, SATURATED, SATURATED_SIGMA, SILENT,
 };
 use super::{Amount, Axis, Findings, Reason, Status, share};
-use crate::plan::{Load, OnFull, Plan};
-use crate::record::{Histogram, Phase, Quantile};
+use crate::plan::{Load, OnFull, Plan, Protocol};
+use crate::record::{Alpn, Histogram, Phase, Quantile};
 use crate::report::{Defect, Report};
 use crate::units::Nanos;
 
@@ -150,6 +150,25 @@ fn starved(report: &Report) -> f64 {
     share(ledger.dropped + troubles(report, Phase::Queue), ledger.scheduled)
 }
 
+/// How many requests a connection could have outstanding, and whether they were streams.
+fn at_once(report: &Report) -> (u32, bool) {
+    let wire = &report.plan.wire;
+    let streams = match wire.protocol {
+        Protocol::Negotiated => {
+            let agreed = report.totals.secured.rows();
+            agreed.iter().any(|(agreed, _)| agreed.alpn == Some(Alpn::Http2))
+        }
+        protocol => protocol.may_be_http2(),
+    };
+    let most = if streams {
+        let asked = u32::from(wire.streams.get());
+        report.totals.multiplexed.streams_allowed.map_or(asked, |allowed| allowed.min(asked))
+    } else {
+        u32::from(report.plan.depth().get())
+    };
+    (most, streams)
+}
+
 /// How much of the pool the highest rate would use if each request took `service`, in nanoseconds,
 /// and brought its part of the reconnects.
 fn usage(report: &Report, course: &Course, service: f64) -> f64 {
@@ -158,7 +177,7 @@ fn usage(report: &Report, course: &Course, service: f64) -> f64 {
         Load::Open { on_full: OnFull::Grow { most }, .. } => most,
         Load::Open { .. } | Load::Closed { .. } => connections,
     };
-    let places = u64::from(most.get()) * u64::from(report.plan.depth().get());
+    let places = u64::from(most.get()) * u64::from(at_once(report).0);
     let again = share(report.totals.connections.reconnects, report.totals.ledger.scheduled);
     let taken = service + again * report.totals.parts.connect.mean();
     course.peak_rate * taken / 1e9 / share(places, 1)
@@ -269,8 +288,9 @@ pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Fin
             status: Status::Suspect,
             code: "connection_limited",
             message: format!(
-                "the connections were too few for the rate: slots waited {wait} for a free one \
+                "the {} were too few for the rate: slots waited {wait} for a free one \
                  at p50, {longest} at most, and {}",
+                if at_once(report).1 { "streams" } else { "connections" },
                 if known {
                     "the server was not slower for it"
                 } else {
@@ -279,7 +299,14 @@ pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Fin
             ),
             value: Amount::Count(wait.get()),
             limit: Amount::Count(WAIT_MIN.get()),
-            remedy: "give more connections (-c), or --on-full grow",
+            remedy: match (at_once(report).1, report.totals.multiplexed.streams_allowed) {
+                (false, _) => "give more connections (-c), or --on-full grow",
+                (true, None) => "give more --streams, or more connections (-c)",
+                (true, Some(_)) => {
+                    "the server allows fewer --streams than were asked for; give more connections \
+                     (-c)"
+                }
+            },
         }),
         None if findings.client_held_back() && !held_back(report, delivery, findings) => {}
         None if delivery.in_time < DELIVERED => findings.reasons.push(Reason {

@@ -1,6 +1,6 @@
 //! Each rule at its limit, with made-up reports and machines.
 
-use core::num::{NonZeroU8, NonZeroU32};
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use pummel_proto_http::Request;
 use super::*;
 use crate::coordinator::Lateness;
 use crate::plan::{
-    Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Stop, Target,
-    Timeouts, Timetable, Wire, Work,
+    Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Protocol, Stop,
+    Target, Timeouts, Timetable, Wire, Work,
 };
 use crate::reactor::{Description, Errno, Kind};
 use crate::record::{
@@ -491,6 +491,33 @@ fn too_few_connections_are_told_from_a_slow_server_by_light_use() {
             }
         }
     }
+}
+
+#[test]
+fn where_requests_are_streams_it_is_streams_that_are_too_few() {
+    let report = |streams: u16, allowed: Option<u32>| {
+        let waiting = |k| Slot { waited: millis(50), took: millis(20), light: k < 50, ..WELL };
+        let mut report = run(waiting);
+        let mut plan = (*report.plan).clone();
+        (plan.wire.protocol, plan.wire.streams) =
+            (Protocol::Http2, NonZeroU16::new(streams).unwrap());
+        report.plan = Arc::new(plan);
+        report.totals.multiplexed.streams_allowed = allowed;
+        judge(&report)
+    };
+    for (streams, allowed, remedy) in [
+        (1, None, "give more --streams, or more connections (-c)"),
+        (10, Some(1), "the server allows fewer --streams"),
+    ] {
+        let verdict = report(streams, allowed);
+        assert_eq!(codes(&verdict), ["connection_limited"], "{streams}");
+        let reason = &verdict.reasons[0];
+        assert!(reason.message.starts_with("the streams were too few"), "{}", reason.message);
+        assert!(reason.remedy.starts_with(remedy), "{}", reason.remedy);
+    }
+    // Ten times as many places as are needed: it is the server that stood still.
+    let limitation = report(10, None).delivery.limitation;
+    assert!(matches!(limitation, Some(Limitation::Stops { .. })), "{limitation:?}");
 }
 
 /// A wait for the CPU that is short beside the wait for a connection is another matter.

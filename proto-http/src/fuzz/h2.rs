@@ -121,7 +121,9 @@ impl Transcript {
                 Step::Told(Event::Reset { tag, code, processed })
             }
             (Event::Malformed { tag, error }, _) => Step::Told(Event::Malformed { tag, error }),
-            (Event::NotProcessed { tag }, _) => Step::Told(Event::NotProcessed { tag }),
+            (Event::NotProcessed { tag, written }, _) => {
+                Step::Told(Event::NotProcessed { tag, written })
+            }
             (Event::GoAway { code }, _) => Step::Told(Event::GoAway { code }),
         };
         self.steps.push(step);
@@ -155,7 +157,8 @@ impl fmt::Display for Transcript {
                 Event::Reset { code, processed: true, .. } => write!(f, "reset({code})"),
                 Event::Reset { code, .. } => write!(f, "refused({code})"),
                 Event::Malformed { error, .. } => f.write_str(error.name()),
-                Event::NotProcessed { .. } => f.write_str("not_processed"),
+                Event::NotProcessed { written: true, .. } => f.write_str("not_processed"),
+                Event::NotProcessed { .. } => f.write_str("unsent"),
                 Event::GoAway { code } => write!(f, "goaway({code})"),
             }?;
         }

@@ -14,7 +14,7 @@
 use super::fields::Coding;
 use super::head::ResponseHead;
 use crate::error::ErrorKind;
-use crate::event::Version;
+use crate::event::{Reuse, Version};
 use crate::limits::{
     CHUNK_EXTENSION_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX, FIELDS_MAX, TRAILER_BYTES_MAX,
 };
@@ -47,7 +47,7 @@ pub(super) enum Progress<'b> {
 pub(super) struct Framing {
     pub(super) body: Body,
     /// Whether the connection may persist after it, as far as this response is concerned.
-    pub(super) persists: bool,
+    pub(super) reuse: Reuse,
 }
 
 impl Framing {
@@ -57,9 +57,10 @@ impl Framing {
         let fields = &head.fields;
         // RFC 9112 section 9.3: `close` wins, then 1.1 persists and 1.0 only with `keep-alive`.
         let persists = !fields.close && (head.version == Version::Http11 || fields.keep_alive);
+        let reuse = if persists { Reuse::Keep } else { Reuse::Close };
         // Rule 1: no body whatever the fields say.
         if !body_expected || matches!(head.status, 204 | 304) {
-            return Ok(Self { body: Body::Length(0), persists });
+            return Ok(Self { body: Body::Length(0), reuse });
         }
         match fields.coding? {
             Coding::Absent => {}
@@ -68,22 +69,23 @@ impl Framing {
                 // suspect; the message is read by its coding, and the connection ends with it.
                 let suspect = head.version == Version::Http10 || !matches!(fields.length, Ok(None));
                 let body = Body::Chunked(Chunks::new());
-                return Ok(Self { body, persists: persists && !suspect });
+                let reuse = if persists && suspect { Reuse::Doubtful } else { reuse };
+                return Ok(Self { body, reuse });
             }
             // Rule 4.
             Coding::Other { .. } => {
-                return Ok(Self { body: Body::UntilClose, persists: false });
+                return Ok(Self { body: Body::UntilClose, reuse: Reuse::Close });
             }
         }
         match (fields.length?, head.status) {
             // RFC 9110 section 15.3.6: a 205 has no content. One that does not announce its length
             // has none either; one that announces some is not to be trusted about where it ends.
-            (None | Some(0), 205) => Ok(Self { body: Body::Length(0), persists }),
+            (None | Some(0), 205) => Ok(Self { body: Body::Length(0), reuse }),
             (Some(_), 205) => Err(ErrorKind::UnexpectedContent),
             // Rule 6.
-            (Some(length), _) => Ok(Self { body: Body::Length(length), persists }),
+            (Some(length), _) => Ok(Self { body: Body::Length(length), reuse }),
             // Rule 8.
-            (None, _) => Ok(Self { body: Body::UntilClose, persists: false }),
+            (None, _) => Ok(Self { body: Body::UntilClose, reuse: Reuse::Close }),
         }
     }
 }

@@ -62,6 +62,8 @@ pub enum Event<'b> {
     NotProcessed {
         /// The request.
         tag: Tag,
+        /// Whether anything of it was written, so that the peer may have heard of it.
+        written: bool,
     },
     /// The peer takes no new requests (`GOAWAY`); it may say so more than once. Those which it will
     /// not process follow.
@@ -83,7 +85,7 @@ impl Event<'_> {
             | Self::Done { tag }
             | Self::Reset { tag, .. }
             | Self::Malformed { tag, .. }
-            | Self::NotProcessed { tag } => Some(tag),
+            | Self::NotProcessed { tag, .. } => Some(tag),
             Self::Settled | Self::GoAway { .. } => None,
         }
     }

@@ -74,6 +74,8 @@ pub struct Conn {
     limit: u16,
     /// Whether no request may start any more.
     closing: bool,
+    /// Whether the peer was told so, or cannot be told any more.
+    farewell: bool,
     /// Whether stream 1 carries the request that asked for the upgrade, of which the owner knows
     /// nothing here.
     silent: bool,
@@ -110,6 +112,7 @@ impl Conn {
             uploads: Uploads::NONE,
             limit: streams.get(),
             closing: false,
+            farewell: false,
             silent: false,
             last_stream: None,
         }
@@ -145,6 +148,17 @@ impl Conn {
         }
         let own = u32::from(self.limit).saturating_sub(self.outstanding());
         own.min(self.peer.streams_max.saturating_sub(self.streams.open()))
+    }
+
+    /// Returns how many streams the peer allows at a time, as it said last; `None` where it has not
+    /// said.
+    #[must_use]
+    pub const fn streams_allowed(&self) -> Option<u32> {
+        match self.peer.streams_max {
+            u32::MAX => None,
+            _ if !self.peer.settled => None,
+            allowed => Some(allowed),
+        }
     }
 
     /// Returns how many requests have started and not ended. Those that a closed or failed
@@ -214,10 +228,12 @@ impl Conn {
     }
 
     /// Starts no more requests, and queues a `GOAWAY` that says so in an orderly way (RFC 9113
-    /// section 5.4.1: a good custom before closing).
+    /// section 5.4.1: a good custom before closing), to a peer that has said so first too (section
+    /// 6.8). Once is enough, and after a violation there was another word.
     pub fn close(&mut self) {
-        if !self.closing {
-            self.closing = true;
+        self.closing = true;
+        if !self.farewell {
+            self.farewell = true;
             self.outbox.goaway(Code::NoError);
         }
     }
@@ -234,7 +250,7 @@ impl Conn {
         if let State::Failed(error) = self.state {
             return Err(error);
         }
-        self.closing = true;
+        (self.closing, self.farewell) = (true, true);
         let kind = match self.tags().map(|tag| self.phase(tag)).max_by_key(|phase| *phase as u8) {
             None | Some(Phase::Idle) => return Ok(()),
             Some(Phase::AwaitingHead) => ErrorKind::TruncatedWait,
@@ -295,7 +311,7 @@ impl Conn {
     fn fail(&mut self, kind: ErrorKind) -> ProtocolError {
         let error = ProtocolError::from(kind);
         self.state = State::Failed(error);
-        self.closing = true;
+        (self.closing, self.farewell) = (true, true);
         self.outbox.fail(kind);
         error
     }

@@ -119,7 +119,10 @@ impl Outbox {
     pub(super) fn fail(&mut self, kind: ErrorKind) {
         self.close();
         // RFC 9113 section 3.4: it may be left out for a peer that does not speak HTTP/2.
-        let understood = !matches!(kind, ErrorKind::NotHttp2 | ErrorKind::NotHttp2Http1);
+        let understood = !matches!(
+            kind,
+            ErrorKind::NotHttp2 | ErrorKind::NotHttp2Http1 | ErrorKind::NotHttp2Tls
+        );
         if self.greeted && understood {
             self.settings_acks = 0;
             self.pings_pending = 0;

@@ -83,7 +83,7 @@ enum Told {
     Done(Tag),
     Reset(Tag, u32),
     Malformed(Tag, ErrorKind),
-    NotProcessed(Tag),
+    NotProcessed(Tag, bool),
     GoAway(u32),
 }
 
@@ -103,7 +103,7 @@ impl Told {
                 Event::Reset { tag, code, processed: code != Code::RefusedStream as u32 }
             }
             Self::Malformed(tag, kind) => Event::Malformed { tag, error: kind.into() },
-            Self::NotProcessed(tag) => Event::NotProcessed { tag },
+            Self::NotProcessed(tag, written) => Event::NotProcessed { tag, written },
             Self::GoAway(code) => Event::GoAway { code },
         }
     }
@@ -118,6 +118,11 @@ pub(super) struct Partial {
 
 impl Partial {
     pub(super) const EMPTY: Self = Self { bytes: [0; HEADER_BYTES], length: 0 };
+
+    /// What has come of it.
+    fn begun(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
 
     /// Consumes a header from the front of `input`; `None` when all of it was consumed before.
     #[cold]
@@ -272,7 +277,11 @@ impl Conn {
     /// Reads a header that may be split, or the first one.
     #[cold]
     fn receive_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ErrorKind> {
-        let Some(bytes) = self.partial.fill(input) else { return Ok(None) };
+        let Some(bytes) = self.partial.fill(input) else {
+            // An alert is shorter than a frame's header, and nothing may come after it.
+            let tls = !self.peer.settled && is_tls(self.partial.begun());
+            return if tls { Err(ErrorKind::NotHttp2Tls) } else { Ok(None) };
+        };
         let header = Header::parse(&bytes);
         if !self.peer.settled {
             check_first(&bytes, header)?;
@@ -599,8 +608,9 @@ impl Conn {
             return Step::Silent;
         };
         self.state = State::Beyond { last, position: u32::from(position) + 1 };
+        let written = self.streams.at(position).is_some_and(Stream::is_written);
         self.end_stream(position, None);
-        Step::Told(Told::NotProcessed(Tag(position)))
+        Step::Told(Told::NotProcessed(Tag(position), written))
     }
 
     fn receive_priority(&mut self, header: Header, payload: &[u8]) -> Stepped {
@@ -634,9 +644,18 @@ pub(super) fn check_first(bytes: &[u8; HEADER_BYTES], header: Header) -> Result<
     if bytes.starts_with(b"HTTP/") {
         return Err(ErrorKind::NotHttp2Http1);
     }
+    if is_tls(bytes) {
+        return Err(ErrorKind::NotHttp2Tls);
+    }
     let settings = header.kind == Kind::Settings && header.stream == 0 && !header.has(ACK);
     let plausible = header.length <= PAYLOAD_BYTES_DEFAULT && header.length.is_multiple_of(6);
     if settings && plausible { Ok(()) } else { Err(ErrorKind::NotHttp2) }
+}
+
+/// Whether `bytes` begin a TLS record, with an alert or a handshake in it (RFC 8446 section 5.1).
+/// As a frame it would be longer than any may be.
+pub(super) const fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15 | 0x16, 3, 0..=4, ..])
 }
 
 /// Takes in the head of a response (RFC 9113 section 8.1).

@@ -252,7 +252,10 @@ fn a_peer_that_speaks_something_else_is_told_apart() {
     assert_eq!(first(&frame(Kind::Settings, ACK, 0, &[])), "!not_http2");
     assert_eq!(first(&frame(Kind::Settings, 0, 1, &[])), "!not_http2");
     assert_eq!(first(&frame(Kind::Settings, 0, 0, &[0; 5])), "!not_http2");
-    assert_eq!(first(&[0x15, 3, 3, 0, 2, 2, 70, 0, 0]), "!not_http2");
+    // An alert is shorter than the header of a frame.
+    assert_eq!(first(&[0x15, 3, 3, 0, 2, 2, 70]), "!not_http2_tls");
+    assert_eq!(first(&[0x15, 3, 1, 0, 2, 2, 70, 0, 0]), "!not_http2_tls");
+    assert_eq!(first(&[0x15, 3, 5, 0, 2, 2, 70, 0, 0]), "!not_http2");
     assert_eq!(first(&settings(&[])), "settled");
 }
 
@@ -357,6 +360,7 @@ fn what_comes_for_a_cancelled_request_is_ignored_and_still_decoded() {
         frame(Kind::Headers, END_HEADERS | END, 3, &indexed),
     ];
     assert_eq!(fixture.hear(&late.concat()), "1:200 1:done");
+    assert!(verdicts(&fixture.say_frames()).is_empty(), "once is enough");
     assert_eq!(fixture.conn.receive_window.refill(), 4, "all DATA counts for the connection");
 }
 
@@ -585,7 +589,7 @@ fn a_goaway_lets_go_of_what_is_beyond_it() {
     let mut fixture = Fixture::with(&[GET, GET, GET]);
     fixture.conn.start(GET).unwrap();
     let heard = fixture.hear(&goaway(3, Code::EnhanceYourCalm));
-    assert_eq!(heard, "goaway(11) 2:not_processed 3:not_processed");
+    assert_eq!(heard, "goaway(11) 2:not_processed 3:unsent");
     assert_eq!(fixture.conn.start(GET), Err(StartError::Closing));
     assert!(!fixture.conn.is_finished());
     assert_eq!(fixture.hear(&headers(3, END, OK)), "1:200 1:done");
@@ -600,7 +604,7 @@ fn a_warning_goaway_ends_what_the_peer_cannot_know_of() {
     let mut fixture = Fixture::with(&[GET]);
     fixture.conn.start(GET).unwrap();
     let heard = fixture.hear(&goaway(frame::STREAM_ID_MAX, Code::NoError));
-    assert_eq!(heard, "goaway(0) 1:not_processed");
+    assert_eq!(heard, "goaway(0) 1:unsent");
     assert!(verdicts(&fixture.say_frames()).is_empty());
     let rest = [headers(1, END, OK), goaway(1, Code::NoError)].concat();
     assert_eq!(fixture.hear(&rest), "0:200 0:done goaway(0)");
@@ -615,6 +619,43 @@ fn closing_says_goaway_and_lets_answers_come() {
     assert_eq!(verdicts(&fixture.say_frames()), [(0, Code::NoError as u32)]);
     assert_eq!(fixture.hear(&headers(1, END, OK)), "0:200 0:done");
     assert!(fixture.conn.is_finished());
+}
+
+// RFC 9113 section 6.8: who was told to go says GOAWAY too before it closes, and nobody says it
+// twice, or after a last word.
+#[test]
+fn a_peer_that_said_goaway_is_told_so_once_before_the_end() {
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.say();
+    fixture.hear(&goaway(1, Code::NoError));
+    assert!(verdicts(&fixture.say_frames()).is_empty(), "not before the end");
+    fixture.conn.close();
+    fixture.conn.close();
+    assert_eq!(verdicts(&fixture.say_frames()), [(0, Code::NoError as u32)]);
+    fixture.conn.close();
+    assert!(!fixture.conn.wants_transmit());
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.say();
+    fixture.hear(&frame(Kind::PushPromise, END_HEADERS, 1, &[0, 0, 0, 2]));
+    fixture.conn.close();
+    assert_eq!(verdicts(&fixture.say_frames()), [(0, Code::ProtocolError as u32)]);
+    // Nobody is there to hear it.
+    let mut fixture = Fixture::with(&[]);
+    fixture.say();
+    fixture.conn.receive_end().unwrap();
+    fixture.conn.close();
+    assert!(!fixture.conn.wants_transmit());
+}
+
+// RFC 9113 section 6.4: nothing is sent on a stream that the peer has reset.
+#[test]
+fn a_reset_ends_a_body_that_is_under_way() {
+    let mut fixture = Fixture::with(&[POST]);
+    fixture.say();
+    assert_eq!(fixture.hear(&reset(1, Code::Cancel)), "0:reset(8)");
+    let windows = [window_update(0, 100_000), window_update(1, 100_000)].concat();
+    assert_eq!(fixture.hear(&windows), "");
+    assert!(!fixture.conn.wants_transmit());
 }
 
 // RFC 9113 section 6.9: WINDOW_UPDATE of nothing, and beyond the bound.

@@ -22,7 +22,7 @@ use super::head::HeadReader;
 use super::hpack::{Block, Field, Form};
 use super::outbox::{Outbox, Owed};
 use super::peer::Peer;
-use super::receive::{check_first, recycled};
+use super::receive::{check_first, is_tls, recycled};
 use super::transmit::{PIECE_BYTES_MIN, REFILL_BYTES};
 use crate::error::{ErrorKind, ProtocolError};
 use crate::limits::{
@@ -401,7 +401,8 @@ impl Tunnel {
 
     fn receive_frame<'b>(&mut self, input: &mut Lent<'_>) -> Stepped<'b> {
         if !self.gather(HEADER_BYTES, input) {
-            return Ok(Step::Starved);
+            let tls = !self.peer.settled && is_tls(&self.gathered.frame);
+            return if tls { Err(ErrorKind::NotHttp2Tls) } else { Ok(Step::Starved) };
         }
         let Some(bytes) = self.gathered.frame.first_chunk() else { return Ok(Step::Starved) };
         let header = Header::parse(bytes);

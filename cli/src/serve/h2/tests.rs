@@ -295,6 +295,22 @@ fn a_client_is_asked_to_go_and_what_comes_later_is_not_processed() {
 }
 
 #[test]
+fn a_request_whose_body_is_under_way_is_taken_to_its_end_before_the_connection_goes() {
+    let request = |body| Request::builder("POST", "a", "/").unwrap().body(vec![b'x'; body]).build();
+    let mut peer = Peer::new(0);
+    // The first is longer than the client's first window, so that the second overtakes it.
+    peer.requests = Rendered::set(&[&request(200_000), &request(0)]).unwrap();
+    let mut server = Server::new(&Set { close_after: 2, ..Set::default() });
+    for which in [0, 1] {
+        peer.client.start(which).unwrap();
+    }
+    server.hear(&peer.says(), at(0));
+    assert_eq!(talk(&mut server, &mut peer, at(0), PAGE), Some(Close::Finish));
+    assert_eq!((peer.count(&Seen::Done), peer.count(&Seen::GoAway(0))), (2, 1));
+    assert_eq!((server.0.log.requests, server.0.log.responses[0]), (2, 2));
+}
+
+#[test]
 fn broken_replies_are_broken_and_cut_ones_end_with_a_reset() {
     let faults = |reset| {
         let turn = Some(Turn::every(core::num::NonZeroU64::MIN));

@@ -94,15 +94,18 @@ impl Served {
             }
         }
         let done = match self.end {
-            End::Answered => self.waiting.is_empty() && !self.has_blocked(),
+            End::Answered => self.waiting.is_empty() && !self.is_owed(),
             End::Deaf => self.waiting.is_empty(),
             End::Open | End::Now(_) => false,
         };
         done.then_some(Close::Finish)
     }
 
-    fn has_blocked(&mut self) -> bool {
-        self.streams.iter_mut().any(|stream| stream.stage == Stage::Blocked)
+    /// Whether a stream waits for its client: for the rest of its request, which a GOAWAY has
+    /// promised to take, or for room for its answer.
+    fn is_owed(&mut self) -> bool {
+        let owed = |stage| matches!(stage, Stage::Asking(_) | Stage::Blocked);
+        self.streams.iter_mut().any(|stream| owed(stream.stage))
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Log {
     pub(super) pages: Vec<Confirm>,
     /// Most sends between two looks at the clock.
     pub(super) burst: u32,
+    /// Waits that were none, because something was to be done at once.
+    pub(super) polls: u32,
 }
 
 /// How much too late a sleep ends that nothing ends before.
@@ -210,6 +212,7 @@ impl Reactor for Fake {
     }
 
     fn wait(&mut self, until: Instant) -> io::Result<()> {
+        self.log.borrow_mut().polls += u32::from(until <= self.sim.now());
         self.sim.wait(until)
     }
 

@@ -213,11 +213,22 @@ fn run_sleeper(
     halt: Option<Halt>,
     late: impl FnMut(Instant) -> Nanos + 'static,
 ) -> Ended {
+    run_prepared(part, script, halt, |shard| shard.reactor.oversleep(late))
+}
+
+/// The same with a shard that something is done to before it runs.
+#[track_caller]
+fn run_prepared(
+    part: ShardPlan,
+    script: Script,
+    halt: Option<Halt>,
+    prepare: impl FnOnce(&mut Shard<Fake>),
+) -> Ended {
     let (mut desk, mailbox) = mailbox();
     let request = part.plan.work.first().unwrap().request.render_h1();
     let (fake, log) = Fake::new(part.room.get(), request, script);
     let mut shard = Shard::new(part, fake, mailbox).unwrap();
-    shard.reactor.oversleep(late);
+    prepare(&mut shard);
     let (mut numbers, mut spare) = (Snapshot::default(), Some(Box::<Snapshot>::default()));
     let (mut opened, mut barrier) = (None, Instant::from_origin(0));
     let (mut halt, mut exchange) = (halt, ORIGIN);

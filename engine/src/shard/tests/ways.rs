@@ -8,9 +8,12 @@ use std::rc::Rc;
 
 use pummel_proto_http::h2::frame::{self, Code, Header, Kind, PREFACE, Setting};
 
+use super::fake::Hear;
 use super::*;
 use crate::plan::{Keep, Means, Protocol, Proxy};
 use crate::reactor::{Confirm, SILENT_BYTES_MAX};
+use crate::tls::tests::wearing_out;
+use crate::tls::{Acceptor, Session};
 
 /// What a server does with the `nth` stream of a connection, counted from 0.
 type Serve = dyn FnMut(u32, u32) -> Vec<(Nanos, Vec<u8>)>;
@@ -225,6 +228,111 @@ fn what_a_goaway_leaves_at_the_end_of_a_run_is_sent_again_too() {
     assert_eq!(run(plan, script).numbers.ledger.ok, 98);
 }
 
+/// Says good-bye at the first stream, after `patience`, and processes none; later connections, which
+/// take `dialling` to be had, are given their answers at once.
+fn leaving(patience: Nanos, dialling: Nanos) -> Script {
+    let mut connections = 0;
+    let mut script = serving(move |nth, stream| {
+        connections += u32::from(nth == 0);
+        match (connections, nth) {
+            (1, 0) => vec![(patience, goaway(0))],
+            (1, _) => vec![],
+            _ => vec![(Nanos::from_micros(100), ok(stream))],
+        }
+    });
+    let mut first = true;
+    script.door = Box::new(move |_, _| {
+        let at_once = core::mem::take(&mut first);
+        Door::Opens(if at_once { Nanos::from_micros(50) } else { dialling })
+    });
+    script
+}
+
+#[test]
+fn what_waits_to_be_sent_again_is_given_up_at_its_deadline_to_the_nanosecond() {
+    // Ten slots in ten milliseconds, of which the connection says after nine that it takes none.
+    let mut plan = two(&open(1_000), 1, 20, Limit::Duration(millis(10)));
+    plan.timeouts.deadline = Some(millis(25));
+    let ended = run(plan, leaving(millis(9), millis(22)));
+    // The next one is there 31 ms and a little after the first: too late for the first seven.
+    let ledger = ended.numbers.ledger;
+    assert_eq!((ledger.timeouts, ledger.ok), (7, 3), "{:?}", ended.numbers.errors.rows());
+    assert_eq!(count(&ended.numbers, "queue_timeout"), 7);
+    let all = ended.numbers.latency.all();
+    assert_eq!((all.censored.min(), all.censored.max()), (millis(25), millis(25)));
+    assert!(all.known.max() <= millis(25), "nothing was started beyond its deadline");
+}
+
+#[test]
+fn what_was_sent_again_has_its_deadline_from_its_intended_start() {
+    let mut asked = 0;
+    let script = serving(move |_, stream| {
+        asked += 1;
+        match asked {
+            // The first is turned away later than the second, and comes after it.
+            1 => vec![(millis(20), reset(stream, Code::RefusedStream))],
+            2 => vec![(millis(3), reset(stream, Code::RefusedStream))],
+            _ => vec![],
+        }
+    });
+    let mut plan = two(&open(200), 1, 8, requests(3));
+    plan.timeouts.deadline = Some(millis(60));
+    let ended = run(plan, script);
+    assert_eq!((ended.numbers.ledger.timeouts, ended.numbers.multiplexed.retried), (3, 2));
+    let all = ended.numbers.latency.all();
+    assert_eq!((all.censored.min(), all.censored.max()), (millis(60), millis(60)));
+    assert_eq!(ended.numbers.connections.opened, 1);
+}
+
+#[test]
+fn what_never_left_is_no_retry_when_its_connection_goes() {
+    // Two requests fill a page, and with the first the server goes; what else has started waits
+    // for the next page, which never comes.
+    let mut inner = serving(|nth, stream| match nth {
+        0 => vec![(Nanos::ZERO, ok(stream)), (Nanos::ZERO, goaway(stream))],
+        _ => vec![],
+    });
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let Some(hear) = &mut inner.hear else { return vec![] };
+        // All that it says arrives before the page has left.
+        hear(slot, bytes).into_iter().map(|(_, act)| (Nanos::ZERO, act)).collect()
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let mut plan = two(&closed(1), 1, 40, requests(60));
+    let long = "x".repeat(30_000);
+    let request = Request::builder("GET", "example.org", "/").unwrap().field("X", &long).unwrap();
+    plan.work = Work::only(request.build(), ExpectedStatus::default());
+    let ended = run(plan, script);
+    assert_eq!(ended.numbers.ledger.ok, 60, "{:?}", ended.numbers.errors.rows());
+    let counts = ended.numbers.multiplexed;
+    assert_eq!(counts.beyond_goaway, counts.retried);
+    // Only what was written with the one that was answered was sent in vain.
+    assert!(counts.retried <= 2 * 60, "{counts:?}");
+    assert_eq!(ended.numbers.parts.lag.count(), 0, "a closed loop has no schedule");
+}
+
+#[test]
+fn a_large_body_takes_a_page_each_time_and_no_turn_in_between() {
+    let mut inner = serving(|_, stream| vec![(millis(50), ok(stream))]);
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let Some(hear) = &mut inner.hear else { return vec![] };
+        let mut acts = hear(slot, bytes);
+        if bytes.starts_with(PREFACE) {
+            let mut windows = Vec::new();
+            frame::write_settings(&mut windows, &[(Setting::InitialWindowSize, 1 << 24)]);
+            frame::write_window_update(&mut windows, 0, 1 << 24);
+            acts.push((Nanos::from_micros(40), Act::Say(windows)));
+        }
+        acts
+    };
+    let mut plan = two(&closed(1), 1, 1, requests(1));
+    plan.work = Work::only(posting(2_000_000), ExpectedStatus::default());
+    let ended = run(plan, Script { hear: Some(Box::new(hear)), ..deaf() });
+    assert_eq!(ended.numbers.ledger.ok, 1);
+    assert!(ended.log.pages.len() >= 30, "{} pages", ended.log.pages.len());
+    assert!(ended.log.polls <= 3, "{} polls for as many pages", ended.log.polls);
+}
+
 #[test]
 fn a_deadline_calls_off_a_stream_and_leaves_its_connection_alone() {
     // Ten at a time, each for 50 ms: a fifth of what is asked for.
@@ -236,6 +344,19 @@ fn a_deadline_calls_off_a_stream_and_leaves_its_connection_alone() {
     assert_eq!(ledger.errors, 0, "{:?}", ended.numbers.errors.rows());
     assert!(ledger.timeouts > 0);
     assert_eq!(ended.numbers.connections.opened, 1);
+}
+
+/// RFC 9113 section 5.4.1: a rule of the connection broken is its end.
+#[test]
+fn a_broken_rule_of_the_connection_closes_it_and_the_run_goes_on() {
+    let script = serving(|nth, stream| match nth {
+        3 => vec![(millis(1), framed(Kind::PushPromise, frame::END_HEADERS, stream, &[0; 5]))],
+        _ => vec![(millis(1), ok(stream))],
+    });
+    let ended = run(two(&closed(1), 1, 1, requests(20)), script);
+    assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (15, 5));
+    assert_eq!(count(&ended.numbers, "wait_protocol_h2_push_promise"), 5);
+    assert_eq!(ended.log.closed.len(), 5);
 }
 
 #[test]
@@ -269,6 +390,54 @@ fn a_server_that_takes_no_streams_is_given_up() {
     let ended = run(two(&closed(1), 1, 4, requests(10)), script);
     assert_eq!(ended.numbers.ledger.scheduled, 0);
     assert!(ended.finished.target_lost);
+}
+
+/// A server of HTTP/1.1 over TLS, each of whose connections has a session of its own.
+fn secured(acceptor: Acceptor) -> Script {
+    let mut sessions: HashMap<Slot, Session> = HashMap::new();
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        // A connection begins with a handshake (RFC 5246 section 6.2.1).
+        if bytes.starts_with(&[22, 3, 1]) {
+            sessions.insert(slot, acceptor.accept().unwrap());
+        }
+        let session = sessions.get_mut(&slot).unwrap();
+        let (mut out, mut plain) = (Vec::new(), Vec::new());
+        let mut bytes = bytes.to_vec();
+        let taken = session.receive(&mut bytes, &mut out, |part| plain.extend_from_slice(part));
+        let asked = plain.windows(4).filter(|end| end == b"\r\n\r\n").count();
+        for _ in 0..asked {
+            session.write(OK, &mut out).unwrap();
+        }
+        assert!(taken.is_ok(), "{taken:?}");
+        if out.is_empty() { vec![] } else { vec![(millis(1), Act::Say(out))] }
+    };
+    Script { hear: Some(Box::new(hear)), ..deaf() }
+}
+
+#[test]
+fn a_connection_whose_keys_are_worn_makes_way_and_costs_no_request() {
+    // Of 256 records one is the end of the handshake, and one is kept.
+    let (tls, connector, acceptor) = wearing_out(256);
+    let mut plan = plan(&closed(1), 1, requests(1_000));
+    plan.wire.tls = Some(tls);
+    let part = split(&Arc::new(plan)).remove(0);
+    let ended = run_prepared(part, secured(acceptor), None, |shard| {
+        shard.traffic.way.connector = Some(connector);
+    });
+    let ledger = ended.numbers.ledger;
+    assert_eq!((ledger.ok, ledger.errors), (1_000, 0), "{:?}", ended.numbers.errors.rows());
+    let lives = ended.numbers.connections;
+    assert_eq!((lives.opened, lives.closed_by_peer, lives.cut_off), (4, 0, 0));
+}
+
+#[test]
+fn a_server_that_allows_fewer_streams_than_were_asked_for_is_noted() {
+    // This one allows a hundred.
+    for (asked, noted) in [(100, None), (101, Some(100)), (300, Some(100))] {
+        let script = serving(|_, stream| vec![(millis(1), ok(stream))]);
+        let ended = run(two(&closed(1), 2, asked, requests(10)), script);
+        assert_eq!(ended.numbers.multiplexed.streams_allowed, noted, "{asked}");
+    }
 }
 
 #[test]
@@ -367,6 +536,118 @@ fn a_proxy_is_asked_for_a_tunnel_and_its_refusal_is_told() {
         "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\
          Proxy-Authorization: Basic eDp5\r\n\r\n"
     );
+}
+
+fn framed(kind: Kind, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap();
+    let mut out = Vec::new();
+    frame::write_header(&mut out, Header { length, kind, flags, stream });
+    out.extend_from_slice(payload);
+    out
+}
+
+/// A proxy that is spoken to in HTTP/2. It opens tunnels to `inner`, and ends each of them with the
+/// so many-th piece of what is sent through it.
+fn tunnels_to(mut inner: Box<Hear>, pieces_max: u32) -> Script {
+    let mut conns: HashMap<Slot, (Vec<u8>, u32)> = HashMap::new();
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let (unread, pieces) = conns.entry(slot).or_default();
+        let mut acts = Acts::new();
+        let mut soon = |bytes| acts.push((Nanos::from_micros(20), Act::Say(bytes)));
+        let mut rest = bytes;
+        if let Some(after) = bytes.strip_prefix(PREFACE) {
+            unread.clear();
+            *pieces = 0;
+            rest = after;
+            soon(framed(Kind::Settings, 0, 0, &[]));
+        }
+        unread.extend_from_slice(rest);
+        let mut through = Vec::new();
+        while let Some(header) = unread.first_chunk().map(Header::parse)
+            && let Some(payload) = unread.get(9..9 + header.length as usize).map(<[u8]>::to_vec)
+        {
+            unread.drain(..9 + payload.len());
+            if header.kind == Kind::Headers {
+                soon(framed(Kind::Headers, frame::END_HEADERS, header.stream, &[0x88]));
+            } else if header.kind == Kind::Data {
+                *pieces += 1;
+                if *pieces == pieces_max {
+                    soon(framed(Kind::Data, frame::END_STREAM, header.stream, &[]));
+                } else if *pieces < pieces_max {
+                    through.extend(inner(slot, &payload).into_iter().map(|said| (header, said)));
+                }
+            }
+        }
+        for (header, (after, act)) in through {
+            let Act::Say(bytes) = act else { panic!("it only speaks") };
+            acts.push((after, Act::Say(framed(Kind::Data, 0, header.stream, &bytes))));
+        }
+        acts
+    };
+    Script { hear: Some(Box::new(hear)), ..deaf() }
+}
+
+/// Answers whole requests of HTTP/1.1.
+fn plainly() -> Box<Hear> {
+    Box::new(|_, bytes| {
+        let asked = bytes.windows(4).filter(|end| end == b"\r\n\r\n").count();
+        vec![(millis(1), Act::Say(OK.repeat(asked)))]
+    })
+}
+
+fn by_tunnel(mut plan: Plan) -> Plan {
+    let means = Means::Tunnel("example.org:80".to_owned());
+    plan.wire.proxy = Some(Proxy { means, fields: Vec::new(), http2: true });
+    plan
+}
+
+#[test]
+fn a_tunnel_through_http2_carries_either_protocol() {
+    let one = run(by_tunnel(plan(&closed(1), 2, requests(50))), tunnels_to(plainly(), 1_000));
+    let inner = serving(|_, stream| vec![(millis(1), ok(stream))]).hear.unwrap();
+    let two = run(by_tunnel(two(&closed(1), 2, 5, requests(50))), tunnels_to(inner, 1_000));
+    for ended in [one, two] {
+        let rows = ended.numbers.errors.rows();
+        assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (50, 0), "{rows:?}");
+        assert_eq!(ended.numbers.connections.opened, 2);
+        let all = ended.numbers.latency.all();
+        assert_eq!((all.known.min(), all.known.max()), (millis(1), millis(1)));
+    }
+}
+
+#[test]
+fn an_open_loop_goes_through_a_tunnel_at_its_moments() {
+    let plan = by_tunnel(plan(&open(1_000), 4, Limit::Duration(millis(200))));
+    let ended = run(plan, tunnels_to(plainly(), 1_000));
+    assert_eq!(ended.numbers.ledger.ok, 200);
+    let all = ended.numbers.latency.all();
+    assert_eq!((all.known.min(), all.known.max()), (millis(1), millis(1)));
+}
+
+#[test]
+fn a_tunnel_that_ends_costs_what_was_under_way_and_is_opened_again() {
+    // Each tunnel ends with its tenth request, which has no answer.
+    let ended = run(by_tunnel(plan(&closed(1), 1, requests(50))), tunnels_to(plainly(), 10));
+    let ledger = ended.numbers.ledger;
+    assert_eq!((ledger.ok, ledger.errors), (45, 5), "{:?}", ended.numbers.errors.rows());
+    assert_eq!(count(&ended.numbers, "wait_closed"), 5);
+    assert_eq!(ended.numbers.connections.opened, 5);
+}
+
+#[test]
+fn a_proxy_that_refuses_a_tunnel_in_http2_is_told_with_its_status() {
+    let hear = |_: Slot, bytes: &[u8]| {
+        if !bytes.starts_with(PREFACE) {
+            return vec![];
+        }
+        // The table of HPACK has 404 at index 13.
+        let flags = frame::END_HEADERS | frame::END_STREAM;
+        let said = [framed(Kind::Settings, 0, 0, &[]), framed(Kind::Headers, flags, 1, &[0x8d])];
+        vec![(millis(1), Act::Say(said.concat()))]
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let opened = run(by_tunnel(plan(&closed(1), 1, requests(1))), script).opened.unwrap();
+    assert_eq!((opened.open, opened.failure.1.to_string()), (0, "proxy_status_404".to_owned()));
 }
 
 #[test]

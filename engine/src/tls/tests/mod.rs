@@ -9,8 +9,12 @@ mod verifying;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rustls::crypto::CipherSuiteCommon;
+use rustls::{SupportedCipherSuite, Tls12CipherSuite};
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
+use super::session::PLAIN_MAX;
 use super::{Acceptor, Connector, Progress, Session};
 use crate::plan::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 use crate::record::TlsTrouble;
@@ -149,6 +153,43 @@ fn deliver(
         rest = after;
     }
     reached
+}
+
+/// A plan for TLS 1.2, a connector whose keys may seal so many `records`, and a server for it.
+pub(crate) fn wearing_out(records: u64) -> (Tls, Connector, Acceptor) {
+    let authority = Authority::new();
+    let plan = Tls { versions: (TlsVersion::Tls12, TlsVersion::Tls12), ..authority.plan() };
+    let mut provider = super::config::provider(&plan).unwrap();
+    provider.cipher_suites.retain_mut(|suite| {
+        let SupportedCipherSuite::Tls12(whole) = suite else { return false };
+        let common = CipherSuiteCommon { confidentiality_limit: records, ..whole.common };
+        let limited = Tls12CipherSuite { common, ..**whole };
+        *suite = SupportedCipherSuite::Tls12(Box::leak(Box::new(limited)));
+        true
+    });
+    let connector = Connector::with(&plan, provider).unwrap();
+    (plan, connector, Acceptor::new(&authority.good(), &[]).unwrap())
+}
+
+#[test]
+fn keys_that_cannot_be_renewed_say_when_they_are_worn_before_they_are_worn_out() {
+    let (_, connector, acceptor) = wearing_out(512);
+    let mut pair = Pair::open(&connector, &acceptor);
+    assert!(!pair.client.is_worn() && !pair.server.is_worn());
+    let (mut out, mut sealed) = (Vec::new(), 1);
+    while !pair.client.is_worn() {
+        pair.client.write(b"x", &mut out).unwrap();
+        sealed += 1;
+    }
+    // Two of 512 are left for what has begun; of what takes two at once, both are counted.
+    assert_eq!(sealed, 510);
+    pair.client.write(&vec![b'x'; PLAIN_MAX + 1], &mut out).unwrap();
+    assert_eq!(pair.client.write(b"x", &mut out), Err(TlsTrouble::WornOut));
+    // TLS 1.3 renews its keys, and has no end.
+    let (connector, acceptor, _) = sides(Authority::plan);
+    let mut pair = Pair::open(&connector, &acceptor);
+    (0..2_000).for_each(|_| pair.client.write(b"x", &mut out).unwrap());
+    assert!(!pair.client.is_worn());
 }
 
 /// A connector, an acceptor with a good certificate, and who issued it.

@@ -364,6 +364,10 @@ fn broken_rules_have_names() {
     say(&mut tunnel);
     assert_eq!(hear(&mut tunnel, b"HTTP/1.1 400 Bad Request\r\n"), "not_http2_http1");
     assert!(!tunnel.wants_transmit());
+    let mut tunnel = Tunnel::new(&request());
+    say(&mut tunnel);
+    assert_eq!(hear(&mut tunnel, &[0x15, 3, 3, 0, 2, 2, 70]), "not_http2_tls");
+    assert!(!tunnel.wants_transmit());
     // Nobody can answer what was not asked.
     let mut tunnel = Tunnel::new(&request());
     let early = [settings(&[]), head("200", 0)].concat();
