@@ -522,6 +522,12 @@ impl RequestBuilder {
         Ok(self)
     }
 
+    /// Returns whether a field line of this name, in any case, has been added.
+    #[must_use]
+    pub fn has_field(&self, name: &str) -> bool {
+        self.request.value_of(name).is_some()
+    }
+
     /// Sets what the connection is secured by; nothing unless set.
     #[must_use]
     pub const fn scheme(mut self, scheme: Scheme) -> Self {

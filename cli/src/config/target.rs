@@ -138,7 +138,7 @@ fn without_fragment(text: &str) -> &str {
 }
 
 /// Refuses a character that cannot stand in a path or a query as it is, with its escape.
-fn ensure_escaped(path: &str) -> Result<()> {
+pub(super) fn ensure_escaped(path: &str) -> Result<()> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let refuses = |before: &str, c: char| {
         !c.is_ascii_graphic() || format!("http://h/{before}{c}").parse::<Uri>().is_err()

@@ -96,6 +96,9 @@ pub(super) fn work(
     work.map(Some).map_err(|error| at.fault(&format!("cannot be done: {error}")))
 }
 
+#[cfg(test)]
+mod tests;
+
 /// A table whose keys are known elsewhere.
 #[derive(Clone, Copy)]
 struct Part<'n>(&'n Node);

@@ -95,7 +95,7 @@ impl<'a> Builder<'a> {
             return Err(check.fault("is not supported yet; leave it out"));
         }
         let path = self.path(step, around)?;
-        let body = self.body(step, around)?;
+        let (body, is_json) = self.body(step, around)?;
         let inherited = around.scenario.map(|part| part.text("method")).transpose()?.flatten();
         let method = step.text("method")?.or(inherited).or(self.args.request.method.as_deref());
         let method = request::method(method, body.is_some());
@@ -114,6 +114,10 @@ impl<'a> Builder<'a> {
             for line in list?.map(Node::items).unwrap_or_default() {
                 builder = self.field(line, &around.scope, builder)?;
             }
+        }
+        if is_json && !builder.has_field("Content-Type") {
+            let typed = builder.field("Content-Type", "application/json");
+            builder = typed.map_err(|error| step.0.because(&request::reason(error)))?;
         }
         if let Some(body) = body {
             builder = builder.body(body);
@@ -145,7 +149,9 @@ impl<'a> Builder<'a> {
             (None, None) => (step.0, self.target.path.clone()),
         };
         let text = self.variables.compile(&path, Escape::Component, &around.scope);
-        text.map_err(|said| node.fault(&said))
+        let text = text.map_err(|said| node.fault(&said))?;
+        let escaped = target::ensure_escaped(&String::from_utf8_lossy(text.literal()));
+        escaped.map(|()| text).map_err(|reason| node.because(&reason))
     }
 
     /// What of a step's own URL is asked for, if it leads to the target.
@@ -168,7 +174,8 @@ impl<'a> Builder<'a> {
         Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
     }
 
-    fn body(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Option<Text>, Fault> {
+    /// The body, if there is one, and whether it is known to be JSON.
+    fn body(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<(Option<Text>, bool), Fault> {
         for part in [Some(step), around.scenario].into_iter().flatten() {
             match (part.get("data")?, part.get("json")?) {
                 (Some(data), Some(_)) => {
@@ -176,16 +183,17 @@ impl<'a> Builder<'a> {
                 }
                 (Some(data), None) => {
                     let text = self.variables.compile(data.text()?, Escape::Plain, &around.scope);
-                    return text.map(Some).map_err(|said| data.fault(&said));
+                    return text.map(|text| (Some(text), false)).map_err(|said| data.fault(&said));
                 }
                 (None, Some(json)) => {
-                    return body::json(json, &mut self.variables, &around.scope).map(Some);
+                    let body = body::json(json, &mut self.variables, &around.scope)?;
+                    return Ok((Some(body), true));
                 }
                 (None, None) => {}
             }
         }
         let common = request::body(&self.args.request);
-        Ok(common.map_err(|reason| step.0.because(&reason))?.map(Text::from))
+        Ok((common.map_err(|reason| step.0.because(&reason))?.map(Text::from), false))
     }
 
     /// Adds the field of a line `Name: value`.

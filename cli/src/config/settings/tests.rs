@@ -263,11 +263,6 @@ fn what_makes_no_sense_by_itself_is_refused_with_its_place() {
           path",
         ),
         ("form = [\"a=b\"]", "pummel.toml:2:1: forms are not supported yet; leave form out"),
-        (
-            "[scenario]\nsteps = []",
-            "pummel.toml:2:2: scenarios are not supported yet; leave \
-          scenario out",
-        ),
     ] {
         refused(&format!("{URL}{toml}"), "p", expected);
     }

@@ -1,0 +1,195 @@
+//! What sections of a file make of requests, and what is said of those that make no sense.
+
+use pummel_engine::plan::Step;
+use pummel_proto_http::{Rendering, Values};
+
+use super::*;
+use crate::args::words;
+use crate::config::file::from_text;
+
+/// Values that are called by their numbers.
+struct Numbered;
+
+impl Values for Numbered {
+    fn value(&self, number: u16) -> &[u8] {
+        [&b"V0"[..], b"V1", b"V2"].get(usize::from(number)).copied().unwrap_or_default()
+    }
+}
+
+/// The work of a file beside these words.
+fn work_of(toml: &str, line: &str) -> Result<Work, String> {
+    let file = from_text("p.toml", toml)?;
+    let args = words(line).run;
+    let base = base(&file.root).map_err(|fault| file.remark(&fault))?;
+    let url = args.target.any().map(str::to_owned).or(base).unwrap();
+    let target = crate::config::target::parse(&url).unwrap();
+    let work = work(&file.root, &args, &target, Nanos::ZERO);
+    work.map_err(|fault| file.remark(&fault)).map(Option::unwrap)
+}
+
+/// The requests of a file, as HTTP/1.1 without the fields that are always there.
+fn requests(toml: &str, line: &str) -> Vec<String> {
+    let work = work_of(toml, line).unwrap();
+    let requests = work.requests().iter().map(|asking| {
+        let mut out = Vec::new();
+        asking.request.serial(&Rendering::default()).fill(&Numbered, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let usual = ["Host: h:1", "Accept: */*"];
+        let lines = text.split("\r\n");
+        let kept = lines.filter(|it| !usual.contains(it) && !it.starts_with("User-Agent: pummel"));
+        kept.collect::<Vec<_>>().join("|")
+    });
+    requests.collect()
+}
+
+const FLOW: &str = r#"
+[scenario]
+base_url = "http://h:1/api/"
+method = "put"
+headers = ["X-All: {{user}}"]
+data = "all"
+vars = { user = "a b", id = 5 }
+
+[[scenario.steps]]
+name = "first"
+path = "login?u={{user}}&n={{seq}}"
+headers = ["X-Own: {{uuid}}"]
+think_time = "250ms"
+
+[[scenario.steps]]
+url = "http://h:1/x/{{step}}"
+method = "post"
+json = { who = "{{user}}", id = "{{id}}", n = "{{seq}}", both = "{{user}} {{id}}", list = [1, true] }
+vars = { user = "\"c\"" }
+assert_status = 201
+
+[[scenario.steps]]
+"#;
+
+#[test]
+fn steps_add_to_what_goes_for_their_scenario() {
+    let [first, second, third] = &requests(FLOW, "p -H A:b")[..] else { panic!("three") };
+    assert_eq!(
+        first,
+        "PUT /api/login?u=a%20b&n=V0 HTTP/1.1|A: b|X-All: a b|X-Own: V1|Content-Length: 3||all"
+    );
+    let json = r#"{"who":"\"c\"","id":5,"n":V0,"both":"\"c\" 5","list":[1,true]}"#;
+    assert_eq!(
+        *second,
+        format!(
+            "POST /x/2 HTTP/1.1|A: b|X-All: \"c\"|Content-Type: application/json|\
+             Content-Length: {}||{json}",
+            json.len()
+        )
+    );
+    assert_eq!(third, "PUT /api/ HTTP/1.1|A: b|X-All: a b|Content-Length: 3||all");
+}
+
+#[test]
+fn steps_are_done_in_order_with_their_pauses() {
+    let work = work_of(FLOW, "p -s 2xx").unwrap();
+    let [scenario] = work.scenarios() else { panic!("one") };
+    let pause = Step::Think(Nanos::from_millis(250));
+    let [a, b, c] = [0, 1, 2].map(Step::Request);
+    assert_eq!(scenario.steps, [a, pause, b, c]);
+    assert_eq!(work.rows(), ["first", "POST /x/2", "PUT /api/"]);
+    let holds = |at: usize, status| work.requests()[at].expected.holds(status);
+    assert!(holds(0, 204) && holds(1, 201) && !holds(1, 204));
+}
+
+#[test]
+fn a_url_on_the_command_line_takes_the_place_of_the_base() {
+    let toml = "[scenario]\nbase_url = \"http://far/a\"\n[[scenario.steps]]\npath = \"/p\"\n";
+    assert_eq!(requests(toml, "p http://h:1/near"), ["GET /near/p HTTP/1.1||"]);
+    assert_eq!(requests(toml, "p http://h:1"), ["GET /p HTTP/1.1||"]);
+}
+
+#[test]
+fn scenarios_and_targets_are_chosen_by_weight() {
+    let toml = "[scenarios.buy]\nweight = 3\nbase_url = \"http://h:1\"\nsteps = [{ path = \"/b\" }]\n\
+                [scenarios.look]\nsteps = [{ path = \"/l\" }]\n";
+    let work = work_of(toml, "p").unwrap();
+    let of = |scenario: &Scenario| (scenario.name.clone(), scenario.weight.get());
+    let all: Vec<_> = work.scenarios().iter().map(of).collect();
+    assert_eq!(all, [("buy".to_owned(), 3), ("look".to_owned(), 1)]);
+    assert_eq!(work.rows(), ["buy: GET /b", "look: GET /l"]);
+
+    let toml = "[[targets]]\nurl = \"http://h:1/a?b\"\nweight = 9\n\
+                [[targets]]\npath = \"/c\"\nname = \"c\"\nmethod = \"delete\"\n";
+    let work = work_of(toml, "p").unwrap();
+    assert_eq!(work.rows(), ["GET /a?b", "c"]);
+    assert_eq!(work.scenarios()[0].weight.get(), 9);
+    assert_eq!(requests(toml, "p")[1], "DELETE /c HTTP/1.1||");
+}
+
+#[test]
+fn what_makes_no_sense_is_said_with_its_place() {
+    let step =
+        |rest: &str| format!("[scenario]\nbase_url = \"http://h:1\"\n[[scenario.steps]]\n{rest}\n");
+    for (toml, said) in [
+        (
+            "[scenario]\nbase_url = \"http://h:1\"\n".to_owned(),
+            "p.toml:1:1: scenario has no steps; give at least one, as [[scenario.steps]]",
+        ),
+        (
+            "[scenario]\nbase_url = \"http://h:1\"\nsteps = []\n".to_owned(),
+            "p.toml:3:9: scenario.steps is empty; give at least one step",
+        ),
+        (
+            step("pth = \"/\""),
+            "p.toml:4:1: unknown key \"pth\" in scenario.steps[0]; did you mean \"path\"?",
+        ),
+        (
+            step("path = \"/{{usr}}\"\nvars = { user = \"x\" }"),
+            "p.toml:4:8: scenario.steps[0].path {{usr}} is unknown; did you mean user?",
+        ),
+        (
+            step("path = \"/\"\nurl = \"http://h:1/\""),
+            "p.toml:5:7: scenario.steps[0].url and path do not go together; give one of them",
+        ),
+        (
+            step("data = \"x\"\njson = {}"),
+            "p.toml:4:8: scenario.steps[0].data and json do not go together; give one of them",
+        ),
+        (
+            step("url = \"http://g:1/\""),
+            "p.toml:4:7: scenario.steps[0].url leads to \"g:1\", and the run to \"h:1\"; several \
+             hosts are not supported yet",
+        ),
+        (
+            step("url = \"http://{{uuid}}:1/\""),
+            "p.toml:4:7: scenario.steps[0].url has a host that varies, which is not supported \
+             yet; name one",
+        ),
+        (
+            step("headers = [\"X\"]"),
+            "p.toml:4:12: scenario.steps[0].headers[0] has no colon; write \"Name: value\"",
+        ),
+        (
+            step("headers = [\"{{uuid}}: x\"]"),
+            "p.toml:4:12: scenario.steps[0].headers[0] has a name that varies; only values may",
+        ),
+        (
+            step("path = \"/ \""),
+            "p.toml:4:8: scenario.steps[0].path: ' ' cannot stand in a URL as it is; write %20",
+        ),
+        (step("think_time = \"soon\""), "p.toml:4:14: scenario.steps[0].think_time: \"soon\""),
+        (step("assert_status = 99"), "p.toml:4:17: scenario.steps[0].assert_status: 99"),
+        (
+            "targets = []\nscenario = { base_url = \"http://h:1\", steps = [{}] }\n".to_owned(),
+            "p.toml:1:11: targets does not go with scenarios; give one of them",
+        ),
+        (
+            "[[targets]]\nurl = \"http://h:1\"\nweight = 0\n".to_owned(),
+            "p.toml:3:10: targets[0].weight is \"0\"; give a whole number from 1 on",
+        ),
+        (
+            "[scenario]\nbase_url = \"http://h:1\"\nschema_version = 2\nsteps = [{}]\n".to_owned(),
+            "p.toml:3:18: scenario.schema_version is of another version of scenarios; there is \
+             1 only",
+        ),
+    ] {
+        let found = work_of(&toml, "p").unwrap_err();
+        assert!(found.starts_with(said), "{found}\nexpected {said}");
+    }
+}
