@@ -174,7 +174,10 @@ fn what_makes_no_sense_is_said_with_its_place() {
             "p.toml:4:8: scenario.steps[0].path: ' ' cannot stand in a URL as it is; write %20",
         ),
         (step("think_time = \"soon\""), "p.toml:4:14: scenario.steps[0].think_time: \"soon\""),
-        (step("assert_status = 99"), "p.toml:4:17: scenario.steps[0].assert_status: 99"),
+        (
+            step("assert_status = 99"),
+            "p.toml:4:17: scenario.steps[0].assert_status: \"99\": there is no such status",
+        ),
         (
             "targets = []\nscenario = { base_url = \"http://h:1\", steps = [{}] }\n".to_owned(),
             "p.toml:1:11: targets does not go with scenarios; give one of them",
