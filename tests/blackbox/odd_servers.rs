@@ -1,4 +1,4 @@
-//! Servers that are not what they were taken for: one line that says what they are, and what to try.
+//! Servers that are not what they were taken for: one line says what they are, and what to try.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

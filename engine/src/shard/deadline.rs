@@ -51,8 +51,8 @@ impl Deadlines {
         }
     }
 
-    /// Arms the disarmed `waiter`, who waits since `since`, whenever the others came. O(waiters that
-    /// are armed and came later).
+    /// Arms the disarmed `waiter`, who waits since `since`, whenever the others came. O(armed
+    /// waiters that came later).
     pub(super) fn arm_since(&mut self, waiter: usize, since: Instant) {
         let Ok(name) = u32::try_from(waiter) else { return };
         let deadline = since + self.span;

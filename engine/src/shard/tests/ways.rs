@@ -228,8 +228,8 @@ fn what_a_goaway_leaves_at_the_end_of_a_run_is_sent_again_too() {
     assert_eq!(run(plan, script).numbers.ledger.ok, 98);
 }
 
-/// Says good-bye at the first stream, after `patience`, and processes none; later connections, which
-/// take `dialling` to be had, are given their answers at once.
+/// Says good-bye at the first stream, after `patience`, and processes none; later connections take
+/// `dialling` to be had, and are given their answers at once.
 fn leaving(patience: Nanos, dialling: Nanos) -> Script {
     let mut connections = 0;
     let mut script = serving(move |nth, stream| {
