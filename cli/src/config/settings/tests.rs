@@ -455,6 +455,8 @@ fn a_file_is_looked_for_where_no_target_was_typed() {
         fs::write(world.folder.path().join(name), text).unwrap();
         assert_eq!(effective(&world, "p -c 5")[0], format!("url = \"http://{name}\" <{name}:1>"));
     }
+    // A file that makes no sense is not read.
+    fs::write(world.folder.path().join("pummel.toml"), "=").unwrap();
     assert_eq!(effective(&world, "p http://typed"), ["url = \"http://typed\" <URL>"]);
     assert_eq!(effective(&world, "p -u http://typed"), ["url = \"http://typed\" <--url>"]);
     let named = world.folder.path().join("strest.toml");
@@ -462,6 +464,16 @@ fn a_file_is_looked_for_where_no_target_was_typed() {
     assert_eq!(effective(&world, &words), ["url = \"http://typed\" <URL>"]);
     let typed = typed(&words);
     assert!(Settings::gather(&typed, &world.around).unwrap().remarks.is_empty());
+}
+
+#[test]
+fn what_happens_later_is_not_the_files() {
+    let world = World::new("pummel.toml", &format!("{URL}rate = 5"), &[]);
+    let typed = typed("p");
+    let settings = Settings::gather(&typed, &world.around).unwrap();
+    let failure = settings.explain(Failure::impossible(anyhow!("lost at --rate \"5\"")));
+    assert_eq!((failure.code, failure.excerpt), (Code::Impossible, None));
+    assert_eq!(failure.error.to_string(), "lost at --rate \"5\"");
 }
 
 #[test]
