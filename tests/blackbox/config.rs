@@ -295,7 +295,7 @@ fn files_of_strest_run_as_they_are() {
             let idle =
                 format!("{name}: ui_window_ms, metrics_range and metrics_max have no effect");
             assert!(outcome.stderr.contains(&idle), "{outcome:?}");
-            assert!(outcome.stderr.contains("tls_min, tls_max and alpn are for https"));
+            assert!(outcome.stderr.contains("tls_min, tls_max and alpn are left aside"));
         }
         target.end();
     }

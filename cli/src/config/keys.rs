@@ -18,7 +18,7 @@ pub(crate) struct Key {
     /// Keys that it replaces, and that replace it. Not a group: a ramp goes with a rate and not
     /// with stages, which do not go with a rate either.
     pub(crate) rivals: &'static [&'static str],
-    pub(crate) reach: Reach,
+    pub(crate) scope: Scope,
     /// What it sets, in a line.
     pub(crate) doc: &'static str,
 }
@@ -68,13 +68,20 @@ pub(crate) enum Standing {
     Missing(&'static str),
 }
 
-/// Which targets a key is for.
+/// Which runs a key is for. A file and the environment serve several, and files of strest have
+/// keys that it passes over: beside another run such a key is left aside with a word, where a flag
+/// would be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum Scope {
     Any,
-    /// Those of `https`. A file and the environment serve several targets, so that beside one in
-    /// the clear this is left aside, where a flag would be refused.
+    /// With a target of `https`.
     Https,
+    /// With a schedule.
+    Open,
+    /// Without a schedule.
+    Closed,
+    /// Without a schedule that is a rate, in the same layer.
+    Bursts,
 }
 
 impl Key {
@@ -86,7 +93,7 @@ impl Key {
             flag: None,
             standing: Standing::Used,
             rivals: &[],
-            reach: Reach::Any,
+            scope: Scope::Any,
             doc,
         }
     }
@@ -108,8 +115,8 @@ impl Key {
         Self { standing, ..self }
     }
 
-    const fn https(self) -> Self {
-        Self { reach: Reach::Https, ..self }
+    const fn only(self, scope: Scope) -> Self {
+        Self { scope, ..self }
     }
 
     /// The variable of the environment that sets it; a section has none.
@@ -223,7 +230,7 @@ mod tests {
             let words = args::words(&format!("p http://h --{flag}{value}")).run;
             let said = super::super::Config::understand(&words).map_err(|e| format!("{e:#}"));
             let refused = said.is_err_and(|said| said.contains("is for https"));
-            assert_eq!(refused, key.reach == Reach::Https, "{}", key.name);
+            assert_eq!(refused, key.scope == Scope::Https, "{}", key.name);
         }
     }
 

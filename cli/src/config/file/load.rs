@@ -19,6 +19,7 @@ pub(super) fn words(section: &Node) -> Result<Vec<Word>, Fault> {
             flag: "rate",
             value: Some(rate.into()),
             span: section.span.clone(),
+            written: None,
         }]);
     }
     let mut from = first.unwrap_or_else(|| "0".to_owned());
@@ -35,6 +36,7 @@ pub(super) fn words(section: &Node) -> Result<Vec<Word>, Fault> {
             flag: "stage",
             value: Some(format!("{}ns:{from}..{to}", length.get()).into()),
             span: stage.span.clone(),
+            written: None,
         });
         from = to;
     }

@@ -148,6 +148,14 @@ fn a_text_that_was_written_as_one_is_no_number_and_no_switch() {
 }
 
 #[test]
+fn a_path_has_strange_keys_in_quotes_and_long_ones_by_their_beginning() {
+    let long = "x".repeat(1_000);
+    let said = said("a.toml", &format!("\"a\\nb\".{long} = \"${{UNSET}}\""));
+    assert!(said.contains(r#": "a\nb"."xxx"#) && said.contains("xxx…\": the variable"), "{said}");
+    assert!(said.len() < 300, "{said}");
+}
+
+#[test]
 fn an_unknown_key_is_told_from_those_that_there_are() {
     let unknown = |text: &str, known: &[&str]| {
         from_text("a.toml", text).unwrap().root.table(known).unwrap_err().what

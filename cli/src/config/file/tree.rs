@@ -23,8 +23,9 @@ pub(crate) struct Node {
     pub(crate) span: Range<usize>,
     /// How to get to it: `load.stages[1].target`; empty at the root.
     pub(crate) path: String,
-    /// The text as it was written, where variables of the environment were filled in.
-    raw: Option<String>,
+    /// The text as it was written, where variables of the environment were filled in: what they
+    /// hold may be a secret.
+    pub(super) raw: Option<String>,
 }
 
 /// What a file may hold.
@@ -52,6 +53,9 @@ pub(crate) struct Entry {
     pub(crate) node: Node,
 }
 
+/// Longest key that a path has whole.
+const KEY_MAX: usize = 64;
+
 /// Known keys, as many as are listed in an error.
 const LISTED_MAX: usize = 8;
 
@@ -76,6 +80,9 @@ impl Node {
             Value::Table(Table(entries)) => {
                 let dot = if path.is_empty() { "" } else { "." };
                 for Entry { key, node, .. } in entries {
+                    let bare = |c: char| c.is_ascii_alphanumeric() || "_-$".contains(c);
+                    let plain = key.len() <= KEY_MAX && !key.is_empty() && key.chars().all(bare);
+                    let key = if plain { key.clone() } else { Quoted(key).to_string() };
                     node.name(format!("{path}{dot}{key}"));
                 }
             }
@@ -167,7 +174,8 @@ impl Node {
             Value::Text(text) => Ok(text),
             Value::Integer(number) => Err(self.other("a text", &format!("\"{number}\""))),
             Value::Float(number) => Err(self.other("a text", &format!("\"{number}\""))),
-            _ => Err(self.other("a text", "it in quotes")),
+            Value::Bool(value) => Err(self.other("a text", &format!("\"{value}\""))),
+            _ => Err(self.other("a text", "one, in quotes")),
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Word {
     pub(crate) value: Option<OsString>,
     /// Where it stands in the file.
     pub(crate) span: Range<usize>,
+    /// What the file has there, if that is not the value: variables were filled in.
+    pub(crate) written: Option<String>,
 }
 
 /// Checks that the value is of its key's kind, and says it in the words of the key's flag; of a key
@@ -28,23 +30,28 @@ pub(crate) fn words(key: &'static Key, node: &Node, folder: &Path) -> Result<Vec
     }
     let values = values(key.kind, node, folder)?;
     let Some(flag) = key.flag else { return Ok(Vec::new()) };
-    let word = |(value, span)| Word { flag, value, span };
+    let word = |(value, at): (Option<OsString>, &Node)| Word {
+        flag,
+        value,
+        span: at.span.clone(),
+        written: at.raw.clone(),
+    };
     Ok(values.into_iter().map(word).collect())
 }
 
-/// A value as it might be typed, and where it stands.
-type Typed = (Option<OsString>, Range<usize>);
+/// A value as it might be typed, and the node that it comes from.
+type Typed<'n> = (Option<OsString>, &'n Node);
 
-fn values(kind: Kind, node: &Node, folder: &Path) -> Result<Vec<Typed>, Fault> {
-    let one = |text: String| Ok(vec![(Some(text.into()), node.span.clone())]);
+fn values<'n>(kind: Kind, node: &'n Node, folder: &Path) -> Result<Vec<Typed<'n>>, Fault> {
+    let one = |text: String| Ok(vec![(Some(text.into()), node)]);
     match kind {
         Kind::Bool => {
             let on = node.boolean()?;
-            Ok(if on { vec![(None, node.span.clone())] } else { Vec::new() })
+            Ok(if on { vec![(None, node)] } else { Vec::new() })
         }
         Kind::Text => one(node.text()?.to_owned()),
         Kind::Target => one(target(node, folder)?),
-        Kind::Path => Ok(vec![(Some(path(node.text()?, folder)), node.span.clone())]),
+        Kind::Path => Ok(vec![(Some(path(node.text()?, folder)), node)]),
         Kind::Range => one(range(node)?),
         Kind::Integer => one(node.integer()?.to_string()),
         Kind::Duration => one(node.span_of_time()?),
@@ -53,21 +60,19 @@ fn values(kind: Kind, node: &Node, folder: &Path) -> Result<Vec<Typed>, Fault> {
         }
         Kind::Rate => one(node.rate()?),
         Kind::List => {
-            let text = |item: &Node| Ok((Some(item.text()?.into()), item.span.clone()));
+            let text = |item: &'n Node| Ok((Some(item.text()?.into()), item));
             node.items().iter().map(text).collect()
         }
         Kind::Statuses => {
-            let text = |item: &Node| {
+            let text = |item: &'n Node| {
                 let text = item.scalar("a status or a text", "for example 200 or \"2xx\"")?;
-                Ok((Some(text.into()), item.span.clone()))
+                Ok((Some(text.into()), item))
             };
             node.items().iter().map(text).collect()
         }
-        Kind::Section(keys) => section(keys, node, folder),
+        Kind::Section(keys) => section(keys, node, folder).map(|()| Vec::new()),
         Kind::Sections(keys) => {
-            for item in node.list()? {
-                section(keys, item, folder)?;
-            }
+            node.list()?.iter().try_for_each(|item| section(keys, item, folder))?;
             Ok(Vec::new())
         }
         Kind::Table => node.any_table().map(|_| Vec::new()),
@@ -76,13 +81,13 @@ fn values(kind: Kind, node: &Node, folder: &Path) -> Result<Vec<Typed>, Fault> {
 }
 
 /// Checks a section, which has no words of its own.
-fn section(keys: &'static [Key], node: &Node, folder: &Path) -> Result<Vec<Typed>, Fault> {
+fn section(keys: &'static [Key], node: &Node, folder: &Path) -> Result<(), Fault> {
     for entry in node.table(&names(keys))?.entries() {
         if let Some(key) = find(keys, &entry.key) {
             values(key.kind, &entry.node, folder)?;
         }
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
 /// A path of a file, relative to its folder. An empty one stays so, and is refused as it would be.

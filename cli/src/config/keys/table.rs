@@ -5,6 +5,7 @@ use super::Kind::{
     Bool, Duration, Integer, List, Millis, Path, Range, Rate, Section, Sections, Statuses, Table,
     Tables, Target, Text,
 };
+use super::Scope::{Bursts, Closed, Https, Open};
 use super::Standing::{Anyway, Missing, NotYet};
 
 /// What says how many requests start, beside `rate`, which may have a ramp and a spike.
@@ -58,8 +59,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("deadline", "deadline", Duration, "Longest time from the intended start to the end"),
     Key::flag("on_full", "on-full", Text, "Without a free connection: queue, drop or grow"),
     Key::flag("max_connections", "max-connections", Integer, "Most connections of on_full grow"),
-    Key::flag("spawn_rate", "spawn-rate", Integer, "Connections that join in together"),
-    Key::flag("spawn_interval", "spawn-interval", Millis, "From one group to the next"),
+    Key::flag("spawn_rate", "spawn-rate", Integer, "Connections that join in together")
+        .only(Closed),
+    Key::flag("spawn_interval", "spawn-interval", Millis, "From one group to the next")
+        .only(Closed),
     // Schedule.
     Key::flag("arrivals", "arrivals", Text, "constant, poisson or uniform-jitter"),
     Key::flag("stage", "stage", List, "Stages in the words of the flag: 10s:0..5000")
@@ -70,10 +73,13 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("spike", "spike", Text, "Another rate in the middle of the window: 5s:20k")
         .rivals(SCHEDULES),
     Key::flag("burst_rate", "burst-rate", Integer, "Requests of one burst")
+        .only(Bursts)
         .rivals(&["rate", "rpm", "stage", "load", "ramp", "spike"]),
     Key::flag("burst_delay", "burst-delay", Duration, "From one burst to the next")
+        .only(Bursts)
         .rivals(&["rate", "rpm", "stage", "load", "ramp", "spike"]),
-    Key::flag("latency_correction", "latency-correction", Bool, "What every open loop does anyway"),
+    Key::flag("latency_correction", "latency-correction", Bool, "What every open loop does anyway")
+        .only(Open),
     // Request.
     Key::flag("method", "method", Text, "Method").alias(&["verb"]),
     Key::flag("headers", "header", List, "Header fields, \"Name: value\"").alias(&["header"]),
@@ -104,16 +110,18 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     Key::flag("close", "close", Text, "How to close a connection: fin or rst"),
     // TLS.
-    Key::flag("cacert", "cacert", Path, "Whom to believe: certificates in PEM").https(),
-    Key::flag("cert", "cert", Path, "The client's certificate and its issuers, PEM").https(),
-    Key::flag("key", "key", Path, "The private key to it, PEM").https(),
-    Key::flag("insecure", "insecure", Bool, "Believe anybody").https(),
-    Key::flag("tls_min", "tls-min", Text, "Oldest version to offer: \"1.2\" or \"1.3\"").https(),
-    Key::flag("tls_max", "tls-max", Text, "Newest version to offer: \"1.2\" or \"1.3\"").https(),
-    Key::flag("tls_groups", "tls-groups", Text, "Groups for the key exchange").https(),
-    Key::flag("alpn", "alpn", List, "Protocols to offer, the preferred one first").https(),
-    Key::flag("sni", "sni", Text, "The name to ask for and to verify").https(),
-    Key::flag("tls_resume", "tls-resume", Text, "Take up earlier sessions: on or off").https(),
+    Key::flag("cacert", "cacert", Path, "Whom to believe: certificates in PEM").only(Https),
+    Key::flag("cert", "cert", Path, "The client's certificate and its issuers, PEM").only(Https),
+    Key::flag("key", "key", Path, "The private key to it, PEM").only(Https),
+    Key::flag("insecure", "insecure", Bool, "Believe anybody").only(Https),
+    Key::flag("tls_min", "tls-min", Text, "Oldest version to offer: \"1.2\" or \"1.3\"")
+        .only(Https),
+    Key::flag("tls_max", "tls-max", Text, "Newest version to offer: \"1.2\" or \"1.3\"")
+        .only(Https),
+    Key::flag("tls_groups", "tls-groups", Text, "Groups for the key exchange").only(Https),
+    Key::flag("alpn", "alpn", List, "Protocols to offer, the preferred one first").only(Https),
+    Key::flag("sni", "sni", Text, "The name to ask for and to verify").only(Https),
+    Key::flag("tls_resume", "tls-resume", Text, "Take up earlier sessions: on or off").only(Https),
     // Proxy.
     Key::flag("proxy", "proxy", Text, "A proxy, http://user:password@host:port")
         .alias(&["proxy_url"]),
@@ -134,6 +142,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("strict", "strict", Bool, "Exit with 3 when the verdict is SUSPECT"),
     Key::flag("verbose", "verbose", Bool, "Say what will be done"),
     // What files of strest ask for, and is done in any case.
+    Key::new("$schema", Text, "Where an editor finds the schema").standing(Anyway),
     Key::new("summary", Bool, "Print a report at the end").standing(Anyway),
     Key::new("no_charts", Bool, "Make no charts").standing(Anyway),
     Key::new("no_color", Bool, "Write without colours").standing(Anyway),

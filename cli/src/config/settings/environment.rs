@@ -54,8 +54,8 @@ fn setting(
     words: Vec<Word>,
     earlier: &[Setting],
 ) -> Result<Setting> {
-    let rival = |it: &&Setting| it.key.rivals.contains(&key.name) && !it.words.is_empty();
-    if let Some(rival) = earlier.iter().find(rival).filter(|_| !words.is_empty()) {
+    let rival = earlier.iter().find(|it| it.contradicts(key));
+    if let Some(rival) = rival.filter(|_| !words.is_empty()) {
         bail!("{} and {name} do not go together; set one of them", rival.name());
     }
     let texts: Vec<_> = words.iter().filter_map(|word| word.value.clone()).collect();
@@ -84,7 +84,7 @@ pub(super) fn shown(kind: Kind, texts: &[OsString], on: bool) -> String {
 /// The value in the words of its flag, and whether it asks for something.
 fn words(key: &Key, name: &str, value: &OsStr) -> Result<(Vec<Word>, bool)> {
     let flag = key.flag.unwrap_or_default();
-    let word = |value: Option<OsString>| Word { flag, value, span: 0..0 };
+    let word = |value: Option<OsString>| Word { flag, value, span: 0..0, written: None };
     if matches!(key.kind, Kind::Path) {
         return Ok((vec![word(Some(value.to_owned()))], true));
     }

@@ -36,9 +36,13 @@ pub(super) fn read(file: &File) -> Result<Layer, Failure> {
     Ok(layer)
 }
 
-/// A switch that is off asks for nothing.
+/// A switch that is off, and a list of nothing, ask for nothing.
 fn is_off(key: &Key, entry: &Entry) -> bool {
-    matches!(key.kind, Kind::Bool) && entry.node.boolean() == Ok(false)
+    match key.kind {
+        Kind::Bool => entry.node.boolean() == Ok(false),
+        Kind::List => entry.node.items().is_empty(),
+        _ => false,
+    }
 }
 
 fn setting(
@@ -52,8 +56,8 @@ fn setting(
         return refuse(format!("{} and {} are the same; give one of them", entry.key, same.name()));
     }
     let words = words(key, &entry.node, file.folder())?;
-    let rival = |it: &&Setting| it.key.rivals.contains(&key.name) && !it.words.is_empty();
-    if let Some(rival) = earlier.iter().find(rival).filter(|_| !words.is_empty()) {
+    let rival = earlier.iter().find(|it| it.contradicts(key));
+    if let Some(rival) = rival.filter(|_| !words.is_empty()) {
         let (one, other) = (&entry.key, rival.name());
         return refuse(format!("{one} and {other} do not go together; give one of them"));
     }

@@ -5,6 +5,7 @@
 //! definition says what a value means. Errors about those words are said in the words of their
 //! origin.
 
+mod aside;
 mod environment;
 mod file;
 mod origins;
@@ -19,14 +20,14 @@ use std::time::SystemTime;
 use anyhow::anyhow;
 use pummel_engine::reactor::clock;
 use pummel_engine::units::Nanos;
-use pummel_proto_http::Scheme;
 
 #[cfg(test)]
 pub(super) use show::default;
 
+use super::Config;
 use super::file::{FOUND, File, Word};
-use super::keys::{self, Key, Reach};
-use super::{Config, scenario, target};
+use super::keys::{self, Key, Scope};
+use super::scenario;
 use crate::args::{RunArgs, Typed};
 use crate::exit::{Code, Failure};
 use crate::wall;
@@ -99,6 +100,13 @@ impl Surroundings {
 }
 
 impl Setting {
+    /// Whether it says something that `key` of the same layer contradicts. Bursts beside a rate are
+    /// left aside, as strest does.
+    fn contradicts(&self, key: &Key) -> bool {
+        let bursts = (self.key.scope == Scope::Bursts) != (key.scope == Scope::Bursts);
+        !bursts && !self.words.is_empty() && self.key.rivals.contains(&key.name)
+    }
+
     /// What it is called where it was set.
     fn name(&self) -> &str {
         match &self.origin {
@@ -141,24 +149,6 @@ impl<'t> Settings<'t> {
         settings.args =
             typed.with(words).map_err(|said| settings.explain(Failure::usage(anyhow!(said))))?;
         Ok(settings)
-    }
-
-    /// Leaves out what is for `https`, beside a target in the clear.
-    fn leave_aside(&mut self) {
-        let url = self.lower.iter().find(|setting| setting.key.name == "url");
-        let url = url.and_then(|url| url.words.first()?.value.clone()?.into_string().ok());
-        let Some(url) = self.typed.run().target.any().map(str::to_owned).or(url) else { return };
-        // What is wrong with a target is said later.
-        let scheme = target::parse(&url).map(|target| target.scheme);
-        if scheme.is_ok_and(|scheme| scheme == Scheme::Http) {
-            let for_https = |it: &Setting| it.key.reach == Reach::Https && !it.words.is_empty();
-            let aside: Vec<&str> =
-                self.lower.iter().filter(|it| for_https(it)).map(Setting::name).collect();
-            if let Some(said) = listed(&aside, "is for https and is", "are for https and are") {
-                self.remarks.push(format!("{said} left aside: the target is in the clear"));
-            }
-            self.lower.retain(|it| it.key.reach != Reach::Https);
-        }
     }
 
     /// What all of it means.

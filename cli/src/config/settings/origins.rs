@@ -42,13 +42,10 @@ impl Found<'_> {
 }
 
 impl Settings<'_> {
-    /// Whose value `message` is about, if it was not typed: the first that it names by its flag, or
-    /// else one that it quotes.
+    /// The message in the words of where the value was set that it is about, if that was not typed.
     pub(super) fn locate(&self, message: &str) -> Option<Found<'_>> {
         let flags = flags(message);
-        let named = flags.iter().find_map(|(_, flag)| self.setting(flag));
-        let setting =
-            named.or_else(|| self.lower.iter().find(|it| quoted(it, message).is_some()))?;
+        let setting = self.subject(message, &flags)?;
         let place = match (&setting.origin, &self.file) {
             (Origin::File(_, span), Some(file)) => {
                 Some((file, quoted(setting, message).unwrap_or(span.clone())))
@@ -64,7 +61,18 @@ impl Settings<'_> {
             from = at.end;
         }
         said.push_str(message.get(from..).unwrap_or_default());
-        Some(Found { message: said, place })
+        Some(Found { message: as_written(setting, said), place })
+    }
+
+    /// The setting that `message` is about: the first that it names by its flag, or else one whose
+    /// value it quotes.
+    fn subject(&self, message: &str, flags: &[(Range<usize>, String)]) -> Option<&Setting> {
+        let named = flags.iter().find_map(|(_, flag)| self.setting(flag));
+        // What was typed may happen to be the same as what a file has elsewhere.
+        if named.is_some() || flags.iter().any(|(_, flag)| self.typed.gives(flag)) {
+            return named;
+        }
+        self.lower.iter().find(|setting| quoted(setting, message).is_some())
     }
 
     /// The setting of a lower layer that stands for the flag.
@@ -82,6 +90,17 @@ impl Settings<'_> {
             None => keys::of_flag(flag).map(|key| Cow::Borrowed(key.name)),
         }
     }
+}
+
+/// The message without what variables hold that were filled into the setting.
+fn as_written(setting: &Setting, mut message: String) -> String {
+    for word in &setting.words {
+        if let (Some(value), Some(written)) = (&word.value, &word.written) {
+            let value = Quoted(&value.to_string_lossy()).to_string();
+            message = message.replace(&value, &Quoted(written).to_string());
+        }
+    }
+    message
 }
 
 /// The place of a value of the setting that the message quotes.

@@ -377,14 +377,70 @@ fn what_has_no_effect_is_said_in_a_line() {
 fn what_is_for_https_is_left_aside_in_the_clear_and_used_elsewhere() {
     let toml = "url = \"http://h\"\ninsecure = true\nalpn = [\"h2\"]\ntls_min = \"1.2\"";
     let world = World::new("pummel.toml", toml, &[]);
-    let aside = "insecure, alpn and tls_min are for https and are left aside: the target is in the \
-                 clear";
+    let aside = "insecure, alpn and tls_min are left aside: the target is in the clear";
     assert_eq!(remarks(&world, "p")[1], aside);
     let named = world.folder.path().join("pummel.toml").display().to_string();
     assert_eq!(remarks(&world, &format!("p http://x --config {named}")), [aside]);
     let typed = typed(&format!("p -u https://h --config {named}"));
     let settings = Settings::gather(&typed, &world.around).unwrap();
     assert!(settings.args.tls.insecure && settings.remarks.is_empty());
+}
+
+#[test]
+fn what_is_for_another_kind_of_load_is_left_aside() {
+    let said = |toml: &str, words: &str| {
+        let world = World::new("pummel.toml", &format!("{URL}{toml}"), &[]);
+        let typed = typed(words);
+        let settings = Settings::gather(&typed, &world.around).unwrap();
+        let config = settings.understand().unwrap();
+        let said = settings.remarks.iter().chain(&config.remarks).skip(1);
+        said.cloned().collect::<Vec<_>>()
+    };
+    let joining = "spawn_rate = 5\nspawn_interval = 100";
+    let aside = "spawn_rate and spawn_interval are left aside: connections join in without a \
+                 schedule only";
+    assert_eq!(said(&format!("rate = 5\n{joining}"), "p"), [aside]);
+    assert_eq!(said(joining, "p --stage 1s:5"), [aside]);
+    assert_eq!(said(joining, "p"), [""; 0]);
+    let correction = "latency_correction = true";
+    assert_eq!(said(correction, "p"), ["latency_correction is left aside: there is no schedule"]);
+    assert!(said(correction, "p -q 5")[0].contains("latency_correction changes nothing"));
+    let bursts = "burst_rate = 5\nburst_delay = \"1s\"";
+    let aside = "burst_rate and burst_delay are left aside: a rate says how many requests start";
+    assert_eq!(said(&format!("{bursts}\nload = {{ rate = 5 }}"), "p"), [aside]);
+    assert_eq!(said(&format!("rate = 5\n{bursts}"), "p"), [aside]);
+    // What replaces them in a higher layer needs no word.
+    assert_eq!(said(bursts, "p -q 5"), [""; 0]);
+    assert!(said(&format!("{bursts}\n{joining}"), "p")[0].starts_with("spawn_rate and"));
+}
+
+#[test]
+fn what_a_variable_holds_is_not_said() {
+    let toml = format!("{URL}headers = [\"A: b\", \"${{TOKEN}}\"]");
+    let world = World::new("pummel.toml", &toml, &[("TOKEN", "secret")]);
+    let said = world.refusal("p").0;
+    assert!(said.starts_with("pummel.toml:2:20: header \"${TOKEN}\" has no colon"), "{said}");
+}
+
+#[test]
+fn what_was_typed_is_not_looked_for_in_the_file() {
+    let world = World::new("pummel.toml", &format!("{URL}accept = \"x\""), &[]);
+    let (said, excerpt) = world.refusal("p -q x");
+    assert!(said.starts_with("--rate: \"x\" is no rate") && excerpt.is_none(), "{said}");
+}
+
+#[test]
+fn what_the_documentation_has_as_files_makes_sense() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CONFIG.md"));
+    let text = text.unwrap();
+    let blocks = text.split("```toml\n").skip(1);
+    let files: Vec<&str> = blocks.filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let world = World::new("pummel.toml", file, &[]);
+        let typed = typed("p");
+        Settings::gather(&typed, &world.around).unwrap().understand().unwrap();
+    }
 }
 
 #[test]
@@ -399,6 +455,8 @@ fn a_file_is_looked_for_where_no_target_was_typed() {
         fs::write(world.folder.path().join(name), text).unwrap();
         assert_eq!(effective(&world, "p -c 5")[0], format!("url = \"http://{name}\" <{name}:1>"));
     }
+    // A file that makes no sense is not read.
+    fs::write(world.folder.path().join("pummel.toml"), "=").unwrap();
     assert_eq!(effective(&world, "p http://typed"), ["url = \"http://typed\" <URL>"]);
     assert_eq!(effective(&world, "p -u http://typed"), ["url = \"http://typed\" <--url>"]);
     let named = world.folder.path().join("strest.toml");
@@ -406,6 +464,16 @@ fn a_file_is_looked_for_where_no_target_was_typed() {
     assert_eq!(effective(&world, &words), ["url = \"http://typed\" <URL>"]);
     let typed = typed(&words);
     assert!(Settings::gather(&typed, &world.around).unwrap().remarks.is_empty());
+}
+
+#[test]
+fn what_happens_later_is_not_the_files() {
+    let world = World::new("pummel.toml", &format!("{URL}rate = 5"), &[]);
+    let typed = typed("p");
+    let settings = Settings::gather(&typed, &world.around).unwrap();
+    let failure = settings.explain(Failure::impossible(anyhow!("lost at --rate \"5\"")));
+    assert_eq!((failure.code, failure.excerpt), (Code::Impossible, None));
+    assert_eq!(failure.error.to_string(), "lost at --rate \"5\"");
 }
 
 #[test]
