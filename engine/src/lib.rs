@@ -5,6 +5,7 @@
 //! | room | what it knows |
 //! |---|---|
 //! | [`plan`] | WHAT to do: pure data |
+//! | [`judge`] | WHAT FOR: what a response is looked at for, pure functions |
 //! | [`pace`] | WHEN: the intended start of every slot, pure arithmetic |
 //! | [`record`] | HOW IT WENT: counters and histograms |
 //! | [`reactor`] | THE WORLD: the kernel, the clock, threads; the only `unsafe` code |
@@ -16,6 +17,7 @@
 
 pub mod coordinator;
 pub mod error;
+pub mod judge;
 pub mod pace;
 pub mod plan;
 pub mod reactor;

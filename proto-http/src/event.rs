@@ -1,8 +1,9 @@
 //! What a connection tells its owner.
 //!
 //! Events are small and `Copy`; only [`Event::Body`] borrows, and it borrows from the owner's own
-//! input. Field lines are not handed out: a load generator looks at the status and at the framing,
-//! and the latter is this package's business.
+//! input. Field lines are no part of them: a load generator looks at the status and at the framing,
+//! and the latter is this package's business. Who wants more asks the connection for
+//! [`FieldLines`](crate::FieldLines).
 
 /// One thing that happened on a connection, in the order of the wire.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]

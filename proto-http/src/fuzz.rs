@@ -9,7 +9,7 @@ pub mod h2;
 
 use crate::h1::{Conn, Recall};
 use crate::h2::hpack::{Block, Decoder, Field, Form};
-use crate::{Done, ErrorKind, Event, Expect, Head, Phase, Reuse, Version};
+use crate::{Done, ErrorKind, Event, Expect, FieldLines, Head, Phase, Reuse, Version};
 use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU8;
@@ -33,6 +33,17 @@ pub struct Transcript {
     pub steps: Vec<Step>,
     /// The violation that ended the reading; `None` if the peer's end was in order.
     pub error: Option<ErrorKind>,
+    /// The field lines of each final head, if they were asked for.
+    pub fields: Vec<Fields>,
+}
+
+/// Names and values, in order.
+pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Field lines that own their text.
+#[must_use]
+pub fn owned(fields: FieldLines<'_>) -> Fields {
+    fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
 }
 
 /// An [`Event`] that owns its content.
@@ -54,7 +65,27 @@ impl Transcript {
     /// # Panics
     /// When the connection breaks a promise of its documentation.
     pub fn of<'b>(requests: &[Expect], pieces: impl IntoIterator<Item = &'b [u8]>) -> Self {
+        Self::read(Conn::new(NonZeroU8::MAX), requests, pieces)
+    }
+
+    /// The same on a connection that keeps field lines.
+    ///
+    /// # Panics
+    /// When the connection breaks a promise of its documentation.
+    pub fn with_fields<'b>(
+        requests: &[Expect],
+        pieces: impl IntoIterator<Item = &'b [u8]>,
+    ) -> Self {
         let mut conn = Conn::new(NonZeroU8::MAX);
+        conn.keep_fields(true);
+        Self::read(conn, requests, pieces)
+    }
+
+    fn read<'b>(
+        mut conn: Conn,
+        requests: &[Expect],
+        pieces: impl IntoIterator<Item = &'b [u8]>,
+    ) -> Self {
         for request in requests {
             assert_eq!(conn.start(*request), Ok(()));
         }
@@ -94,6 +125,7 @@ impl Transcript {
                     assert_eq!(conn.outstanding() + ended, outstanding);
                     assert!(input.len() < left || ended == 1, "an event consumed nothing");
                     assert!(event != Event::Body(b""), "a piece of content is empty");
+                    self.push_fields(event, conn);
                     self.push(event);
                 }
                 Err(error) => {
@@ -104,6 +136,18 @@ impl Transcript {
                 }
             }
             assert!(conn.outstanding() > 0 || conn.phase() == Phase::Idle);
+        }
+    }
+
+    fn push_fields(&mut self, event: Event<'_>, conn: &Conn) {
+        if conn.fields().is_empty() {
+            return;
+        }
+        let fields = owned(conn.fields());
+        if matches!(event, Event::Head(_)) {
+            self.fields.push(fields);
+        } else {
+            assert_eq!(self.fields.last(), Some(&fields), "they last until the next final head");
         }
     }
 
@@ -140,16 +184,24 @@ pub fn fuzz_h1_response(data: &[u8]) {
 /// When they differ; that is what a fuzzer looks for.
 pub fn fuzz_split_anywhere(data: &[u8]) {
     for requests in EXPECTATIONS {
-        let whole = Transcript::of(requests, [data]);
-        let bytewise = Transcript::of(requests, data.chunks(1));
+        let plain = Transcript::of(requests, [data]);
+        let whole = Transcript::with_fields(requests, [data]);
+        assert_eq!(
+            plain,
+            Transcript { fields: Vec::new(), ..whole.clone() },
+            "read without fields"
+        );
+        let bytewise = Transcript::with_fields(requests, data.chunks(1));
         assert_eq!(whole, bytewise, "read byte by byte");
         // A size that follows from the input cuts each input of the corpus elsewhere.
         let size = 2 + data.iter().fold(0, |sum: usize, &byte| (sum * 31 + usize::from(byte)) % 61);
-        assert_eq!(whole, Transcript::of(requests, data.chunks(size)), "pieces of {size}");
+        let pieces = Transcript::with_fields(requests, data.chunks(size));
+        assert_eq!(whole, pieces, "pieces of {size}");
         if data.len() <= EVERY_CUT_BYTES_MAX {
             for at in 0..=data.len() {
                 let (front, back) = data.split_at(at);
-                assert_eq!(whole, Transcript::of(requests, [front, back]), "cut at {at}");
+                let cut = Transcript::with_fields(requests, [front, back]);
+                assert_eq!(whole, cut, "cut at {at}");
             }
         }
     }
@@ -157,9 +209,6 @@ pub fn fuzz_split_anywhere(data: &[u8]) {
 
 /// The most bytes that [`fuzz_hpack_decode`] lets a header list have; few, so that inputs reach it.
 const LIST_BYTES_MAX: u32 = 2000;
-
-/// Names and values, in order.
-type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Reads any bytes as header blocks of one connection: first the limit of the table in units of 32
 /// bytes, then the blocks, each after a byte with its length.
@@ -404,14 +453,70 @@ mod tests {
             let close = self.close || until_close;
             let reuse = if close { Reuse::Close } else { Reuse::Keep };
             steps.push(Step::Done(Done { reuse }));
-            Transcript { steps, error: None }
+            Transcript { steps, error: None, fields: Vec::new() }
+        }
+
+        /// The head's lines; those that frame the body are written last.
+        fn fields(&self) -> Fields {
+            let owned = |name: &str, value: &str| (name.into(), value.into());
+            let mut fields: Fields =
+                self.fields.iter().map(|(name, value)| owned(name, value)).collect();
+            fields.extend(match (self.close, self.version) {
+                (true, _) => Some(owned("connection", "foo, CLOSE")),
+                (false, Version::Http10) => Some(owned("Connection", "Keep-Alive")),
+                (false, Version::Http11) => None,
+            });
+            fields.extend(match &self.body {
+                Content::UntilClose(_) => None,
+                Content::Length(body) => Some(owned("content-length", &format!("{}", body.len()))),
+                Content::Chunked { .. } => Some(owned("Transfer-Encoding", "Chunked")),
+            });
+            fields
+        }
+    }
+
+    /// What `httparse` finds in the first final head of `stream`.
+    fn reference(mut stream: &[u8]) -> Option<Fields> {
+        loop {
+            let mut fields = [httparse::EMPTY_HEADER; 128];
+            let mut response = httparse::Response::new(&mut fields);
+            let Ok(httparse::Status::Complete(length)) = response.parse(stream) else {
+                return None;
+            };
+            stream = &stream[length..];
+            if response.code? >= 200 {
+                let lines = response.headers.iter();
+                return Some(lines.map(|l| (l.name.into(), l.value.to_vec())).collect());
+            }
         }
     }
 
     proptest! {
         #[test]
         fn what_a_server_means_is_what_is_read(response in responses()) {
-            prop_assert_eq!(Transcript::of(&[GET], [&*response.render()]), response.transcript());
+            let stream = response.render();
+            prop_assert_eq!(Transcript::of(&[GET], [&*stream]), response.transcript());
+            let fields = response.fields();
+            let expected = if fields.is_empty() { std::vec![] } else { std::vec![fields] };
+            prop_assert_eq!(Transcript::with_fields(&[GET], [&*stream]).fields, expected);
+        }
+
+        #[test]
+        fn fields_are_those_that_httparse_finds(
+            response in responses(),
+            (at, byte) in any::<(prop::sample::Index, Option<u8>)>(),
+        ) {
+            let mut stream = response.render();
+            if let Some(byte) = byte {
+                let at = at.index(stream.len());
+                stream[at] = byte;
+            }
+            let read = Transcript::with_fields(&[GET], [&*stream]).fields;
+            if let Some(fields) = read.first() {
+                prop_assert_eq!(Some(fields.clone()), reference(&stream));
+            } else {
+                prop_assert!(byte.is_some() || response.fields().is_empty());
+            }
         }
 
         #[test]

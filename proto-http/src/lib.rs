@@ -15,6 +15,7 @@
 //! | a request starts | [`h1::Conn::start`] | [`h2::Conn::start`] |
 //! | bytes may be sent | | [`h2::Conn::transmit`] |
 //! | bytes arrived | [`h1::Conn::receive`] | [`h2::Conn::receive`] |
+//! | a head came: what are its fields? | [`h1::Conn::fields`] | [`h2::Conn::fields`] |
 //! | a request is given up | | [`h2::Conn::cancel`] |
 //! | the peer closed its side | [`h1::Conn::receive_end`] | [`h2::Conn::receive_end`] |
 //!
@@ -79,11 +80,13 @@ pub mod fuzz;
 pub mod h1;
 pub mod h2;
 pub mod limits;
+mod lines;
 mod request;
 mod text;
 
 pub use error::{ErrorKind, ProtocolError, StartError};
 pub use event::{Done, Event, Head, Phase, Reuse, Version};
+pub use lines::{FieldLines, FieldLinesIter};
 pub use request::{
     Expect, Form, Rendering, Request, RequestBuilder, RequestError, Scheme, Serial, render_connect,
 };

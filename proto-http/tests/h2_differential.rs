@@ -257,8 +257,10 @@ impl Client {
             }
         };
         let requests: Vec<Request> = plans.iter().enumerate().map(build).collect();
+        let mut conn = Conn::new(NonZeroU16::new(50).unwrap());
+        conn.keep_fields(true);
         Self {
-            conn: Conn::new(NonZeroU16::new(50).unwrap()),
+            conn,
             requests: Rendered::set(&requests.iter().collect::<Vec<_>>()).unwrap(),
             next: 0,
             begun: limits.window >= 65_535 && limits.streams >= 50,
@@ -287,6 +289,7 @@ impl Client {
             let ended = match event {
                 Event::Head { tag, status } => {
                     let exchange = self.open.get_mut(&tag).unwrap();
+                    check_fields(&self.conn, exchange.0);
                     exchange.1 = status;
                     if plans[exchange.0].cancelled {
                         given_up.push(tag);
@@ -325,6 +328,17 @@ impl Client {
         let all = usize::from(self.next) == self.requests.len();
         self.open.is_empty() && (all || self.conn.is_finished()) && !self.conn.wants_transmit()
     }
+}
+
+/// Compares the head's fields with those that [`answer`] sends to the request with this index.
+fn check_fields(conn: &Conn, index: usize) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let kept: BTreeMap<_, _> = conn.fields().iter().map(|(n, v)| (text(n), text(v))).collect();
+    let index = index.to_string();
+    let date = "Fri, 20 Nov 2026 15:51:28 GMT";
+    let sent = [("server", "reference"), ("x-index", &*index), ("date", date)];
+    assert_eq!(conn.fields().len(), sent.len());
+    assert_eq!(kept, sent.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
 }
 
 /// Lets both sides talk until all requests have ended.

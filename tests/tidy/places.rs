@@ -99,6 +99,15 @@ fn only_one_room_knows_the_tls_library() {
 }
 
 #[test]
+fn only_one_room_of_the_engine_knows_regular_expressions() {
+    check(
+        "only engine/src/judge knows regular expressions",
+        &uses(&["engine/src", "proto-http/src"], &["engine/src/judge"], &["regex::"]),
+        "what a search needs is kept for one thread: `judge::Pattern` says who clones it",
+    );
+}
+
+#[test]
 fn only_one_file_of_the_engine_reads_a_clock() {
     let clocks = ["clock_gettime", "Instant::now", "SystemTime", "_rdtsc", "elapsed()"];
     check(

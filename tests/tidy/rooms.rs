@@ -15,7 +15,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("record", &["units", "reactor"]),
     // What is asked of it stands in the plan; what came of it is counted.
     ("tls", &["plan", "record", "units"]),
-    ("shard", &["plan", "pace", "record", "reactor", "tls", "units"]),
+    // Which statuses are expected stands in the plan.
+    ("judge", &["plan", "units"]),
+    ("shard", &["judge", "plan", "pace", "record", "reactor", "tls", "units"]),
     // Numbers in, numbers out: whoever asks adapts its records.
     ("statistics", &["units"]),
     // It names the address that could not be reached.

@@ -1,5 +1,6 @@
 //! The same for HTTP/2: frames, and whole connections.
 
+use crate::fuzz::{Fields, owned};
 use crate::h2::{Conn, Event, Rendered, Tag, frame};
 use crate::limits::H2_ROOM_BYTES_MIN;
 use crate::{ErrorKind, Phase, Request};
@@ -48,6 +49,8 @@ pub struct Transcript {
     pub steps: Vec<Step>,
     /// The violation that ended the reading.
     pub error: Option<ErrorKind>,
+    /// The field lines of each final head, if they were asked for.
+    pub fields: Vec<Fields>,
 }
 
 /// An [`Event`] that owns its content.
@@ -78,6 +81,9 @@ impl Transcript {
                     if let Some(tag) = event.tag() {
                         let idle = conn.phase(tag) == Phase::Idle;
                         assert_eq!(idle, event.is_end(), "a tag is free after its end only");
+                    }
+                    if matches!(event, Event::Head { .. }) && !conn.fields().is_empty() {
+                        self.fields.push(owned(conn.fields()));
                     }
                     self.push(event);
                 }
@@ -186,12 +192,16 @@ pub fn say(conn: &mut Conn, requests: &[Rendered], out: &mut Vec<u8>) {
     assert!(!conn.wants_transmit(), "there is always more to say");
 }
 
+/// The bit of an input's first byte that says whether field lines are kept.
+const KEEP_FIELDS: u8 = 0x40;
+
 /// How an input is handed over.
 #[derive(Clone, Copy)]
 enum Handing {
     /// The connection speaks at the end only, so that what it says does not depend on the cuts.
     SpeakLast,
-    /// It speaks after each piece, gives up a request now and then, and starts others.
+    /// It speaks after each piece, gives up a request now and then, and starts others; what is
+    /// wanted of heads changes, too.
     SpeakAlways,
 }
 
@@ -204,6 +214,7 @@ fn converse<'b>(
 ) -> (Transcript, Vec<u8>) {
     let streams = NonZeroU16::MIN.saturating_add(u16::from(first) & 0x1f);
     let mut conn = if first & 0x80 == 0 { Conn::new(streams) } else { Conn::upgraded(streams) };
+    conn.keep_fields(first & KEEP_FIELDS != 0);
     let (mut transcript, mut said) = (Transcript::default(), Vec::new());
     let capacity = conn.capacity() as usize;
     for request in [GET, HEAD, POST].into_iter().cycle().take(capacity.min(REQUESTS_MAX)) {
@@ -213,6 +224,7 @@ fn converse<'b>(
     for (round, piece) in pieces.into_iter().enumerate() {
         transcript.receive(&mut conn, piece);
         if matches!(handing, Handing::SpeakAlways) {
+            conn.keep_fields(round % 3 != 0);
             let oldest = conn.tags().next().filter(|_| round % 5 == 4);
             if let Some(tag) = oldest {
                 conn.cancel(tag);
@@ -260,7 +272,8 @@ pub fn fuzz_h2_frames(data: &[u8]) {
 }
 
 /// Reads any bytes as what a peer says, whole and in pieces, and compares the transcripts. The
-/// first byte chooses how many streams there are, and whether the connection was upgraded.
+/// first byte chooses how many streams there are, whether the connection was upgraded, and whether
+/// field lines are kept.
 ///
 /// # Panics
 /// When they differ, or a promise is broken; that is what a fuzzer looks for.
@@ -273,6 +286,8 @@ pub fn fuzz_h2_connection(data: &[u8]) {
         Step::Told(_) => 0,
     };
     assert!(whole.0.steps.iter().map(content).sum::<usize>() <= data.len());
+    let other = converse(first ^ KEEP_FIELDS, [data], &requests, Handing::SpeakLast);
+    assert_eq!((&whole.0.steps, &whole.1), (&other.0.steps, &other.1), "with and without fields");
     let compare = |pieces: &mut dyn Iterator<Item = &[u8]>, how| {
         let cut = converse(first, pieces, &requests, Handing::SpeakLast);
         assert_eq!(whole.0, cut.0, "what was heard, {how}");

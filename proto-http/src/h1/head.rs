@@ -13,6 +13,7 @@ use super::recall::Recall;
 use crate::error::ErrorKind;
 use crate::event::Version;
 use crate::limits::{CARRY_KEEP_BYTES_MAX, FIELDS_COMMON, FIELDS_MAX, HEAD_BYTES_MAX};
+use crate::lines::Kept;
 use alloc::vec::Vec;
 
 /// What a complete head says about itself and about what follows it.
@@ -21,6 +22,17 @@ pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) version: Version,
     pub(super) fields: Fields,
+}
+
+impl ResponseHead {
+    /// Puts the lines of this head, which is all of `bytes`, into `kept` if they are wanted: those
+    /// of an interim one are not.
+    #[cold]
+    pub(super) fn keep(self, kept: &mut Kept, bytes: &[u8]) {
+        if kept.is_wanted() && self.status >= 200 {
+            kept.replace(bytes);
+        }
+    }
 }
 
 /// Reads one head after another.
@@ -42,33 +54,40 @@ impl HeadReader {
         !self.carry.is_empty()
     }
 
-    /// Consumes a head from the front of `input`; `None` when all of `input` was consumed before
-    /// its end.
+    /// Consumes a head that lies whole and faultless at the front of `input`, where no part of it
+    /// came before; `None` if there is none, and then nothing is consumed.
     ///
-    /// O(bytes of the head), however it is split.
-    pub(super) fn receive(
+    /// O(bytes of the head).
+    pub(super) fn receive_whole(
         &mut self,
         input: &mut &[u8],
         recall: &mut Recall,
-    ) -> Result<Option<ResponseHead>, ErrorKind> {
-        if self.carry.is_empty() {
-            if let Some((head, length)) = recall.find(input) {
-                *input = input.get(length..).unwrap_or_default();
-                return Ok(Some(head));
-            }
-            if let Some((head, length)) = parse_in_place(input) {
-                let (bytes, rest) = input.split_at_checked(length).unwrap_or((input, &[]));
-                recall.keep(bytes, head);
-                *input = rest;
-                return Ok(Some(head));
-            }
+    ) -> Option<ResponseHead> {
+        if !self.carry.is_empty() {
+            return None;
         }
-        self.receive_lines(input)
+        if let Some((head, length)) = recall.find(input) {
+            *input = input.get(length..).unwrap_or_default();
+            return Some(head);
+        }
+        let (head, length) = parse_in_place(input)?;
+        let (bytes, rest) = input.split_at_checked(length).unwrap_or((input, &[]));
+        recall.keep(bytes, head);
+        *input = rest;
+        Some(head)
     }
 
-    /// The patient way: line by line, for heads that are split, faulty or both.
+    /// Consumes any other head, line by line: one that is split, faulty or both; `None` when all of
+    /// `input` was consumed before its end. The lines of a final one go into `kept`, if they are
+    /// wanted.
+    ///
+    /// O(bytes of the head), however it is split.
     #[cold]
-    fn receive_lines(&mut self, input: &mut &[u8]) -> Result<Option<ResponseHead>, ErrorKind> {
+    pub(super) fn receive_lines(
+        &mut self,
+        input: &mut &[u8],
+        kept: Option<&mut Kept>,
+    ) -> Result<Option<ResponseHead>, ErrorKind> {
         while !input.is_empty() {
             let line_end = memchr::memchr(b'\n', input).map_or(input.len(), |at| at + 1);
             let room = HEAD_BYTES_MAX - self.carry.len();
@@ -83,7 +102,7 @@ impl HeadReader {
                 return Ok(None);
             }
             match self.carry.get(self.line_start..).unwrap_or_default() {
-                b"\r\n" => return self.finish().map(Some),
+                b"\r\n" => return self.finish(kept).map(Some),
                 line => check_line(line, self.line_start == 0)?,
             }
             self.line_start = self.carry.len();
@@ -92,7 +111,7 @@ impl HeadReader {
     }
 
     /// Parses the complete head in `carry`, and makes room for the next one.
-    fn finish(&mut self) -> Result<ResponseHead, ErrorKind> {
+    fn finish(&mut self, kept: Option<&mut Kept>) -> Result<ResponseHead, ErrorKind> {
         let head = match parse::<FIELDS_MAX>(&self.carry) {
             Ok(Some((head, length))) => {
                 debug_assert_eq!(length, self.carry.len(), "every line of the carry was judged");
@@ -101,6 +120,9 @@ impl HeadReader {
             Err(httparse::Error::TooManyHeaders) => return Err(ErrorKind::TooManyFields),
             Ok(None) | Err(_) => return Err(ErrorKind::BadStatusLine),
         };
+        if let Some(kept) = kept {
+            head.keep(kept, &self.carry);
+        }
         self.line_start = 0;
         self.carry.clear();
         if self.carry.capacity() > CARRY_KEEP_BYTES_MAX {
@@ -341,9 +363,11 @@ mod tests {
         for (filler, kept) in [(100, true), (2 * CARRY_KEEP_BYTES_MAX, false)] {
             let head = head(filler);
             let (mut front, mut back) = head.as_bytes().split_at(20);
-            assert!(reader.receive(&mut front, &mut Recall::new()).unwrap().is_none());
+            assert!(reader.receive_whole(&mut front, &mut Recall::new()).is_none());
+            assert!(reader.receive_lines(&mut front, None).unwrap().is_none());
             assert!(reader.is_within_head());
-            assert!(reader.receive(&mut back, &mut Recall::new()).unwrap().is_some());
+            assert!(reader.receive_whole(&mut back, &mut Recall::new()).is_none());
+            assert!(reader.receive_lines(&mut back, None).unwrap().is_some());
             assert!(!reader.is_within_head());
             assert_eq!(reader.carry_bytes() > 0, kept);
         }

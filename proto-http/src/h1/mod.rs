@@ -24,7 +24,9 @@ mod recall;
 use crate::error::{ErrorKind, ProtocolError, StartError};
 use crate::event::{Done, Event, Head, Phase, Reuse};
 use crate::limits::{INTERIM_MAX, PIPELINE_MAX};
+use crate::lines::{FieldLines, Kept};
 use crate::request::Expect;
+use alloc::boxed::Box;
 use body::{Body, Framing, Progress};
 use core::num::NonZeroU8;
 use head::{HeadReader, ResponseHead};
@@ -35,12 +37,14 @@ pub use recall::Recall;
 /// The client's side of one HTTP/1.1 connection.
 ///
 /// At most 128 bytes; allocates only when a response head is split over several inputs, and keeps
-/// that buffer for the next one.
+/// that buffer for the next one, or when [`keep_fields`](Self::keep_fields) asks for it.
 #[derive(Debug)]
 pub struct Conn {
     queue: Queue,
     state: State,
     head: HeadReader,
+    /// `None` until the owner has asked for field lines.
+    kept: Option<Box<Kept>>,
     depth: u8,
     /// Interim responses read since the last final one.
     interim: u8,
@@ -99,6 +103,7 @@ impl Conn {
             queue: Queue { bodyless: 0, length: 0 },
             state: State::Head,
             head: HeadReader::new(),
+            kept: None,
             depth,
             interim: 0,
             closing: false,
@@ -145,6 +150,24 @@ impl Conn {
     #[must_use]
     pub const fn lasts_until_end(&self) -> bool {
         matches!(self.state, State::Body { body: Body::UntilClose, .. })
+    }
+
+    /// Says whether the field lines of final responses are kept, from the next head on.
+    ///
+    /// They are not, at first. May change between exchanges; a change forgets those of the last
+    /// one. The first time that it is wanted allocates, as does a head with more in it than those
+    /// before.
+    pub fn keep_fields(&mut self, wanted: bool) {
+        if wanted || self.kept.is_some() {
+            self.kept.get_or_insert_default().want(wanted);
+        }
+    }
+
+    /// Returns the field lines of the final response whose head was reported last, until the head
+    /// of the next one is; none if they are not [kept](Self::keep_fields).
+    #[must_use]
+    pub fn fields(&self) -> FieldLines<'_> {
+        self.kept.as_deref().map(Kept::view).unwrap_or_default()
     }
 
     /// Notes that a request was sent, of which `expect` is
@@ -233,8 +256,18 @@ impl Conn {
         input: &mut &'b [u8],
         recall: &mut Recall,
     ) -> Result<Option<Event<'b>>, ErrorKind> {
-        let Some(head) = self.head.receive(input, recall)? else {
-            return Ok(None);
+        let whole = *input;
+        let head = if let Some(head) = self.head.receive_whole(input, recall) {
+            if let Some(kept) = &mut self.kept {
+                let length = whole.len() - input.len();
+                head.keep(kept, whole.get(..length).unwrap_or_default());
+            }
+            head
+        } else {
+            let Some(head) = self.head.receive_lines(input, self.kept.as_deref_mut())? else {
+                return Ok(None);
+            };
+            head
         };
         if head.status < 200 {
             return self.receive_interim(&head).map(Some);

@@ -100,6 +100,28 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_is_known_has_its_fields_on_every_connection() {
+        let mut recall = Recall::new();
+        let known: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nA:b\r\n\r\n.";
+        let long =
+            format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 0\r\n\r\n", ["x"; 600].concat());
+        let mut conns = [(); 2].map(|()| Conn::new(NonZeroU8::MIN));
+        conns[1].keep_fields(true);
+        for (at, input, expected) in
+            [(0, known, &[][..]), (1, known, b"A=b"), (1, long.as_bytes(), b""), (1, known, b"A=b")]
+        {
+            events(&mut conns[at], input, &mut recall);
+            let fields = conns[at].fields().iter().filter(|(name, _)| *name == b"A");
+            let fields: Vec<_> = fields.map(|(name, value)| [name, b"=", value].concat()).collect();
+            assert_eq!(fields.concat(), expected);
+        }
+        assert_eq!(conns[1].fields().len(), 2);
+        conns[1].keep_fields(false);
+        events(&mut conns[1], known, &mut recall);
+        assert!(conns[1].fields().is_empty());
+    }
+
+    #[test]
     fn what_a_request_expects_is_no_part_of_the_memory() {
         let mut recall = Recall::new();
         let head: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n";

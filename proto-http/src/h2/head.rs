@@ -8,6 +8,8 @@ use super::hpack::Decoder;
 use crate::error::ErrorKind;
 use crate::h1::read_length;
 use crate::limits::H2_BLOCK_BYTES_MAX;
+use crate::lines::{FieldLines, Kept};
+use alloc::boxed::Box;
 
 /// What counts of a response's head.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -27,13 +29,32 @@ pub(super) struct HeadReader {
     decoder: Decoder,
     /// What the block meant that the decoder remembers: only blocks of heads are.
     remembered: Head,
+    /// `None` until the owner has asked for field lines.
+    kept: Option<Box<Kept>>,
+    /// Whether those kept are of the block that the decoder remembers.
+    kept_remembered: bool,
 }
 
 impl HeadReader {
     /// A reader whose decoder may use `table_max` bytes of dynamic table.
     pub(super) fn new(table_max: u32) -> Self {
         let remembered = Head { status: 0, length: None };
-        Self { decoder: Decoder::new(table_max), remembered }
+        let decoder = Decoder::new(table_max);
+        Self { decoder, remembered, kept: None, kept_remembered: false }
+    }
+
+    /// Says whether the field lines of final responses are kept, from the next block on.
+    pub(super) fn keep_fields(&mut self, wanted: bool) {
+        if wanted || self.kept.is_some() {
+            let kept = self.kept.get_or_insert_default();
+            self.kept_remembered &= kept.is_wanted() == wanted;
+            kept.want(wanted);
+        }
+    }
+
+    /// The field lines of the last head, if it was a final one and they are kept.
+    pub(super) fn fields(&self) -> FieldLines<'_> {
+        self.kept.as_deref().map(Kept::view).unwrap_or_default()
     }
 
     /// Reads the block of a response's head.
@@ -41,10 +62,43 @@ impl HeadReader {
     /// An outer error means that the decoder has lost its place, and the connection with it.
     #[inline]
     pub(super) fn head(&mut self, block: &[u8]) -> Result<Meaning<Head>, ErrorKind> {
+        if self.kept.is_some() {
+            return self.head_and_fields(block);
+        }
         if self.decoder.repeat(block) {
             return Ok(Ok(self.remembered));
         }
         self.decode_head(block)
+    }
+
+    /// The same, where field lines are wanted or were before.
+    #[inline(never)]
+    fn head_and_fields(&mut self, block: &[u8]) -> Result<Meaning<Head>, ErrorKind> {
+        let kept = self.kept.as_deref_mut().filter(|kept| kept.is_wanted());
+        // A block that comes again has the lines that are kept, or is decoded for their sake.
+        if (kept.is_none() || self.kept_remembered) && self.decoder.repeat(block) {
+            return Ok(Ok(self.remembered));
+        }
+        let Some(kept) = kept else { return self.decode_head(block) };
+        kept.clear();
+        self.kept_remembered = false;
+        let mut fields = Fields::default();
+        let decoded = self.decoder.decode(block, H2_BLOCK_BYTES_MAX, |name, value| {
+            fields.read(name, value);
+            if name.first() != Some(&b':') {
+                kept.push(name, value);
+            }
+        });
+        let meaning = decoded.map(|()| fields.head());
+        if !matches!(meaning, Ok(Ok(Head { status: 200.., .. }))) {
+            kept.clear();
+        } else if let Ok(Ok(head)) = meaning
+            && self.decoder.remember(block)
+        {
+            self.remembered = head;
+            self.kept_remembered = true;
+        }
+        meaning
     }
 
     fn decode_head(&mut self, block: &[u8]) -> Result<Meaning<Head>, ErrorKind> {

@@ -38,6 +38,7 @@ pub use tunnel::{Lent, Tunnel, TunnelEvent};
 use crate::error::{ErrorKind, ProtocolError, StartError};
 use crate::event::Phase;
 use crate::limits::HPACK_TABLE_BYTES;
+use crate::lines::FieldLines;
 use core::num::NonZeroU16;
 use flood::Budgets;
 use flow::{ReceiveWindow, SendWindow, WINDOW_DEFAULT};
@@ -199,6 +200,22 @@ impl Conn {
             Stage::Queued | Stage::Waiting => Phase::AwaitingHead,
             Stage::Body => Phase::Body,
         }
+    }
+
+    /// Says whether the field lines of final responses are kept, from the next head on.
+    ///
+    /// They are not, at first. It holds for all streams: heads come in any order. A change forgets
+    /// those of the last head. The first time that it is wanted allocates, as does a head with more
+    /// in it than those before.
+    pub fn keep_fields(&mut self, wanted: bool) {
+        self.heads.keep_fields(wanted);
+    }
+
+    /// Returns the field lines of the final response whose head was just reported, until the next
+    /// [`receive`](Self::receive); none if they are not [kept](Self::keep_fields).
+    #[must_use]
+    pub fn fields(&self) -> FieldLines<'_> {
+        self.heads.fields()
     }
 
     /// Opens a stream for a request: `request` is its index in the list that

@@ -1185,6 +1185,62 @@ fn a_changed_table_invalidates_the_memory() {
     assert_eq!(fixture.hear(&head(5, &[0xbe])), "2:202");
 }
 
+/// The fields of a response that holds all of `values`, named by their places.
+fn numbered(values: &[&str]) -> Vec<(String, String)> {
+    let named = values.iter().enumerate().map(|(at, value)| (format!("x-{at}"), value.to_string()));
+    named.collect()
+}
+
+/// What the connection keeps, as a list of lines.
+fn kept(conn: &Conn) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    conn.fields().iter().map(|(name, value)| (text(name), text(value))).collect()
+}
+
+/// Encodes a response as servers do: with each field as it is, with each entered into the table,
+/// with a reference to any that is in it already, or with the last one as it is all the same.
+fn encode(fields: &[(String, String)], mode: u8, table: &mut Vec<(String, String)>) -> Vec<u8> {
+    let mut out = vec![0x88];
+    for (at, field) in fields.iter().enumerate() {
+        let known = table.iter().rev().position(|entry| entry == field);
+        match (mode, known) {
+            (2.., Some(position)) if mode == 2 || at + 1 < fields.len() => {
+                hpack::write_integer(0x80, 7, 62 + position, &mut out);
+                continue;
+            }
+            (0, _) => out.push(0),
+            _ => {
+                out.push(0x40);
+                table.push(field.clone());
+            }
+        }
+        for text in [&field.0, &field.1] {
+            out.push(u8::try_from(text.len()).unwrap());
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    out
+}
+
+#[test]
+fn fields_are_those_of_the_head_that_was_reported_and_no_trailers() {
+    let mut fixture = Fixture::with(&[GET, GET]);
+    fixture.conn.keep_fields(true);
+    assert_eq!(kept(&fixture.conn), numbered(&[]));
+    let first = &[(":status", "200"), ("x-0", "a"), ("x-1", "b")];
+    let interim = headers(3, 0, &[(":status", "103"), ("link", "l")]);
+    assert_eq!(fixture.hear(&headers(1, 0, first)), "0:200");
+    assert_eq!(kept(&fixture.conn), numbered(&["a", "b"]));
+    assert_eq!(fixture.hear(&interim), "1:103");
+    assert_eq!(kept(&fixture.conn), numbered(&[]));
+    assert_eq!(fixture.hear(&headers(3, 0, &[(":status", "404"), ("x-0", "c")])), "1:404");
+    assert_eq!(kept(&fixture.conn), numbered(&["c"]));
+    assert_eq!(fixture.hear(&headers(1, END, &[("x-0", "trailer")])), "0:done");
+    assert_eq!(kept(&fixture.conn), numbered(&["c"]));
+    fixture.conn.keep_fields(false);
+    assert_eq!(kept(&fixture.conn), numbered(&[]));
+}
+
 #[test]
 fn a_connection_is_small() {
     let fixture = Fixture::with(&[]);
@@ -1194,6 +1250,30 @@ fn a_connection_is_small() {
 }
 
 proptest! {
+    // Blocks that come again, that enter and that refer; now wanted and now not.
+    #[test]
+    fn fields_are_those_that_the_peer_encoded(
+        heads in prop::collection::vec(
+            (0_usize..4, 0_u8..4, 1_usize..4, prop::bool::weighted(0.8)),
+            1..12,
+        ),
+    ) {
+        let values = [&["a"][..], &["b", "a"], &["ccc", "", "d"], &["b", "b"]];
+        let mut fixture = Fixture::with(&[]);
+        let (mut table, mut id) = (Vec::new(), 1);
+        for (which, mode, times, asked) in heads {
+            let fields = numbered(values[which]);
+            fixture.conn.keep_fields(asked);
+            for _ in 0..times {
+                fixture.start(&[GET]);
+                let block = encode(&fields, mode, &mut table);
+                fixture.hear(&frame(Kind::Headers, END_HEADERS | END, id, &block));
+                prop_assert_eq!(kept(&fixture.conn), if asked { &fields[..] } else { &[] });
+                id += 2;
+            }
+        }
+    }
+
     // Every stream is found where it lives, and no position is given out twice.
     #[test]
     fn tags_are_unique_while_they_live(
