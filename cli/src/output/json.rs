@@ -13,7 +13,7 @@ use super::schema::{
     Batches, ByRequest, Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies,
     Plan, Rates, Shard, Stage, Tool, VERSION, Window,
 };
-use super::{Environment, analysis, calibration, load, quantiles, schema, wire};
+use super::{Environment, analysis, calibration, load, looked, quantiles, schema, wire};
 
 /// Writes the document and a line break, and nothing else.
 pub(crate) fn write(
@@ -67,6 +67,7 @@ fn document<'r>(
         latency_coverage: report.coverage(),
         latency_ns: latencies(report),
         steps: steps(report),
+        checks: looked::documents(report),
         shards: shards(report),
         coordinator: Coordinator {
             ticks: report.coordinator.count,

@@ -5,6 +5,7 @@ mod calibration;
 pub(crate) mod json;
 mod judgement;
 mod load;
+mod looked;
 mod schema;
 pub(crate) mod stderr;
 mod table;

@@ -36,6 +36,8 @@ pub(super) struct Document<'r> {
     pub(super) latency_ns: Latencies,
     /// Each request of several; empty where there is only one.
     pub(super) steps: Vec<ByRequest<'r>>,
+    /// Each check and capture; empty where nothing is looked for.
+    pub(super) checks: Vec<super::looked::Document<'r>>,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
     pub(super) timeline: Timeline,

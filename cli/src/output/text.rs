@@ -8,7 +8,9 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 use pummel_engine::verdict::Verdict;
 
-use super::{Environment, calibration, counted, judgement, load, per_time, table, unpinned, wire};
+use super::{
+    Environment, calibration, counted, judgement, load, looked, per_time, table, unpinned, wire,
+};
 
 /// Widest line.
 pub(super) const COLUMNS: usize = 100;
@@ -35,6 +37,7 @@ pub(crate) fn write(
     writeln!(to)?;
     table::latencies(report, verdict, to)?;
     writeln!(to)?;
+    looked::write(report, to)?;
     connections(report, to)?;
     calibration::write(environment.calibration.as_ref(), report, to)?;
     writeln!(to)?;

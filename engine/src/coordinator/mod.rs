@@ -334,12 +334,14 @@ impl<H> Member<H> {
     /// Starts the shard `part` on `stage`.
     fn start(part: ShardPlan, stage: &mut impl Stage<Handle = H>) -> Result<Self, RunError> {
         let (desk, mailbox) = mailbox();
+        let work = &part.plan.work;
+        let empty = Snapshot::new(work.rows().len(), work.looked_for().len());
         let mut member = Self {
             plan: part.clone(),
             desk,
             handle: None,
             opened: None,
-            spare: Some(Box::new(Snapshot::new(part.plan.work.rows().len()))),
+            spare: Some(Box::new(empty)),
             readdress: None,
             requests: 0,
             pulse: Pulse::default(),

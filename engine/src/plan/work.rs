@@ -5,6 +5,7 @@ use core::num::NonZeroU32;
 use pummel_proto_http::Request;
 
 use super::ExpectedStatus;
+use crate::judge::{Capture, Check};
 use crate::units::Nanos;
 
 /// Most requests of a run, and most steps of a scenario.
@@ -31,9 +32,11 @@ pub struct Variable {
     pub source: Source,
 }
 
-/// Where a value comes from, anew for each request that has it.
+/// Where a value comes from: anew for each request that has it, but for what is captured.
 #[derive(Clone, Debug)]
 pub enum Source {
+    /// A capture; empty until there was one in the scenario under way.
+    Captured,
     /// How many requests the user has made before.
     Sequence,
     /// The Unix time in seconds.
@@ -62,6 +65,19 @@ pub struct Asking {
     pub request: Request,
     /// Which response statuses are `ok`; any other is a *failure*, not an error.
     pub expected: ExpectedStatus,
+    /// What else its response is tested for; one that does not hold makes it a failure.
+    pub checks: Vec<Check>,
+    /// What is taken out of its response; what is not there makes it a failure, and ends the
+    /// scenario, whose next steps would lack it.
+    pub captures: Vec<Capture>,
+}
+
+impl Asking {
+    /// A request of which nothing is looked at but the status.
+    #[must_use]
+    pub const fn new(name: String, request: Request, expected: ExpectedStatus) -> Self {
+        Self { name, request, expected, checks: Vec::new(), captures: Vec::new() }
+    }
 }
 
 /// A way through requests, which a virtual user goes from the first step to the last.
@@ -114,7 +130,7 @@ impl Work {
         let steps = vec![Step::Request(0)];
         let (name, weight) = (String::new(), NonZeroU32::MIN);
         Self {
-            requests: vec![Asking { name: name.clone(), request, expected }],
+            requests: vec![Asking::new(name.clone(), request, expected)],
             scenarios: vec![Scenario { name, weight, steps }],
             variables: Vec::new(),
             epoch: Nanos::ZERO,
@@ -159,7 +175,9 @@ impl Work {
         variables: Vec<Variable>,
         epoch: Nanos,
     ) -> Result<Self, WorkError> {
-        let last = self.requests.iter().filter_map(|asking| asking.request.values().pop()).max();
+        let put_in = self.requests.iter().filter_map(|asking| asking.request.values().pop());
+        let captures = self.requests.iter().flat_map(|asking| &asking.captures);
+        let last = put_in.chain(captures.map(Capture::variable)).max();
         if let Some(last) = last.filter(|&last| usize::from(last) >= variables.len()) {
             return Err(WorkError::Variable(last));
         }
@@ -212,6 +230,24 @@ impl Work {
         self
     }
 
+    /// The names of what is looked for in responses, by request: its checks, then its captures.
+    #[must_use]
+    pub fn looked_for(&self) -> Vec<(&str, String)> {
+        let of = |asking: &'_ Asking| {
+            let captured = |capture: &Capture| {
+                let variable = self.variables.get(usize::from(capture.variable()));
+                format!("capture {}", variable.map_or("", |variable| &variable.name))
+            };
+            let checks = asking.checks.iter().map(|check| check.name().to_owned());
+            checks.chain(asking.captures.iter().map(captured)).collect::<Vec<_>>()
+        };
+        let all = self
+            .requests
+            .iter()
+            .flat_map(|asking| of(asking).into_iter().map(|name| (asking.name.as_str(), name)));
+        all.collect()
+    }
+
     /// Whether each request is always the same.
     #[must_use]
     pub fn is_constant(&self) -> bool {
@@ -241,7 +277,7 @@ mod tests {
 
     fn asking(path: &str) -> Asking {
         let request = Request::builder("GET", "h", path).unwrap().build();
-        Asking { name: path.to_owned(), request, expected: ExpectedStatus::default() }
+        Asking::new(path.to_owned(), request, ExpectedStatus::default())
     }
 
     fn scenario(steps: &[Step]) -> Scenario {

@@ -8,6 +8,7 @@ pub mod buckets;
 mod histogram;
 mod latencies;
 mod ledger;
+mod looked;
 mod moments;
 mod multiplexed;
 mod outcome;
@@ -19,6 +20,7 @@ mod timeline;
 pub use histogram::{Histogram, Quantile};
 pub use latencies::{Bounds, Latencies, Spans};
 pub use ledger::Ledger;
+pub use looked::Looked;
 pub use moments::{Exemplar, Fate, Moments, Slowest};
 pub use multiplexed::{CODES, Multiplexed, code_name};
 pub use outcome::{Cause, ErrorTable, Kind, Party, Phase, Trouble};
@@ -100,6 +102,7 @@ impl Recorder {
         empty.timeline.set_origin(self.envelope.timeline.origin());
         // Whoever made it has seen to that, or pays for it once.
         empty.rows.resize_with(self.envelope.rows.len(), Row::default);
+        empty.looked.resize_with(self.envelope.looked.len(), Looked::default);
         core::mem::replace(&mut self.envelope, empty)
     }
 
@@ -122,6 +125,15 @@ impl Recorder {
             && self.window.contains(moments.intended)
         {
             note(row, moments.response());
+        }
+    }
+
+    /// What has this `number` was looked for in a response.
+    pub fn looked(&mut self, number: usize, moments: &Moments, answer: Result<bool, &'static str>) {
+        if let Some(looked) = self.envelope.looked.get_mut(number)
+            && self.window.contains(moments.intended)
+        {
+            looked.count(answer);
         }
     }
 

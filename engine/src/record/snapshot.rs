@@ -1,7 +1,8 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{
-    ErrorTable, Histogram, Latencies, Ledger, Multiplexed, Row, Secured, Slowest, Spans, Timeline,
+    ErrorTable, Histogram, Latencies, Ledger, Looked, Multiplexed, Row, Secured, Slowest, Spans,
+    Timeline,
 };
 use crate::units::Nanos;
 
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub slowest: Slowest,
     /// The numbers of each kind of requests, if they are kept apart.
     pub rows: Vec<Row>,
+    /// What was looked for in responses, if anything was.
+    pub looked: Vec<Looked>,
     /// What should not be.
     pub oddities: Oddities,
 }
@@ -226,10 +229,11 @@ impl Connections {
 }
 
 impl Snapshot {
-    /// An empty envelope with so many rows.
+    /// An empty envelope with so many rows, in which so much is looked for.
     #[must_use]
-    pub fn new(rows: usize) -> Self {
-        Self { rows: vec![Row::default(); rows], ..Self::default() }
+    pub fn new(rows: usize, looked: usize) -> Self {
+        let (rows, looked) = (vec![Row::default(); rows], vec![Looked::default(); looked]);
+        Self { rows, looked, ..Self::default() }
     }
 
     /// Adds all that `other` holds. Exact.
@@ -253,6 +257,9 @@ impl Snapshot {
         let more = other.rows.len().saturating_sub(self.rows.len());
         self.rows.extend((0..more).map(|_| Row::default()));
         self.rows.iter_mut().zip(&other.rows).for_each(|(row, more)| row.merge(more));
+        let more = other.looked.len().saturating_sub(self.looked.len());
+        self.looked.extend((0..more).map(|_| Looked::default()));
+        self.looked.iter_mut().zip(&other.looked).for_each(|(looked, more)| looked.merge(more));
     }
 
     /// Empties the envelope and keeps its memory.
@@ -271,5 +278,6 @@ impl Snapshot {
         self.slowest.clear();
         self.oddities = Oddities::default();
         self.rows.iter_mut().for_each(Row::clear);
+        self.looked.iter_mut().for_each(Looked::clear);
     }
 }

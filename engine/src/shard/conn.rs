@@ -115,6 +115,16 @@ impl Http {
         Self::Two(Box::new(h2::Conn::new(streams)))
     }
 
+    /// Has the fields of responses kept, if they are `wanted`: from now on by HTTP/2, whose
+    /// responses come in any order, and for the next one by HTTP/1.x.
+    pub(super) fn keep_fields(&mut self, wanted: bool) {
+        match self {
+            Self::One(http) => http.keep_fields(wanted),
+            Self::Two(http) if wanted => http.keep_fields(true),
+            Self::Two(_) => {}
+        }
+    }
+
     /// Requests that may start now.
     pub(super) fn capacity(&self) -> u32 {
         match self {

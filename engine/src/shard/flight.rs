@@ -112,6 +112,12 @@ impl Flights {
         u16::try_from(place % self.depth as usize).unwrap_or(u16::MAX)
     }
 
+    /// The place of the oldest flight of `connection`.
+    pub(super) fn oldest(&self, connection: usize) -> Option<usize> {
+        let ring = self.rings.get(connection).filter(|ring| ring.len > 0)?;
+        Some(connection * self.depth as usize + ring.oldest as usize)
+    }
+
     /// The flight at `place`.
     pub(super) fn at(&mut self, place: usize) -> Option<&mut Flight> {
         self.table.get_mut(place)

@@ -10,6 +10,7 @@ mod dial;
 mod flight;
 mod full;
 mod late;
+mod look;
 pub(crate) mod mailbox;
 mod opening;
 mod outgoing;
@@ -128,7 +129,8 @@ impl<R: Reactor> Shard<R> {
     /// If the reactor does not take the request, or TLS cannot be set up.
     pub(crate) fn new(plan: ShardPlan, mut reactor: R, mailbox: Mailbox) -> io::Result<Self> {
         let open_loop = matches!(plan.plan.load, Load::Open { .. });
-        let empty = Box::new(Snapshot::new(plan.plan.work.rows().len()));
+        let work = &plan.plan.work;
+        let empty = Box::new(Snapshot::new(work.rows().len(), work.looked_for().len()));
         let traffic = Traffic::new(&plan, Recorder::new(empty, open_loop))?;
         let longest = traffic.way.requests.iter().map(|request| request.bytes().len()).max();
         let (batch, refill) = portions(&plan.plan, longest.unwrap_or_default());

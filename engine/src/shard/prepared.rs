@@ -4,6 +4,7 @@ use std::io;
 
 use pummel_proto_http::{Expect, NoValues, Serial, h2};
 
+use crate::judge::{Capture, Check, Needs};
 use crate::plan::{ExpectedStatus, Plan};
 
 /// A request, as it is sent and as its response is looked at.
@@ -12,9 +13,21 @@ pub(super) struct Prepared {
     pub(super) serial: Serial,
     pub(super) expect: Expect,
     pub(super) expected: ExpectedStatus,
+    pub(super) checks: Box<[Check]>,
+    pub(super) captures: Box<[Capture]>,
+    /// What is kept of its response for them.
+    pub(super) needs: Needs,
+    /// The number of the first of them, of all.
+    pub(super) first_look: usize,
 }
 
 impl Prepared {
+    /// Whether anything of its response is looked at but the status.
+    #[inline]
+    pub(super) fn is_looked_at(&self) -> bool {
+        !self.checks.is_empty() || !self.captures.is_empty()
+    }
+
     /// The bytes of HTTP/1.x that are always the same.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -32,10 +45,19 @@ pub(super) fn is_paged(plan: &Plan) -> bool {
 /// The requests of `plan`, by index.
 pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
     let rendering = plan.wire.rendering();
-    let of = plan.work.requests().iter().map(|asking| Prepared {
-        serial: asking.request.serial(&rendering),
-        expect: plan.expects(&asking.request),
-        expected: asking.expected.clone(),
+    let mut looks = 0;
+    let of = plan.work.requests().iter().map(|asking| {
+        let first_look = looks;
+        looks += asking.checks.len() + asking.captures.len();
+        Prepared {
+            serial: asking.request.serial(&rendering),
+            expect: plan.expects(&asking.request),
+            expected: asking.expected.clone(),
+            checks: asking.checks.clone().into(),
+            captures: asking.captures.clone().into(),
+            needs: Needs::of(&asking.checks, &asking.captures),
+            first_look,
+        }
     });
     of.collect()
 }

@@ -4,6 +4,8 @@ use pummel_proto_http::{Event, Phase as HttpPhase, Reuse};
 
 use super::conn::{Fate, Http, phase_of};
 use super::traffic::Traffic;
+use super::user::User;
+use crate::judge::Needs;
 use crate::reactor::Slot;
 use crate::record::{Cause, Phase};
 use crate::units::Instant;
@@ -23,8 +25,20 @@ impl Traffic {
                 Ok(Some(Event::Head(head))) => {
                     connection.status = head.status;
                     connection.outgoing.unproven = false;
+                    if self.looks.any() {
+                        let place = self.flights.oldest(slot.index());
+                        let flight = place.and_then(|place| self.flights.at(place));
+                        let user = flight.map_or(User::default(), |flight| flight.user);
+                        let request = self.way.request(self.users.request_of(user));
+                        let needs = request.map_or(Needs::NOTHING, |request| request.needs);
+                        self.looks.begin(place, needs, http.fields());
+                    }
                 }
-                Ok(Some(Event::Body(_))) => {}
+                Ok(Some(Event::Body(bytes))) => {
+                    if self.looks.any() {
+                        self.looks.add(self.flights.oldest(slot.index()), bytes);
+                    }
+                }
                 // Not the response that the request waits for.
                 Ok(Some(Event::Interim { .. })) => {
                     connection.first_byte = (!input.is_empty()).then_some(now);
@@ -86,12 +100,13 @@ impl Traffic {
     /// The oldest request of `slot` has its response. Says whether it had asked for the connection
     /// to be closed.
     fn complete(&mut self, slot: Slot, now: Instant) -> bool {
-        let Some(flight) = self.land(slot) else { return false };
+        let place = self.flights.oldest(slot.index());
+        let (Some(flight), Some(place)) = (self.land(slot), place) else { return false };
         let Some(connection) = self.connections.get_mut(slot.index()) else { return false };
         // The first byte of the next response, if it came in the same batch of bytes.
         let first_byte = connection.first_byte.replace(now).unwrap_or(now);
         let status = connection.status;
-        self.responded(&flight, (first_byte, status), slot, now)
+        self.responded(&flight.heard(first_byte), (place, status), slot, now)
     }
 
     /// All input was consumed: a connection between responses has no first byte yet.

@@ -4,6 +4,7 @@ use pummel_proto_http::h2::{Event, Tag};
 
 use super::conn::{Fate, Http, phase_of};
 use super::traffic::Traffic;
+use crate::judge::Needs;
 use crate::reactor::Slot;
 use crate::record::{Cause, Phase, Trouble};
 use crate::units::Instant;
@@ -24,11 +25,20 @@ impl Traffic {
                 Ok(Some(Event::Head { tag, status })) => {
                     connection.attempts = 0;
                     connection.outgoing.unproven = false;
-                    if let Some(flight) = self.flights.at(place(tag)) {
-                        (flight.status, flight.first_byte) = (status, now);
+                    let Some(flight) = self.flights.at(place(tag)) else { continue };
+                    (flight.status, flight.first_byte) = (status, now);
+                    if self.looks.any() {
+                        let request = self.way.request(self.users.request_of(flight.user));
+                        let needs = request.map_or(Needs::NOTHING, |request| request.needs);
+                        self.looks.begin(Some(place(tag)), needs, http.fields());
                     }
                 }
-                Ok(Some(Event::Body { .. } | Event::Interim { .. } | Event::Settled)) => {}
+                Ok(Some(Event::Body { tag, bytes })) => {
+                    if self.looks.any() {
+                        self.looks.add(Some(place(tag)), bytes);
+                    }
+                }
+                Ok(Some(Event::Interim { .. } | Event::Settled)) => {}
                 Ok(Some(Event::Done { tag })) => self.answered(slot, place(tag), now),
                 Ok(Some(event)) => self.unanswered(slot, &event, now),
                 Ok(None) => break,
@@ -45,7 +55,7 @@ impl Traffic {
     /// The request at `place` has its response.
     fn answered(&mut self, slot: Slot, place: usize, now: Instant) {
         let Some(flight) = self.land_at(place) else { return };
-        self.responded(&flight, (flight.first_byte, flight.status), slot, now);
+        self.responded(&flight, (place, flight.status), slot, now);
     }
 
     /// Something happened that is not a part of a response.

@@ -15,8 +15,11 @@ use pummel_proto_http::{h1, h2};
 use super::conn::{Connection, Fate, Http, Past, State, phase_of};
 use super::deadline::Deadlines;
 use super::flight::{Flight, Flights};
+use super::look::Looks;
 use super::opening::Way;
+use super::prepared::Prepared;
 use super::user::Users;
+use crate::judge::Needs;
 use crate::plan::{Keep, Protocol, ShardPlan};
 use crate::reactor::{Errno, Slot};
 use crate::record::{Cause, Phase, Recorder, Trouble};
@@ -55,6 +58,8 @@ pub(super) struct Traffic {
     open: u32,
     outstanding: u32,
     pub(super) users: Users,
+    /// What is kept of responses, by place; nothing where nobody looks.
+    pub(super) looks: Looks,
     /// The values of requests in HTTP/2, by place; none where they have none.
     pub(super) slips: Vec<h2::Slip>,
     depth: NonZeroU8,
@@ -89,6 +94,9 @@ impl Traffic {
         let at_once = connections as usize * at_once as usize;
         let differ = wire.protocol.may_be_http2() && !plan.plan.work.is_constant();
         let slips = if differ { flights.places() } else { 0 };
+        let flights_places = flights.places();
+        let way = Way::new(&plan.plan)?;
+        let looked_at = way.requests.iter().any(Prepared::is_looked_at);
         let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
         Ok(Self {
             connections: (0..connections).map(|_| Connection::new(depth)).collect(),
@@ -99,10 +107,11 @@ impl Traffic {
             retries: VecDeque::new(),
             recall: h1::Recall::new(),
             recorder,
-            way: Way::new(&plan.plan)?,
+            way,
             open: 0,
             outstanding: 0,
             users: Users::new(plan, at_once),
+            looks: Looks::new(if looked_at { flights_places } else { 0 }),
             slips: vec![h2::Slip::default(); slips],
             depth,
             one_at_a_time: depth.get() == 1 && wire.streams.get() == 1,
@@ -149,6 +158,10 @@ impl Traffic {
             self.users.make_values(flight.user, flight.written);
         }
         let index = self.users.request_of(flight.user);
+        if self.looks.any() {
+            let needs = self.way.request(index).map_or(Needs::NOTHING, |request| request.needs);
+            connection.http.keep_fields(needs.fields);
+        }
         let place = match &mut connection.http {
             Http::One(http) => {
                 let Some(request) = self.way.request(index) else { return };

@@ -153,6 +153,14 @@ impl Users {
         }
     }
 
+    /// Where the value with this `number` of `user` is.
+    pub(super) fn cell(&mut self, user: User, number: u16) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::Uniform => None,
+            Self::Diverse(crowd) => crowd.values.cell(user.0, number),
+        }
+    }
+
     /// The values of `user`.
     pub(super) fn values(&self, user: User) -> Row<'_> {
         match self {
@@ -224,6 +232,7 @@ impl Crowd {
             // Work begins with a request.
             _ => None,
         };
+        self.values.forget(user.0);
         if let Some(state) = self.state(user) {
             *state = State { scenario, next: 1, request, ..*state };
         }

@@ -62,6 +62,22 @@ impl Table {
         Row(self.cells.get(from..from + self.sources.len()).unwrap_or_default())
     }
 
+    /// Where the value with this `number` of a user is.
+    pub(super) fn cell(&mut self, user: u32, number: u16) -> Option<&mut Vec<u8>> {
+        self.cells.get_mut(user as usize * self.sources.len() + usize::from(number))
+    }
+
+    /// Forgets what a user has captured.
+    pub(super) fn forget(&mut self, user: u32) {
+        let from = user as usize * self.sources.len();
+        let cells = self.cells.iter_mut().skip(from);
+        for (source, cell) in self.sources.iter().zip(cells) {
+            if matches!(source, Source::Captured) {
+                cell.clear();
+            }
+        }
+    }
+
     /// Makes the values that a user has for the request with this index, at `now`.
     pub(super) fn make(&mut self, user: u32, request: u16, now: Instant) {
         let Some(wanted) = self.wanted.get(usize::from(request)) else { return };
@@ -72,6 +88,9 @@ impl Table {
         for &number in wanted {
             let Some(source) = self.sources.get(usize::from(number)) else { continue };
             let Some(cell) = self.cells.get_mut(from + usize::from(number)) else { continue };
+            if matches!(source, Source::Captured) {
+                continue;
+            }
             cell.clear();
             let unix = now.since_origin() + self.epoch.get();
             let mut draw = || {
@@ -79,6 +98,7 @@ impl Table {
                 self.random.at(self.drawn)
             };
             match source {
+                Source::Captured => {}
                 Source::Sequence => write_integer(ordinal.into(), cell),
                 Source::Seconds => write_integer((unix / 1_000_000_000).into(), cell),
                 Source::Milliseconds => write_integer((unix / 1_000_000).into(), cell),

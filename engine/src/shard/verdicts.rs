@@ -2,30 +2,85 @@
 
 use super::flight::Flight;
 use super::traffic::Traffic;
+use super::user::User;
+use crate::judge::{Missed, Response, Unjudged};
 use crate::reactor::Slot;
-use crate::record::{Phase, Row, Trouble};
+use crate::record::{Moments, Phase, Row, Trouble};
 use crate::units::Instant;
 
+/// What came of looking at a response.
+struct Held {
+    /// All checks held.
+    checks: bool,
+    /// All that was to be captured was there.
+    complete: bool,
+}
+
 impl Traffic {
-    /// `flight` has its response, whose first byte and status are `head`. Says whether the request
-    /// had asked for the connection to be closed.
+    /// `flight` has its response; it was at `place`, and the response has this `status`. Says
+    /// whether the request had asked for the connection to be closed.
     #[inline]
     pub(super) fn responded(
         &mut self,
         flight: &Flight,
-        head: (Instant, u16),
+        (place, status): (usize, u16),
         slot: Slot,
         now: Instant,
     ) -> bool {
-        let (first_byte, status) = head;
         let index = self.users.request_of(flight.user);
         let Some(request) = self.way.request(index) else { return false };
-        let (good, close) = (request.expected.holds(status), request.expect.close);
-        let moments = flight.ended(first_byte, now);
+        let (mut good, close) = (request.expected.holds(status), request.expect.close);
+        let moments = flight.ended(flight.first_byte, now);
+        let mut complete = true;
+        if request.is_looked_at() {
+            let held = self.look(place, flight.user, status, &moments);
+            complete = held.complete;
+            good &= held.checks && complete;
+        }
         self.recorder.response(&moments, status, good, slot.0);
         self.recorder.row(index, &moments, |row, latency| row.response(latency, good));
-        self.users.answered(flight.user, now);
+        if complete {
+            self.users.answered(flight.user, now);
+        } else {
+            self.users.failed(flight.user);
+        }
         close
+    }
+
+    /// Looks at what was kept of the response at `place`, as its request wants.
+    fn look(&mut self, place: usize, user: User, status: u16, moments: &Moments) -> Held {
+        let mut held = Held { checks: true, complete: true };
+        let Some(look) = self.looks.take(place) else { return held };
+        self.ask(&look.response(status, moments.response()), (user, moments), &mut held);
+        self.looks.give(place, look);
+        held
+    }
+
+    /// Asks all checks and captures of the request of `user` about its `response`.
+    fn ask<'a, F>(
+        &mut self,
+        response: &Response<'a, F>,
+        (user, moments): (User, &Moments),
+        held: &mut Held,
+    ) where
+        F: Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+    {
+        let index = usize::from(self.users.request_of(user));
+        let Some(request) = self.way.requests.get_mut(index) else { return };
+        let mut number = request.first_look;
+        for check in &request.checks {
+            let answer = check.holds(response);
+            held.checks &= answer == Ok(true);
+            self.recorder.looked(number, moments, answer.map_err(Unjudged::name));
+            number += 1;
+        }
+        for capture in &mut request.captures {
+            let Some(cell) = self.users.cell(user, capture.variable()) else { continue };
+            let taken = capture.take(response, cell);
+            held.complete &= taken.is_ok();
+            self.recorder.looked(number, moments, taken.map(|()| true).map_err(Missed::name));
+            number += 1;
+        }
     }
 
     /// `flight` has no valid response.

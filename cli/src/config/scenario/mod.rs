@@ -4,6 +4,7 @@
 //! by weight; `targets` are requests by weight, which is the same with one step each.
 
 mod body;
+mod look;
 mod step;
 mod template;
 

@@ -4,14 +4,14 @@ use pummel_engine::plan::{Asking, ExpectedStatus, Step, Variable};
 use pummel_proto_http::{Escape, Request, RequestBuilder, Text};
 
 use super::template::{Name, Scope, Variables};
-use super::{Part, body};
+use super::{Part, body, look};
 use crate::args::{Quoted, RunArgs};
 use crate::config::file::{Fault, Node};
 use crate::config::request;
 use crate::config::target::{self, TargetUrl};
 
 /// Keys of a step.
-const STEP: [&str; 11] = [
+const STEP: [&str; 13] = [
     "name",
     "method",
     "url",
@@ -21,6 +21,8 @@ const STEP: [&str; 11] = [
     "json",
     "assert_status",
     "assert_body_contains",
+    "checks",
+    "capture",
     "think_time",
     "vars",
 ];
@@ -64,8 +66,13 @@ impl<'a> Builder<'a> {
     ) -> Result<Vec<Step>, Fault> {
         let mut all = Vec::new();
         let common = names(scenario.get("vars")?)?;
-        for (at, node) in steps.iter().enumerate() {
+        for node in steps {
             node.table(&STEP)?;
+            for name in look::captured(Part(node))? {
+                self.variables.captured(name).map_err(|said| node.fault(&said))?;
+            }
+        }
+        for (at, node) in steps.iter().enumerate() {
             let step = Part(node);
             let mut names = common.clone();
             names.extend(self::names(step.get("vars")?)?);
@@ -91,9 +98,6 @@ impl<'a> Builder<'a> {
 
     /// The step that asks for what `step` says.
     fn request(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Step, Fault> {
-        if let Some(check) = step.get("assert_body_contains")? {
-            return Err(check.fault("is not supported yet; leave it out"));
-        }
         let path = self.path(step, around)?;
         let (body, is_json) = self.body(step, around)?;
         let inherited = around.scenario.map(|part| part.text("method")).transpose()?.flatten();
@@ -128,7 +132,9 @@ impl<'a> Builder<'a> {
             "" => name,
             scenario => format!("{scenario}: {name}"),
         };
-        self.requests.push(Asking { name, request, expected });
+        let checks = look::checks(step)?;
+        let captures = look::captures(step, |name| self.variables.captured(name))?;
+        self.requests.push(Asking { name, request, expected, checks, captures });
         let index = u16::try_from(self.requests.len() - 1);
         index.map(Step::Request).map_err(|_| step.0.fault("is one step too many"))
     }

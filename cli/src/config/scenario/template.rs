@@ -77,6 +77,11 @@ impl Variables {
         self.all
     }
 
+    /// The number of the value that is captured under this name.
+    pub(super) fn captured(&mut self, name: &str) -> Result<u16, String> {
+        self.number(name, Source::Captured)
+    }
+
     /// The number of the value that is called `name`, and made so.
     fn number(&mut self, name: &str, source: Source) -> Result<u16, String> {
         if let Some(at) = self.all.iter().position(|known| known.name == name) {
@@ -155,6 +160,13 @@ impl Variables {
     fn understand(&mut self, expression: &str, scope: &Scope) -> Result<Part, String> {
         if let Some(name) = scope.find(expression) {
             return Ok(Part::Nested(name.meaning.clone()));
+        }
+        if let Some(at) = self
+            .all
+            .iter()
+            .position(|known| known.name == expression && matches!(known.source, Source::Captured))
+        {
+            return u16::try_from(at).map(Part::Made).map_err(|_| TOO_MANY.to_owned());
         }
         let made = |source| (expression.to_owned(), source);
         let (name, source) = match expression {

@@ -122,10 +122,81 @@ fn scenarios_and_targets_are_chosen_by_weight() {
     assert_eq!(requests(toml, "p")[1], "DELETE /c HTTP/1.1||");
 }
 
+/// A scenario of one step with these keys.
+fn step(rest: &str) -> String {
+    format!("[scenario]\nbase_url = \"http://h:1\"\n[[scenario.steps]]\n{rest}\n")
+}
+
+#[track_caller]
+fn refused(toml: &str, said: &str) {
+    let found = work_of(toml, "p").unwrap_err();
+    assert!(found.starts_with(said), "{found}\nexpected {said}");
+}
+
+#[test]
+fn steps_find_out_about_responses() {
+    let toml = step(
+        "assert_body_contains = \"ok\"\nchecks = [{ json = \"$.a[0]\", equals = 5 }, \
+         { name = \"quick\", time = \"20ms\" }]\ncapture = { token = { json = \"$.t\" }, \
+         id = { regex = \"id=(.)\" } }\nheaders = [\"A: {{token}}\"]",
+    );
+    let work = work_of(&toml, "p").unwrap();
+    let names = work.looked_for().into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+    assert_eq!(
+        names,
+        [
+            "body contains \"ok\"",
+            "json \"$.a[0]\" equals 5",
+            "quick",
+            "capture token",
+            "capture id"
+        ]
+    );
+    assert_eq!(work.requests()[0].request.values(), [0]);
+}
+
+#[test]
+fn looking_that_makes_no_sense_is_said_with_its_place() {
+    for (rest, said) in [
+        (
+            "checks = [{}]",
+            "p.toml:4:11: scenario.steps[0].checks[0] looks at one of status, header",
+        ),
+        ("checks = [{ size = 1, time = 1 }]", "p.toml:4:11: scenario.steps[0].checks[0] looks at"),
+        (
+            "checks = [{ body_matches = \"a(\" }]",
+            "p.toml:4:28: scenario.steps[0].checks[0].body_matches: ",
+        ),
+        ("checks = [{ json = \"$.a[\" }]", "p.toml:4:20: scenario.steps[0].checks[0].json: "),
+        ("checks = [{ header = \"a b\" }]", "p.toml:4:22: scenario.steps[0].checks[0].header: "),
+        ("checks = [{ size = \"9-1\" }]", "p.toml:4:20: scenario.steps[0].checks[0].size: "),
+        (
+            "checks = [{ size = 1, equals = 2 }]",
+            "p.toml:4:32: scenario.steps[0].checks[0].equals does not go with size; leave equals out",
+        ),
+        (
+            "checks = [{ json = \"a\", equals = [1] }]",
+            "p.toml:4:34: scenario.steps[0].checks[0].equals has parts; compare a text",
+        ),
+        (
+            "capture = { t = { jsn = \"a\" } }",
+            "p.toml:4:19: unknown key \"jsn\" in scenario.steps[0].capture.t; did you mean \"json\"?",
+        ),
+        (
+            "capture = { t = { regex = \"a(b)\", group = 2 } }",
+            "p.toml:4:27: scenario.steps[0].capture.t.regex: ",
+        ),
+        (
+            "capture = { t = { between = [\"a\"] } }",
+            "p.toml:4:29: scenario.steps[0].capture.t.between has two texts: what stands before",
+        ),
+    ] {
+        refused(&step(rest), said);
+    }
+}
+
 #[test]
 fn what_makes_no_sense_is_said_with_its_place() {
-    let step =
-        |rest: &str| format!("[scenario]\nbase_url = \"http://h:1\"\n[[scenario.steps]]\n{rest}\n");
     for (toml, said) in [
         (
             "[scenario]\nbase_url = \"http://h:1\"\n".to_owned(),
@@ -192,7 +263,6 @@ fn what_makes_no_sense_is_said_with_its_place() {
              1 only",
         ),
     ] {
-        let found = work_of(&toml, "p").unwrap_err();
-        assert!(found.starts_with(said), "{found}\nexpected {said}");
+        refused(&toml, said);
     }
 }

@@ -12,7 +12,7 @@ fn work(requests: u8, scenarios: &[(u32, &[Step])]) -> Work {
     let asking = |n| {
         let name = format!("/{}", char::from(b'a' + n));
         let request = Request::builder("GET", "example.org", &name).unwrap().build();
-        Asking { name, request, expected: ExpectedStatus::default() }
+        Asking::new(name, request, ExpectedStatus::default())
     };
     let scenario = |&(weight, steps): &(u32, &[Step])| Scenario {
         name: String::new(),
