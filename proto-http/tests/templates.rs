@@ -140,8 +140,10 @@ fn over_http2_each_stream_has_its_values_in_any_number_of_pages() {
                 .map(|n| {
                     let index = u16::from(n == 3);
                     let tag = conn.start(index).unwrap();
-                    requests[usize::from(index)]
-                        .fill(&values(n + round), &mut slips[usize::from(tag.0)]);
+                    assert!(
+                        requests[usize::from(index)]
+                            .fill(&values(n + round), &mut slips[usize::from(tag.0)])
+                    );
                     tag
                 })
                 .collect();
@@ -212,4 +214,15 @@ fn a_value_cannot_end_a_line_early() {
     assert_eq!(lines, 6, "{}", String::from_utf8_lossy(&out));
     let mut conn = h1::Conn::new(NonZeroU8::MIN);
     assert!(conn.start(request.expects()).is_ok());
+}
+
+#[test]
+fn a_head_that_is_too_long_with_its_values_is_told() {
+    let request = Request::builder("GET", "h", text("/", 0, Escape::Component, "")).unwrap();
+    let rendered = request.build().render_h2().unwrap();
+    let mut slip = Slip::default();
+    for (length, fits) in [(30_000, true), (33_000, false), (10, true)] {
+        let long = Three([vec![b'x'; length], Vec::new(), Vec::new()]);
+        assert_eq!(rendered.fill(&long, &mut slip), fits, "{length}");
+    }
 }

@@ -258,6 +258,7 @@ impl Work {
     #[must_use]
     pub fn is_single(&self) -> bool {
         let one = self.requests.len() == 1 && self.scenarios.len() == 1 && self.is_constant();
+        let one = one && self.requests.iter().all(|asking| asking.captures.is_empty());
         one && self.scenarios.iter().all(|scenario| scenario.steps == [Step::Request(0)])
     }
 

@@ -57,6 +57,8 @@ pub enum Cause {
     NotProcessed,
     /// The proxy, or the server that was asked for another protocol, answered with this status.
     Answered(u16),
+    /// With its values, its head is longer than can be sent.
+    TooLong,
     /// The operating system said so.
     System(Errno),
 }
@@ -129,7 +131,7 @@ impl Trouble {
             | Cause::System(Errno::RESET | Errno::REFUSED) => Party::Peer,
             Cause::System(_) => Party::System,
             // Whatever else is wrong with TLS, it is this side that will not go on.
-            Cause::TimedOut | Cause::Abandoned | Cause::Tls(_) => Party::Client,
+            Cause::TimedOut | Cause::Abandoned | Cause::TooLong | Cause::Tls(_) => Party::Client,
         }
     }
 
@@ -165,6 +167,7 @@ impl fmt::Display for Trouble {
             Cause::Closed => write!(f, "{phase}_closed"),
             Cause::TimedOut => write!(f, "{phase}_timeout"),
             Cause::Abandoned => write!(f, "{phase}_abandoned"),
+            Cause::TooLong => write!(f, "{phase}_too_long"),
             Cause::LeftBehind => write!(f, "{phase}_left_behind"),
             Cause::Protocol(kind) => write!(f, "{phase}_protocol_{}", kind.name()),
             // The phase of a handshake says `tls` already.

@@ -193,7 +193,11 @@ impl<R: Reactor> Shard<R> {
         self.note_hold_up(reaped, now);
         self.obey(now);
         while self.proceed(now) {}
-        let more = self.start_due(now);
+        let mut more = self.start_due(now);
+        while let Some(slot) = self.traffic.end_too_long(now) {
+            self.enter_line(slot, now);
+            more = true;
+        }
         let outstanding = self.traffic.outstanding();
         self.expire(now);
         self.renew(now);

@@ -123,6 +123,9 @@ impl Traffic {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
         let outgoing = &mut connection.outgoing;
         outgoing.asks = true;
+        if matches!(connection.http, Http::Two(_)) {
+            return;
+        }
         if let Some(only) = &self.way.only {
             outgoing.owed += only.len();
             return;

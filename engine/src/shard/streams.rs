@@ -3,6 +3,7 @@
 use pummel_proto_http::h2::{Event, Tag};
 
 use super::conn::{Fate, Http, phase_of};
+use super::flight::Flight;
 use super::traffic::Traffic;
 use crate::judge::Needs;
 use crate::reactor::Slot;
@@ -50,6 +51,37 @@ impl Traffic {
         }
         let over = self.get(slot).is_some_and(|connection| connection.is_over());
         if over { Fate::Close } else { Fate::Keep }
+    }
+
+    /// The request with this `index` starts on a stream of `slot`; returns its place.
+    pub(super) fn start_stream(&mut self, slot: Slot, index: u16, flight: Flight) -> Option<usize> {
+        let connection = self.connections.get_mut(slot.index())?;
+        let Http::Two(http) = &mut connection.http else { return None };
+        let tag = http.start(index).ok()?;
+        let place = self.flights.place(slot.index(), tag.0);
+        *self.flights.at(place)? = flight;
+        let request = self.way.rendered.get(usize::from(index));
+        if let (Some(slip), Some(request)) = (self.slips.get_mut(place), request)
+            && !request.fill(&self.users.values(flight.user), slip)
+        {
+            self.too_long.push((slot, tag));
+        }
+        Some(place)
+    }
+
+    /// Ends a request that has started and turned out to be longer than can be sent; returns whose
+    /// connection it was. Nothing of it has been written.
+    pub(super) fn end_too_long(&mut self, now: Instant) -> Option<Slot> {
+        let (slot, tag) = self.too_long.pop()?;
+        let place = self.flights.place(slot.index(), tag.0);
+        if let Some(Http::Two(http)) = self.get(slot).map(|connection| &mut connection.http) {
+            http.cancel(tag);
+        }
+        if let Some(flight) = self.land_at(place) {
+            let trouble = Trouble { phase: Phase::Send, cause: Cause::TooLong };
+            self.failed(&flight.heard(now), trouble, slot, now);
+        }
+        Some(slot)
     }
 
     /// The request at `place` has its response.

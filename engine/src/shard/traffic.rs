@@ -60,6 +60,8 @@ pub(super) struct Traffic {
     pub(super) users: Users,
     /// What is kept of responses, by place; nothing where nobody looks.
     pub(super) looks: Looks,
+    /// Requests that have started, and are longer than can be sent.
+    pub(super) too_long: Vec<(Slot, Tag)>,
     /// The values of requests in HTTP/2, by place; none where they have none.
     pub(super) slips: Vec<h2::Slip>,
     depth: NonZeroU8,
@@ -112,6 +114,7 @@ impl Traffic {
             outstanding: 0,
             users: Users::new(plan, at_once),
             looks: Looks::new(if looked_at { flights_places } else { 0 }),
+            too_long: Vec::new(),
             slips: vec![h2::Slip::default(); slips],
             depth,
             one_at_a_time: depth.get() == 1 && wire.streams.get() == 1,
@@ -154,7 +157,7 @@ impl Traffic {
     pub(super) fn start(&mut self, slot: Slot, flight: Flight) {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
         connection.spent |= self.way.keep == Keep::One;
-        if flight.retries == 0 {
+        if !flight.again {
             self.users.make_values(flight.user, flight.written);
         }
         let index = self.users.request_of(flight.user);
@@ -169,25 +172,13 @@ impl Traffic {
                 debug_assert!(started.is_ok(), "there was room");
                 self.flights.push(slot.index(), flight)
             }
-            Http::Two(http) => http.start(index).ok().map(|tag| {
-                let place = self.flights.place(slot.index(), tag.0);
-                connection.outgoing.asks = true;
-                if let (Some(slip), Some(request)) =
-                    (self.slips.get_mut(place), self.way.rendered.get(usize::from(index)))
-                {
-                    request.fill(&self.users.values(flight.user), slip);
-                }
-                if let Some(at) = self.flights.at(place) {
-                    *at = flight;
-                }
-                place
-            }),
+            Http::Two(_) => self.start_stream(slot, index, flight),
         };
         let Some(place) = place else {
             debug_assert!(false, "there was room");
             return;
         };
-        if self.way.paged && matches!(connection.http, Http::One(_)) {
+        if self.way.paged {
             self.owe(slot, flight.user);
         }
         self.timeouts.arm(place, flight.written);

@@ -1,10 +1,13 @@
 //! A request as HTTP/2 sends it: its header block in the forms that connections need, and its body.
 
 use super::hpack::{Block, Field, Form};
-use crate::limits::{H2_REQUEST_BLOCK_BYTES_MAX, H2_VARYING_FIELDS_MAX};
+use crate::limits::{H2_REQUEST_BLOCK_BYTES_MAX, H2_VARYING_FIELDS_MAX, HPACK_INTEGER_BYTES_MAX};
 use crate::request::{Line, Request, RequestError, Value, write_number};
 use crate::text::{Text, Values};
 use alloc::vec::Vec;
+
+/// The most that the length of a string takes.
+const STRING_LENGTH_BYTES_MAX: usize = HPACK_INTEGER_BYTES_MAX as usize + 1;
 
 /// A request, encoded once and sent by any number of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub struct Rendered {
     /// What the fields hold that differ from request to request, in their order.
     varying: Vec<Value>,
     body: Text,
+    /// Bytes of the longest form of the block without those values, and of their lengths.
+    fixed_length: usize,
     /// Whether the method is `HEAD`, so that no content comes back.
     is_head: bool,
 }
@@ -64,11 +69,14 @@ impl Rendered {
         if varying.len() > H2_VARYING_FIELDS_MAX {
             return Err(RequestError::TooManyVarying(varying.len()));
         }
-        Ok(Self { block, varying, body, is_head: !request.expects().body })
+        let fixed_length = length + varying.len() * STRING_LENGTH_BYTES_MAX;
+        Ok(Self { block, varying, body, fixed_length, is_head: !request.expects().body })
     }
 
-    /// Puts the values of a request into `slip`. O(bytes).
-    pub fn fill(&self, values: &impl Values, slip: &mut Slip) {
+    /// Puts the values of a request into `slip`; says whether its header block can be sent then.
+    /// O(bytes).
+    #[must_use]
+    pub fn fill(&self, values: &impl Values, slip: &mut Slip) -> bool {
         let Slip { bytes, ends, body } = slip;
         bytes.clear();
         ends.clear();
@@ -80,9 +88,11 @@ impl Rendered {
             ends.push(bytes.len());
         }
         *body = (!self.body.is_constant()).then_some(bytes.len());
+        let head = bytes.len() + self.fixed_length;
         if body.is_some() {
             self.body.fill(values, bytes);
         }
+        head <= H2_REQUEST_BLOCK_BYTES_MAX
     }
 
     pub(super) const fn block(&self) -> &Block {

@@ -1,26 +1,33 @@
 //! Virtual users on their way through scenarios.
 
+use pummel_proto_http::{Escape, Text};
+
 use super::*;
-use crate::plan::{Asking, Protocol, Scenario, Step};
+use crate::judge::{BodyTest, Capture, Check, Extractor, Marker, Path, Sizes, Test, Token};
+use crate::plan::{Asking, Protocol, Scenario, Source, Step, Variable};
 use crate::record::Row;
 
 const THINK: Nanos = Nanos::from_millis(10);
 const SERVICE: Nanos = Nanos::from_millis(1);
 
+fn asking(path: &str) -> Asking {
+    let request = Request::builder("GET", "example.org", path).unwrap().build();
+    Asking::new(path.to_owned(), request, ExpectedStatus::default())
+}
+
 /// Requests for `/a`, `/b` and so on, and scenarios with these weights and steps.
 fn work(requests: u8, scenarios: &[(u32, &[Step])]) -> Work {
-    let asking = |n| {
-        let name = format!("/{}", char::from(b'a' + n));
-        let request = Request::builder("GET", "example.org", &name).unwrap().build();
-        Asking::new(name, request, ExpectedStatus::default())
-    };
+    let path = |n| format!("/{}", char::from(b'a' + n));
+    work_of((0..requests).map(|n| asking(&path(n))).collect(), scenarios)
+}
+
+fn work_of(requests: Vec<Asking>, scenarios: &[(u32, &[Step])]) -> Work {
     let scenario = |&(weight, steps): &(u32, &[Step])| Scenario {
         name: String::new(),
         weight: NonZeroU32::new(weight).unwrap(),
         steps: steps.to_vec(),
     };
-    Work::new((0..requests).map(asking).collect(), scenarios.iter().map(scenario).collect())
-        .unwrap()
+    Work::new(requests, scenarios.iter().map(scenario).collect()).unwrap()
 }
 
 /// `/a`, a pause, `/b`.
@@ -160,4 +167,116 @@ fn a_stop_leaves_nobody_behind() {
         assert!(never_sent <= 1, "a slot that was due when the order came");
         assert_eq!(sum + never_sent, ledger.scheduled);
     }
+}
+
+/// A server to which each page is a request, of which `answer` tells the response.
+fn reading(mut answer: impl FnMut(&str) -> String + 'static) -> Script {
+    let hear = move |_, bytes: &[u8]| {
+        let response = answer(core::str::from_utf8(bytes).unwrap());
+        vec![(SERVICE, Act::Say(response.into_bytes()))]
+    };
+    Script { hear: Some(Box::new(hear)), ..server(|_| panic!("pages are heard")) }
+}
+
+/// A response with a field and a body.
+fn saying(field: &str, body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\n{field}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn what_a_step_captures_is_put_into_the_next() {
+    // The server tells each who comes first a number, and wants to see it again.
+    let mut issued = 0;
+    let script = reading(move |request| {
+        if request.starts_with("GET /a ") {
+            issued += 1;
+            return saying("X-Id: 7", &format!("{{\"t\":\"<{issued}>\"}}"));
+        }
+        let expected = format!("GET /b?%3C{issued}%3E&7 HTTP/1.1\r\n");
+        let right = request.starts_with(&expected);
+        if right { saying("X: y", "ok") } else { "HTTP/1.1 500 No\r\n\r\n".to_owned() }
+    });
+    let path = |number| Capture::new(Extractor::Json(Path::parse("$.t").unwrap()), number);
+    let mut first = asking("/a");
+    first.captures =
+        vec![path(0), Capture::new(Extractor::Field(Token::parse("x-id").unwrap()), 1)];
+    let mut target = Text::from("/b?");
+    target.push_slot(pummel_proto_http::Slot { value: 0, escape: Escape::Component });
+    target.push("&");
+    target.push_slot(pummel_proto_http::Slot { value: 1, escape: Escape::Component });
+    let request = Request::builder("GET", "example.org", target).unwrap().build();
+    let second = Asking::new("/b".to_owned(), request, ExpectedStatus::default());
+    let work = captured_work(vec![first, second]);
+    let ended = run(scripted(&closed(1), 1, requests(10), work), script);
+    assert_eq!(ended_by_row(&ended.numbers), [(5, 0), (5, 0)]);
+    assert_eq!(ended.numbers.looked.iter().map(|it| it.held).collect::<Vec<_>>(), [5, 5]);
+}
+
+#[test]
+fn a_capture_that_finds_nothing_is_a_failure_and_ends_the_scenario() {
+    let script = reading(|request| {
+        assert!(request.starts_with("GET /a "), "the second step lacks its value: {request}");
+        saying("X: y", "<html>")
+    });
+    let mut first = asking("/a");
+    first.captures = vec![Capture::new(Extractor::Json(Path::parse("t").unwrap()), 0)];
+    let mut target = Text::from("/b/");
+    target.push_slot(pummel_proto_http::Slot { value: 0, escape: Escape::Component });
+    let request = Request::builder("GET", "example.org", target).unwrap().build();
+    let second = Asking::new("/b".to_owned(), request, ExpectedStatus::default());
+    let work = captured_work(vec![first, second]);
+    let ended = run(scripted(&closed(1), 1, requests(4), work), script);
+    assert_eq!(ended.numbers.ledger.failed, 4);
+    assert_eq!(ended.numbers.looked[0].reasons, [("not_json", 4)]);
+}
+
+#[test]
+fn checks_are_counted_one_by_one_and_make_failures() {
+    for http2 in [false, true] {
+        let marker = |text: &str| Test::Body(BodyTest::Contains(Marker::new(text).unwrap()));
+        let size = Test::Size(Sizes::new(2, 2).unwrap());
+        let quick = Test::Time(SERVICE + SERVICE);
+        let tests = [marker("ok"), marker("missing"), size, quick];
+        let mut one = asking("/a");
+        one.checks = tests.into_iter().map(|test| Check::new("", test)).collect();
+        let work = work_of(vec![one, asking("/b")], &[(1, &[Step::Request(0), Step::Request(1)])]);
+        let mut plan = scripted(&closed(1), 1, requests(6), work);
+        let ended = if http2 {
+            plan.wire.protocol = Protocol::Http2;
+            run(plan, ways::serving(|_, stream| vec![(SERVICE, ways::ok(stream))]))
+        } else {
+            run(plan, prompt(SERVICE))
+        };
+        let counts: Vec<_> = ended.numbers.looked.iter().map(|it| (it.held, it.failed)).collect();
+        assert_eq!(counts, [(3, 0), (0, 3), (3, 0), (3, 0)], "HTTP/2: {http2}");
+        assert_eq!(ended_by_row(&ended.numbers), [(0, 3), (3, 0)]);
+        check_rows(&ended.numbers);
+    }
+}
+
+/// Both requests in a row, with two values that are captured.
+fn captured_work(requests: Vec<Asking>) -> Work {
+    let variable = |name: &str| Variable { name: name.to_owned(), source: Source::Captured };
+    let work = work_of(requests, &[(1, &[Step::Request(0), Step::Request(1)])]);
+    work.with_variables(vec![variable("t"), variable("id")], Nanos::ZERO).unwrap()
+}
+
+#[test]
+fn a_request_whose_values_are_too_long_for_its_head_is_an_error_by_name() {
+    let script = ways::serving(|_, stream| vec![(SERVICE, ways::ok(stream))]);
+    let mut target = Text::from("/");
+    target.push_slot(pummel_proto_http::Slot { value: 0, escape: Escape::Component });
+    let request = Request::builder("GET", "example.org", target).unwrap().build();
+    let long = Asking::new("/long".to_owned(), request, ExpectedStatus::default());
+    let steps = [Step::Request(0), Step::Request(1), Step::Request(0)];
+    let work = work_of(vec![asking("/a"), long], &[(1, &steps)]);
+    let choice = Source::Choice(vec![vec![b'x'; 40_000]]);
+    let variables = vec![Variable { name: String::new(), source: choice }];
+    let work = work.with_variables(variables, Nanos::ZERO).unwrap();
+    let mut plan = scripted(&closed(1), 2, requests(12), work);
+    plan.wire.protocol = Protocol::Http2;
+    let ended = run(plan, script);
+    // The scenario ends with it.
+    assert_eq!(ended_by_row(&ended.numbers), [(6, 0), (0, 6)]);
+    assert_eq!(count(&ended.numbers, "send_too_long"), 6);
 }
