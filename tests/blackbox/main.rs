@@ -4,6 +4,7 @@
 mod bad_input;
 mod config;
 mod demo;
+mod examples;
 mod fallback;
 mod help;
 mod midrun;

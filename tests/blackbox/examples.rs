@@ -1,0 +1,92 @@
+//! The examples of the documentation do what they say.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::pummel;
+use super::target::Target;
+
+/// Runs an example against the built-in target; returns its report.
+#[track_caller]
+fn run(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples").join(name);
+    let text = fs::read_to_string(path).unwrap();
+    let target = Target::start("");
+    let folder = tempfile::tempdir().unwrap();
+    let written = "http://127.0.0.1:8080";
+    assert!(text.contains(written), "{name} names the usual target");
+    let file = folder.path().join(name);
+    fs::write(&file, text.replace(written, target.url.trim_end_matches('/'))).unwrap();
+    let outcome = tests::run(&mut pummel(["--config", file.to_str().unwrap(), "--json"])).unwrap();
+    // A busy machine may make it doubtful; what it did is the same.
+    assert!(matches!(outcome.code, Some(0 | 3)), "{outcome:?}");
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let counts = &report["counts"];
+    assert!(counts["ok"].as_u64().unwrap() > 0, "{counts}");
+    for bad in ["failed", "errors", "timeouts"] {
+        assert_eq!(counts[bad], 0, "{name}: {counts} {}", report["checks"]);
+    }
+    report
+}
+
+/// The requests of each row that ended well, by name.
+fn rows(report: &Value) -> Vec<(String, u64)> {
+    let rows = report["steps"].as_array().unwrap().iter();
+    rows.map(|row| (row["name"].as_str().unwrap().to_owned(), row["ok"].as_u64().unwrap()))
+        .collect()
+}
+
+#[test]
+fn smoke() {
+    let report = run("smoke.toml");
+    assert_eq!(report["counts"]["scheduled"], 100);
+}
+
+#[test]
+fn steady() {
+    let report = run("steady.toml");
+    assert_eq!(report["counts"]["scheduled"], 2_500);
+}
+
+#[test]
+fn ramp() {
+    // 100 to 300 per second in two seconds, then to 800.
+    let scheduled = run("ramp.toml")["counts"]["scheduled"].as_u64().unwrap();
+    assert!(scheduled.abs_diff(400 + 1_100) <= 2, "{scheduled}");
+}
+
+#[test]
+fn spike() {
+    let scheduled = run("spike.toml")["counts"]["scheduled"].as_u64().unwrap();
+    assert!(scheduled.abs_diff(400 + 60 + 1_000 + 60 + 400) <= 4, "{scheduled}");
+}
+
+#[test]
+fn login_flow() {
+    let report = run("login-flow.toml");
+    let [(login, logins), (look, looks), (leave, leaves)] = &rows(&report)[..] else {
+        panic!("three steps")
+    };
+    assert_eq!([login, look, leave], ["login", "look", "leave"]);
+    // Who begins late is under way when the window ends.
+    assert!(*logins == 60 && logins >= looks && looks >= leaves && *leaves > 40, "{report}");
+    assert!(report["checks"].as_array().unwrap().iter().all(|check| check["failed"] == 0));
+}
+
+#[test]
+fn weighted_mix() {
+    let rows = rows(&run("weighted-mix.toml"));
+    let [(_, reads), (_, writes)] = rows[..] else { panic!("two targets") };
+    assert!(reads > 6 * writes && writes > 0, "nine to one: {rows:?}");
+}
+
+#[test]
+fn checks() {
+    let report = run("checks.toml");
+    let all = report["checks"].as_array().unwrap();
+    let held = |name: &str| all.iter().find(|it| it["name"] == name).unwrap()["held"].clone();
+    assert_eq!(held("quick"), report["counts"]["ok"]);
+    assert_eq!(held("not empty"), report["counts"]["ok"]);
+}
