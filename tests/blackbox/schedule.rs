@@ -14,7 +14,9 @@ fn outcome(flags: &[&str]) -> Outcome {
     let target = server.target();
     let args = [target.as_str(), "-c", "4"].into_iter().chain(flags.iter().copied());
     let outcome = tests::run(&mut pummel(args)).unwrap();
-    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    // A shard that waited for its CPU makes a window of milliseconds INVALID; what was sent is the
+    // same.
+    assert!(matches!(outcome.code, Some(0 | 3)), "{outcome:?}");
     outcome
 }
 
