@@ -9,14 +9,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The reactor's errors carry spans; it knows nothing else of ours.
     ("reactor", &["units"]),
     // The kind of the reactor is a part of the plan, and so is where it connects to.
-    ("plan", &["units", "reactor"]),
+    ("plan", &["judge", "units", "reactor"]),
     ("pace", &["plan", "units"]),
     // The operating system's error numbers are causes.
     ("record", &["units", "reactor"]),
     // What is asked of it stands in the plan; what came of it is counted.
     ("tls", &["plan", "record", "units"]),
-    // Which statuses are expected stands in the plan.
-    ("judge", &["plan", "units"]),
+    ("judge", &["units"]),
     ("shard", &["judge", "plan", "pace", "record", "reactor", "tls", "units"]),
     // Numbers in, numbers out: whoever asks adapts its records.
     ("statistics", &["units"]),

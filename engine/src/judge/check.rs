@@ -5,8 +5,7 @@ use super::json::{self, Fault, Value};
 use super::path::Path;
 use super::pattern::Pattern;
 use super::word::{Marker, Sizes, Token};
-use super::{Needs, Response, Unjudged};
-use crate::plan::ExpectedStatus;
+use super::{ExpectedStatus, Needs, Response, Unjudged};
 use crate::units::Nanos;
 
 /// A test of responses, and what the report calls it.

@@ -22,6 +22,7 @@ mod json;
 mod nesting;
 mod path;
 mod pattern;
+mod status;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -32,6 +33,7 @@ pub use decimal::Number;
 pub use error::{PathFault, RuleError};
 pub use path::{PATH_STEPS_MAX, Path};
 pub use pattern::{Group, Grouped, PATTERN_BYTES_MAX, Pattern};
+pub use status::ExpectedStatus;
 pub use word::{Marker, Sizes, Token};
 
 use self::nesting::DEPTH_MAX;

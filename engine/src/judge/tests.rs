@@ -1,7 +1,6 @@
 //! Checks and captures on responses, whole and cut.
 
 use super::*;
-use crate::plan::ExpectedStatus;
 use core::cell::Cell;
 use core::iter::Copied;
 use core::slice;

@@ -18,11 +18,12 @@ use core::num::{NonZeroU8, NonZeroU32};
 
 use pummel_proto_http::{Expect, Request};
 
+pub use crate::judge::ExpectedStatus;
 pub use load::{Arrivals, Load, OnFull, Shape, Spawn, Stage, Stages, Timetable};
 pub use pacing::Pacing;
 pub use split::{ShardPlan, Share, split};
 pub use stop::{Limit, Stop, Timeouts};
-pub use target::{Addresses, ExpectedStatus, Target};
+pub use target::{Addresses, Target};
 pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
 pub use work::{Asking, ROWS_MAX, STEPS_MAX, Scenario, Source, Step, Variable, Work, WorkError};
