@@ -581,6 +581,8 @@ mod tests {
             name: (*name).to_owned(),
             request: Request::builder("GET", "h", "/").unwrap().build(),
             expected: ExpectedStatus::default(),
+            checks: Vec::new(),
+            captures: Vec::new(),
         };
         let steps = (0..).zip(names).map(|(index, _)| Step::Request(index)).collect();
         let scenario = Scenario { name: String::new(), weight: NonZeroU32::MIN, steps };

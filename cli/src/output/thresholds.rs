@@ -36,7 +36,7 @@ pub(super) fn write(findings: &[Finding<'_>], to: &mut dyn Write) -> io::Result<
         let word = if finding.passed() { "PASS" } else { "FAIL" };
         let mut beginning = format!("  {word}  {expression:<width$}  ");
         if expression.chars().count() > width {
-            line(to, "", beginning.trim_end())?;
+            line(to, beginning.trim_end(), "")?;
             beginning = " ".repeat(AFTER_WORD);
         }
         let columns = beginning.chars().count();
