@@ -163,7 +163,8 @@ fn a_file_has_thresholds_of_the_run_and_of_its_steps() {
     assert!(folder.path().join("a.xml").is_file());
     let outcome = with("['p99>1h', 'logn:max<1h']");
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""));
-    let words = "pummel.toml:6:22: fail_if \"logn:max<1h\": there is no step \"logn\"; did you mean";
+    let words =
+        "pummel.toml:6:22: fail_if \"logn:max<1h\": there is no step \"logn\"; did you mean";
     assert!(outcome.stderr.contains(words), "{outcome:?}");
     let outcome = with("'p99>1'");
     assert!(outcome.stderr.contains("pummel.toml:6:11: fail_if \"p99>1\": "), "{outcome:?}");
