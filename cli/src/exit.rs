@@ -13,6 +13,8 @@ pub(crate) enum Code {
     Usage,
     /// The run was done, and its numbers are worthless.
     Invalid,
+    /// The run was done, and crossed a threshold.
+    Crossed,
     /// The run was interrupted; what was measured is reported.
     Interrupted,
 }
@@ -24,6 +26,7 @@ impl From<Code> for ExitCode {
             Code::Impossible => 1,
             Code::Usage => 2,
             Code::Invalid => 3,
+            Code::Crossed => 4,
             // 128 + SIGINT, as shells have it.
             Code::Interrupted => 130,
         })

@@ -11,6 +11,7 @@
 //! | `progress` | an observer that shows a run while it lasts |
 //! | `selftest` | whether measurements are true on this machine |
 //! | `serve` | the built-in target |
+//! | `threshold` | whether a report keeps the thresholds of its run |
 //! | `watch` | a thread that watches the machine while a run lasts |
 //!
 //! No load logic, no protocol, no statistics: those are the engine's.
@@ -27,6 +28,7 @@ mod output;
 mod progress;
 mod selftest;
 mod serve;
+mod threshold;
 mod wall;
 mod watch;
 

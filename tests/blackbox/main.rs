@@ -15,6 +15,7 @@ mod schedule;
 mod secured;
 mod selftest;
 mod target;
+mod thresholds;
 
 use std::process::Command;
 

@@ -66,7 +66,8 @@ Durations: ns us ms s m h and combinations (1m30s, 1.5s); a bare number is secon
 Rates: 5000, 5k, 1.5M per second; 300/m, 10/h.
 Settings: a file (--config, or without a target ./pummel.toml or ./pummel.json), over it
 variables (PUMMEL_RATE=5k), over them flags; docs/CONFIG.md has the keys.
-Exit codes: 0 done, 1 the run could not be done, 2 bad usage, 3 verdict invalid, 130 interrupted.";
+Exit codes: 0 done, 1 the run could not be done, 2 bad usage, 3 verdict invalid, 4 a threshold
+(--fail-if) was crossed, 130 interrupted.";
 
 /// The commands beside the run itself, which has no name.
 #[derive(Debug, Subcommand)]

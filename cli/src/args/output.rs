@@ -1,5 +1,7 @@
 //! What is shown.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 /// Report and progress.
@@ -16,6 +18,13 @@ pub(crate) struct OutputArgs {
     /// Exit with 3 when the verdict is SUSPECT, not only when INVALID
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Exit with 4 when this is so: p99>20ms, errors>0.1%, rate<50k; of one
+    /// step of a scenario login:p99>20ms; may be repeated
+    #[arg(long, value_name = "EXPR", verbatim_doc_comment, allow_hyphen_values = true)]
+    pub(crate) fail_if: Vec<String>,
+    /// Write what became of each --fail-if to this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
     /// Say on standard error what will be done
     #[arg(short, long)]
     pub(crate) verbose: bool,

@@ -30,6 +30,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<Code, Failure> {
         Companion::start(&flags(certificate), Some(server_cpu)).map_err(Failure::impossible)?;
     let url = Config::understand(&words(args, &target.url, certificate));
     let url = url.map_err(Failure::impossible)?;
+    url.check_thresholds().map_err(Failure::usage)?;
     let config = Config { placement: config.placement, ..url };
     let outcome = run::execute(&config, &host);
     target.end().map_err(Failure::impossible)?;

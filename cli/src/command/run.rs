@@ -19,8 +19,9 @@ use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Sur
 use crate::exit::{Code, Failure};
 use crate::lookup::Lookups;
 use crate::machine;
-use crate::output::{self, Environment, stderr};
+use crate::output::{self, Environment, JunitFile, Paper, stderr};
 use crate::progress::Progress;
+use crate::threshold;
 use crate::wall;
 use crate::watch::Watcher;
 
@@ -45,6 +46,8 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     for remark in choice.fallback.iter().chain(&notes).chain(&config.remarks) {
         stderr::line(remark);
     }
+    let junit = config.junit.as_deref().map(JunitFile::prepare).transpose();
+    let junit = junit.map_err(Failure::usage)?;
     if config.display.plan == Announce::Yes {
         stderr::line(&announcement(&plan));
     }
@@ -73,10 +76,16 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     };
     let seen = watcher.and_then(Watcher::finish);
     let verdict = Verdict::of(&report, &machine::of(&report, host, seen.as_ref()));
+    let findings = threshold::judge(&config.thresholds, &report, verdict.status);
     let environment = Environment { started_at, host: host.clone(), seen, calibration };
-    let printed = output::report(&report, &verdict, &environment, config.display.format);
+    let paper = Paper { report: &report, verdict: &verdict, thresholds: &findings };
+    let printed = output::report(&paper, &environment, config.display.format);
     printed.context("cannot write the report").map_err(Failure::impossible)?;
-    Ok(code(report.ending, verdict.status, config.strictness))
+    if let Some(file) = junit {
+        file.write(&paper, &environment).map_err(Failure::impossible)?;
+    }
+    let kept = findings.iter().all(threshold::Finding::passed);
+    Ok(code(report.ending, verdict.status, config.strictness, kept))
 }
 
 /// Looks the name up during the run, if that is wanted.
@@ -89,8 +98,9 @@ fn lookups(config: &Config, plan: &Plan, control: &Control) -> Option<Lookups> {
     Lookups::start(resolve, plan.target.addresses.clone(), control, plan.cores.cpus())
 }
 
-/// What the report means for the exit. Numbers that are worthless are so however the run ended.
-fn code(ending: Ending, status: Status, strictness: Strictness) -> Code {
+/// What the report means for the exit. Numbers that are worthless are so however the run ended, and
+/// tell nothing about thresholds; `kept` says that none was crossed.
+fn code(ending: Ending, status: Status, strictness: Strictness, kept: bool) -> Code {
     // Whoever ends a run early knows that it is not the one that was planned.
     if ending == Ending::Interrupted {
         return Code::Interrupted;
@@ -100,7 +110,8 @@ fn code(ending: Ending, status: Status, strictness: Strictness) -> Code {
         (Status::Suspect, Strictness::Lenient) | (Status::Pass, _) => {}
     }
     match ending {
-        Ending::Completed => Code::Done,
+        Ending::Completed if kept => Code::Done,
+        Ending::Completed => Code::Crossed,
         Ending::Interrupted => Code::Interrupted,
         // Fewer requests than asked for; the report says what became of them.
         Ending::TargetLost => Code::Impossible,
@@ -143,25 +154,35 @@ fn announcement(plan: &Plan) -> String {
 mod tests {
     use super::*;
 
-    const ENDINGS: [(Ending, Code); 3] = [
-        (Ending::Completed, Code::Done),
-        (Ending::Interrupted, Code::Interrupted),
-        (Ending::TargetLost, Code::Impossible),
+    const ENDINGS: [(Ending, Code, Code); 3] = [
+        (Ending::Completed, Code::Done, Code::Crossed),
+        (Ending::Interrupted, Code::Interrupted, Code::Interrupted),
+        (Ending::TargetLost, Code::Impossible, Code::Impossible),
     ];
 
     #[test]
-    fn where_the_verdict_allows_it_the_exit_says_how_the_run_ended() {
-        for (ending, expected) in ENDINGS {
-            assert_eq!(code(ending, Status::Pass, Strictness::Strict), expected);
-            assert_eq!(code(ending, Status::Suspect, Strictness::Lenient), expected);
+    fn where_the_verdict_allows_it_the_exit_says_how_the_run_ended_and_if_it_kept_its_thresholds() {
+        for (ending, kept, crossed) in ENDINGS {
+            for (all, expected) in [(true, kept), (false, crossed)] {
+                assert_eq!(code(ending, Status::Pass, Strictness::Strict, all), expected);
+                assert_eq!(code(ending, Status::Suspect, Strictness::Lenient, all), expected);
+            }
         }
     }
 
     #[test]
     fn an_invalid_run_and_a_suspect_one_if_asked_for_are_so_unless_they_were_interrupted() {
-        for (ending, _) in ENDINGS.into_iter().filter(|(e, _)| *e != Ending::Interrupted) {
-            assert_eq!(code(ending, Status::Invalid, Strictness::Lenient), Code::Invalid);
-            assert_eq!(code(ending, Status::Suspect, Strictness::Strict), Code::Invalid);
+        for (ending, ..) in ENDINGS.into_iter().filter(|(e, ..)| *e != Ending::Interrupted) {
+            for kept in [true, false] {
+                let invalid = code(ending, Status::Invalid, Strictness::Lenient, kept);
+                assert_eq!(invalid, Code::Invalid);
+                let suspect = code(ending, Status::Suspect, Strictness::Strict, kept);
+                assert_eq!(suspect, Code::Invalid);
+            }
+        }
+        for kept in [true, false] {
+            let code = code(Ending::Interrupted, Status::Invalid, Strictness::Strict, kept);
+            assert_eq!(code, Code::Interrupted);
         }
     }
 }

@@ -19,12 +19,14 @@ mod scenario;
 pub(crate) mod schema;
 pub(crate) mod settings;
 mod target;
+pub(crate) mod threshold;
 mod timetable;
 mod tls;
 mod way;
 mod wire;
 
 use core::num::NonZeroU32;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use pummel_engine::plan::{Load, Pacing, Protocol, Stop, Timeouts, Wire, Work};
@@ -38,6 +40,7 @@ pub(crate) use target::TargetUrl;
 pub(crate) use way::Way;
 
 use self::load::Terms;
+use self::threshold::Threshold;
 use crate::args::{MachineArgs, OutputArgs, Quoted, RunArgs};
 
 /// What is said of `--latency-correction`.
@@ -69,6 +72,10 @@ pub(crate) struct Config {
     pub(crate) calibrate: Calibrate,
     pub(crate) display: Display,
     pub(crate) strictness: Strictness,
+    /// What the run has to keep.
+    pub(crate) thresholds: Vec<Threshold>,
+    /// Where the thresholds are written as JUnit has it.
+    pub(crate) junit: Option<PathBuf>,
     /// What the user should know about what was typed.
     pub(crate) remarks: Vec<String>,
 }
@@ -137,6 +144,14 @@ impl Config {
         Ok(())
     }
 
+    /// Checks that the run has what its thresholds look at, once its work is known.
+    ///
+    /// # Errors
+    /// What it has not.
+    pub(crate) fn check_thresholds(&self) -> Result<()> {
+        threshold::check(&self.thresholds, &self.work, &self.load, &self.wire)
+    }
+
     /// Understands what was typed.
     ///
     /// # Errors
@@ -178,6 +193,8 @@ impl Config {
             seed: args.machine.seed,
             display: display(&args.output),
             strictness: if args.output.strict { Strictness::Strict } else { Strictness::Lenient },
+            thresholds: threshold::all(&args.output.fail_if)?,
+            junit: args.output.junit.clone(),
             remarks,
         })
     }

@@ -75,7 +75,7 @@ fn distances(headroom: Headroom) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{closed, environment, sample, verdict};
+    use super::super::tests::{closed, environment, paper, sample, verdict};
     use super::super::{Environment, json, text};
     use super::*;
     use pummel_engine::units::Nanos;
@@ -90,10 +90,10 @@ mod tests {
 
     fn printed(environment: &Environment) -> (String, serde_json::Value) {
         let (mut words, mut document) = (Vec::new(), Vec::new());
-        text::write(&sample(closed()), &verdict(&sample(closed())), environment, &mut words)
-            .unwrap();
-        json::write(&sample(closed()), &verdict(&sample(closed())), environment, &mut document)
-            .unwrap();
+        let report = sample(closed());
+        let verdict = verdict(&report);
+        text::write(&paper(&report, &verdict), environment, &mut words).unwrap();
+        json::write(&paper(&report, &verdict), environment, &mut document).unwrap();
         (String::from_utf8(words).unwrap(), serde_json::from_slice(&document).unwrap())
     }
 

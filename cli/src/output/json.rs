@@ -7,30 +7,27 @@ use pummel_engine::plan::{self, Keep, Load, OnFull, Shape, Spawn, Timetable};
 use pummel_engine::record::{ErrorTable, Histogram, Ledger, Quantile, Spans};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::{Nanos, Rate};
-use pummel_engine::verdict::Verdict;
 
 use super::schema::{
     Batches, ByRequest, Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies,
     Plan, Rates, Shard, Stage, Tool, VERSION, Window,
 };
-use super::{Environment, analysis, calibration, load, looked, quantiles, schema, wire};
+use super::{
+    Environment, Paper, analysis, calibration, load, looked, quantiles, schema, thresholds, wire,
+};
 
 /// Writes the document and a line break, and nothing else.
 pub(crate) fn write(
-    report: &Report,
-    verdict: &Verdict,
+    paper: &Paper<'_>,
     environment: &Environment,
     to: &mut dyn Write,
 ) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *to, &document(report, verdict, environment))?;
+    serde_json::to_writer_pretty(&mut *to, &document(paper, environment))?;
     writeln!(to)
 }
 
-fn document<'r>(
-    report: &'r Report,
-    verdict: &Verdict,
-    environment: &'r Environment,
-) -> Document<'r> {
+fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r> {
+    let Paper { report, verdict, thresholds } = *paper;
     let totals = &report.totals;
     let secured = report.plan.wire.tls.is_some();
     Document {
@@ -84,6 +81,7 @@ fn document<'r>(
             .calibration
             .as_ref()
             .map(|of| calibration::Document::of(of, report)),
+        thresholds: thresholds.iter().map(thresholds::row).collect(),
         verdict: analysis::verdict(verdict),
     }
 }

@@ -54,7 +54,7 @@ fn wrapped(to: &mut dyn Write, text: &str) -> io::Result<()> {
 }
 
 /// `text` in lines of at most `width` columns, cut between words.
-fn lines(text: &str, width: usize) -> Vec<String> {
+pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let Some(last) = lines.last_mut() else { continue };

@@ -4,12 +4,14 @@ mod analysis;
 mod calibration;
 pub(crate) mod json;
 mod judgement;
+mod junit;
 mod load;
 mod looked;
 mod schema;
 pub(crate) mod stderr;
 mod table;
 pub(crate) mod text;
+mod thresholds;
 mod wire;
 
 use std::fs::File;
@@ -24,8 +26,19 @@ use pummel_tuning::Host;
 use pummel_tuning::watch::Disturbance;
 
 use crate::calibrate::Calibration;
+use crate::threshold::Finding;
 
 pub(crate) use calibration::best;
+pub(crate) use junit::JunitFile;
+
+/// What was found out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paper<'r> {
+    pub(crate) report: &'r Report,
+    pub(crate) verdict: &'r Verdict,
+    /// In the order in which thresholds were given.
+    pub(crate) thresholds: &'r [Finding<'r>],
+}
 
 /// What surrounds a run and is no part of its plan.
 #[derive(Clone, Debug)]
@@ -99,14 +112,13 @@ pub(crate) fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io
 
 /// Writes the report in the form that was asked for.
 pub(crate) fn report(
-    report: &Report,
-    verdict: &Verdict,
+    paper: &Paper<'_>,
     environment: &Environment,
     format: crate::config::Format,
 ) -> io::Result<()> {
     stdout(|to| match format {
-        crate::config::Format::Text => text::write(report, verdict, environment, to),
-        crate::config::Format::Json => json::write(report, verdict, environment, to),
+        crate::config::Format::Text => text::write(paper, environment, to),
+        crate::config::Format::Json => json::write(paper, environment, to),
     })
 }
 
@@ -298,15 +310,20 @@ pub(crate) mod tests {
         Verdict::of(report, &Machine::default())
     }
 
+    /// Without thresholds.
+    pub(super) fn paper<'r>(report: &'r Report, verdict: &'r Verdict) -> Paper<'r> {
+        Paper { report, verdict, thresholds: &[] }
+    }
+
     fn text(report: &Report) -> String {
         let mut bytes = Vec::new();
-        text::write(report, &verdict(report), &environment(), &mut bytes).unwrap();
+        text::write(&paper(report, &verdict(report)), &environment(), &mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
     fn json(report: &Report) -> serde_json::Value {
         let mut bytes = Vec::new();
-        json::write(report, &verdict(report), &environment(), &mut bytes).unwrap();
+        json::write(&paper(report, &verdict(report)), &environment(), &mut bytes).unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 

@@ -46,7 +46,34 @@ pub(super) struct Document<'r> {
     pub(super) machine: Option<Seen>,
     /// Null unless it was asked for.
     pub(super) calibration: Option<super::calibration::Document>,
+    /// In the order in which they were given; empty without any.
+    pub(super) thresholds: Vec<Threshold<'r>>,
     pub(super) verdict: Verdict,
+}
+
+/// A threshold (`--fail-if`), and what was found.
+#[derive(Serialize)]
+pub(super) struct Threshold<'r> {
+    pub(super) expr: String,
+    /// The request of several that it is about; null if it is about all.
+    pub(super) step: Option<&'r str>,
+    pub(super) name: &'r str,
+    /// `>`, `>=`, `<` or `<=`: how a value compares that has crossed the limit.
+    pub(super) op: &'static str,
+    /// Of `limit` and `value`: `ns`, `requests`, `share` (of what was scheduled, 0 to 1), `per_s` or
+    /// `bytes`.
+    pub(super) unit: &'static str,
+    pub(super) limit: Amount,
+    /// Null where there was nothing to measure. Of a time that is only known to lie within bounds,
+    /// the lower one.
+    pub(super) value: Option<Amount>,
+    /// The upper bound of such a time; null where there is none, and of all others.
+    pub(super) at_most: Option<Amount>,
+    /// Whether the value is known, and not only a bound.
+    pub(super) exact: bool,
+    pub(super) passed: bool,
+    /// Why not; null if it has passed.
+    pub(super) reason: Option<String>,
 }
 
 /// The numbers of one request of several.

@@ -157,7 +157,7 @@ fn bounded(of: &Spans) -> Cells {
 }
 
 /// A value, or between what it lies.
-fn shown(bounds: Bounds) -> String {
+pub(super) fn shown(bounds: Bounds) -> String {
     match (bounds.exact(), bounds.hi) {
         (Some(value), _) => value.to_string(),
         (None, None) => format!("≥{}", bounds.lo),

@@ -6,10 +6,10 @@ use pummel_engine::plan::Limit;
 use pummel_engine::record::Trouble;
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
-use pummel_engine::verdict::Verdict;
 
 use super::{
-    Environment, calibration, counted, judgement, load, looked, per_time, table, unpinned, wire,
+    Environment, Paper, calibration, counted, judgement, load, looked, per_time, table, thresholds,
+    unpinned, wire,
 };
 
 /// Widest line.
@@ -26,11 +26,11 @@ const P99_NEEDS: u64 = 100;
 
 /// Writes the report.
 pub(crate) fn write(
-    report: &Report,
-    verdict: &Verdict,
+    paper: &Paper<'_>,
     environment: &Environment,
     to: &mut dyn Write,
 ) -> io::Result<()> {
+    let Paper { report, verdict, thresholds } = *paper;
     heading(report, environment, to)?;
     writeln!(to)?;
     requests(report, to)?;
@@ -41,6 +41,7 @@ pub(crate) fn write(
     connections(report, to)?;
     calibration::write(environment.calibration.as_ref(), report, to)?;
     writeln!(to)?;
+    thresholds::write(thresholds, to)?;
     judgement::write(report, verdict, to)
 }
 
@@ -200,7 +201,7 @@ fn connections(report: &Report, to: &mut dyn Write) -> io::Result<()> {
 }
 
 /// An amount of bytes in the decimal unit that suits.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let value = count as f64;
     match count {

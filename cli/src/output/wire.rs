@@ -210,8 +210,8 @@ mod tests {
     use pummel_engine::units::Nanos;
     use serde_json::{Value, json};
 
-    use super::super::tests::{closed, environment, plan, sample, verdict};
-    use super::super::{json as document, text as paper};
+    use super::super::json as document;
+    use super::super::tests::{closed, environment, paper, plan, sample, verdict};
     use super::*;
 
     const FULL: Agreed = Agreed {
@@ -255,8 +255,9 @@ mod tests {
 
     fn printed(report: &Report) -> (String, Value) {
         let (mut words, mut keys) = (Vec::new(), Vec::new());
-        paper::write(report, &verdict(report), &environment(), &mut words).unwrap();
-        document::write(report, &verdict(report), &environment(), &mut keys).unwrap();
+        let verdict = verdict(report);
+        text::write(&paper(report, &verdict), &environment(), &mut words).unwrap();
+        document::write(&paper(report, &verdict), &environment(), &mut keys).unwrap();
         (String::from_utf8(words).unwrap(), serde_json::from_slice(&keys).unwrap())
     }
 

@@ -716,7 +716,13 @@ impl Secured {
 
     fn hear(&mut self) {
         let mut bytes = vec![0; 16 * 1024];
-        let len = self.stream.read(&mut bytes).unwrap();
+        let len = loop {
+            match self.stream.read(&mut bytes) {
+                // Another test of this process has raised a signal.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read.unwrap(),
+            }
+        };
         assert_ne!(len, 0, "cut");
         let (mut out, plain) = (Vec::new(), &mut self.plain);
         let heard = self.session.receive(&mut bytes[..len], &mut out, |part| {

@@ -140,6 +140,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("json", "json", Bool, "Print the report as one JSON document"),
     Key::flag("no_tui", "no-tui", Bool, "Show progress as lines").alias(&["no_ui"]),
     Key::flag("strict", "strict", Bool, "Exit with 3 when the verdict is SUSPECT"),
+    Key::flag("fail_if", "fail-if", List, "Exit with 4 when one of these is so: \"p99>20ms\""),
+    Key::flag("junit", "junit", Path, "File for what became of them, as JUnit XML"),
     Key::flag("verbose", "verbose", Bool, "Say what will be done"),
     // What files of strest ask for, and is done in any case.
     Key::new("$schema", Text, "Where an editor finds the schema").standing(Anyway),

@@ -177,6 +177,8 @@ impl<'t> Settings<'t> {
             let work = work.map_err(|fault| file.failure(&fault))?;
             config.replace_work(work).map_err(Failure::usage)?;
         }
+        let checked = config.check_thresholds();
+        checked.map_err(|error| self.explain(Failure::usage(error)))?;
         for remark in &mut config.remarks {
             if let Some(found) = self.locate(remark) {
                 *remark = found.line();
