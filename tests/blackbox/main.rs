@@ -11,6 +11,7 @@ mod midrun;
 mod nginx;
 mod odd_servers;
 mod run;
+mod scenarios;
 mod schedule;
 mod secured;
 mod selftest;
