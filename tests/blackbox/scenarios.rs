@@ -254,7 +254,7 @@ fn a_large_body_arrives_whole_with_a_value_in_it_and_without() {
         let peer = Peer::new(protocol, ok);
         let report = peer.report(&toml, "-c 2 -n 40");
         assert_eq!(report["counts"]["ok"], 40, "{protocol:?}");
-        let mut ids = BTreeSet::new();
+        let (mut ids, mut varying) = (BTreeSet::new(), 0);
         for asked in peer.recorder.asked() {
             if asked.path == "/constant" {
                 assert!(asked.body == whole.as_bytes(), "{protocol:?}: {}", asked.body.len());
@@ -264,8 +264,10 @@ fn a_large_body_arrives_whole_with_a_value_in_it_and_without() {
             let id = text.strip_prefix(&half).and_then(|rest| rest.strip_suffix(&half)).unwrap();
             assert!(is_uuid(id), "{protocol:?}: {id}");
             ids.insert(id.to_owned());
+            varying += 1;
         }
-        assert_eq!(ids.len(), 20, "{protocol:?}");
+        // One of the two users may be a step ahead in the end.
+        assert!((ids.len(), (18..=20).contains(&varying)) == (varying, true), "{protocol:?}");
     }
 }
 
