@@ -23,7 +23,7 @@ fn work_of(toml: &str, line: &str) -> Result<Work, String> {
     let base = base(&file.root).map_err(|fault| file.remark(&fault))?;
     let url = args.target.any().map(str::to_owned).or(base).unwrap();
     let target = crate::config::target::parse(&url).unwrap();
-    let work = work(&file.root, &args, &target, Nanos::ZERO);
+    let work = work(&file, &args, &target, Nanos::ZERO);
     work.map_err(|fault| file.remark(&fault)).map(Option::unwrap)
 }
 

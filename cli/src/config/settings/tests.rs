@@ -194,7 +194,7 @@ fn an_error_about_a_variable_names_it() {
         ),
         ("PUMMEL_CONNECTIONS", "0", "PUMMEL_CONNECTIONS 0 opens no connection; give at least 1"),
         ("PUMMEL_JSON", "yes", "PUMMEL_JSON \"yes\" is neither true nor false; set one of them"),
-        ("PUMMEL_FORM", "a=b", "PUMMEL_FORM: forms are not supported yet; unset it"),
+        ("PUMMEL_HTTP3", "1", "PUMMEL_HTTP3: HTTP/3 is not supported yet; unset it"),
         (
             "PUMMEL_HEADERS",
             "A: b\nnope",
@@ -262,7 +262,7 @@ fn what_makes_no_sense_by_itself_is_refused_with_its_place() {
             "pummel.toml:2:12: unknown key \"pfad\" in sinks.otel; there are \
           path",
         ),
-        ("form = [\"a=b\"]", "pummel.toml:2:1: forms are not supported yet; leave form out"),
+        ("http3 = true", "pummel.toml:2:1: HTTP/3 is not supported yet; leave http3 out"),
     ] {
         refused(&format!("{URL}{toml}"), "p", expected);
     }
