@@ -10,6 +10,7 @@ mod help;
 mod midrun;
 mod nginx;
 mod odd_servers;
+mod requests;
 mod run;
 mod scenarios;
 mod schedule;

@@ -45,6 +45,21 @@ impl Peer {
         Self { recorder, url, flags, _authority: authority }
     }
 
+    /// Its URL without a path.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs with this line, which names the URL, to an end as it should be; and the report.
+    #[track_caller]
+    pub(crate) fn ask(&self, line: &str) -> (Outcome, Value) {
+        let words = line.split_whitespace().chain(self.flags.iter().map(String::as_str));
+        let outcome = tests::run(&mut pummel(words.chain(["--json"]))).unwrap();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        let report = serde_json::from_str(&outcome.stdout).unwrap();
+        (outcome, report)
+    }
+
     /// Runs with a file that says `toml` beside the URL, and with these words.
     pub(crate) fn run(&self, toml: &str, words: &str) -> (Outcome, TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -102,7 +117,8 @@ fn check_first(asked: &Asked, files: [SystemTime; 2]) {
     let (path, query) = asked.path.split_once('?').unwrap();
     assert_eq!((asked.method.as_str(), path), ("GET", &*format!("/first/{}", seq(asked))));
     assert_eq!((asked.field("content-length"), asked.body.len()), (None, 0));
-    let [r, c, w] = query.split('&').collect::<Vec<_>>()[..] else { panic!("{query}") };
+    let parts: Vec<&str> = query.split('&').collect();
+    let [r, c, w] = <[&str; 3]>::try_from(parts).unwrap();
     let r: i32 = r.strip_prefix("r=").unwrap().parse().unwrap();
     assert!((-5..=5).contains(&r), "{r}");
     assert!(["c=a%20b", "c=c"].contains(&c), "{c}");
@@ -114,7 +130,7 @@ fn check_first(asked: &Asked, files: [SystemTime; 2]) {
     let slack = Duration::from_secs(1);
     let [before, after] = files.map(|it| it.duration_since(SystemTime::UNIX_EPOCH).unwrap());
     let at = Duration::from_millis(ms);
-    assert!(before - slack <= at && at <= after + slack, "{before:?} {at:?} {after:?}");
+    assert!(before <= at + slack && at <= after + slack, "{before:?} {at:?} {after:?}");
 }
 
 #[track_caller]
@@ -266,8 +282,8 @@ fn a_large_body_arrives_whole_with_a_value_in_it_and_without() {
             ids.insert(id.to_owned());
             varying += 1;
         }
-        // One of the two users may be a step ahead in the end.
-        assert!((ids.len(), (18..=20).contains(&varying)) == (varying, true), "{protocol:?}");
+        // Each of the two or eight users may be a step ahead in the end.
+        assert!((ids.len(), (16..=20).contains(&varying)) == (varying, true), "{protocol:?}");
     }
 }
 
@@ -298,16 +314,15 @@ fn a_step_that_fails_is_counted_in_its_own_row() {
             |row: &Value| ["ok", "failed", "errors"].map(|what| row[what].as_u64().unwrap());
         let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["first", "second", "third"]);
-        let [first, second, third] = &rows.iter().map(counts).collect::<Vec<_>>()[..] else {
-            panic!("{rows:?}")
-        };
-        assert_eq!((first, second), (&[20, 0, 0], &[0, 20, 0]), "{protocol:?}");
+        let all: Vec<_> = rows.iter().map(counts).collect();
+        let [first, second, third] = <[_; 3]>::try_from(all).unwrap();
+        assert_eq!((first, second), ([20, 0, 0], [0, 20, 0]), "{protocol:?}");
         assert_eq!(third[0] + third[2], 20, "{protocol:?}: {third:?}");
         let torn = peer
             .recorder
             .asked()
             .iter()
-            .filter(|it| it.path == "/third/3" && seq(it) % 2 == 0)
+            .filter(|it| it.path == "/third/3" && seq(it).is_multiple_of(2))
             .count();
         assert_eq!(third[2], torn as u64, "{protocol:?}");
         assert!(torn > 0);
