@@ -25,6 +25,8 @@ pub struct Request {
     target: Text,
     fields: Vec<Field>,
     body: Option<Text>,
+    /// Whether no `User-Agent` is sent but one among the fields.
+    is_anonymous: bool,
 }
 
 /// What the connection that a request is sent on is secured by. HTTP/1.1 does not say it in a
@@ -179,6 +181,7 @@ impl Request {
                 target,
                 fields: Vec::new(),
                 body: None,
+                is_anonymous: false,
             },
         })
     }
@@ -257,10 +260,8 @@ impl Request {
         }
         head.push(version);
         add_field(&mut head, "Host", &host);
-        for (name, value) in [("User-Agent", USER_AGENT), ("Accept", "*/*")] {
-            if self.value_of(name).is_none() {
-                add_field(&mut head, name, &value.into());
-            }
+        for (name, value) in self.defaults() {
+            add_field(&mut head, name, &value.into());
         }
         // RFC 9112 section 9.3: in HTTP/1.0 who wants a connection to persist says so.
         let option = match (rendering.last, rendering.version) {
@@ -322,10 +323,8 @@ impl Request {
             lines.push(line(":authority", authority));
         }
         lines.push(line(":path", self.target.clone()));
-        for (name, value) in [("user-agent", USER_AGENT), ("accept", "*/*")] {
-            if self.value_of(name).is_none() {
-                lines.push(line(name, value.into()));
-            }
+        for (name, value) in self.defaults() {
+            lines.push(line(name, value.into()));
         }
         for field in self.fields.iter().filter(|field| !field.is("Host")) {
             if field.is_about_connections() {
@@ -402,6 +401,13 @@ impl Request {
         render_field(&mut out, "HTTP2-Settings", UPGRADE_SETTINGS);
         out.extend_from_slice(b"\r\n");
         out
+    }
+
+    /// The default fields that no field of the user's replaces.
+    fn defaults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let agent = (!self.is_anonymous).then_some(("User-Agent", USER_AGENT));
+        let all = agent.into_iter().chain([("Accept", "*/*")]);
+        all.filter(|(name, _)| self.value_of(name).is_none())
     }
 
     /// Returns the value of the first user field called `name`.
@@ -532,6 +538,13 @@ impl RequestBuilder {
     #[must_use]
     pub const fn scheme(mut self, scheme: Scheme) -> Self {
         self.request.scheme = scheme;
+        self
+    }
+
+    /// Leaves the default `User-Agent` out; one that is added is sent.
+    #[must_use]
+    pub const fn anonymous(mut self) -> Self {
+        self.request.is_anonymous = true;
         self
     }
 
@@ -680,6 +693,17 @@ mod tests {
             "GET /a?b=%20c HTTP/1.1\r\nHost: other\r\naccept: text/html\r\nX-Two: 1\r\n\
              user-agent: \r\nX-Two: 2\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn an_anonymous_request_has_no_user_agent_but_its_own() {
+        let text = render(get().anonymous());
+        assert!(text.contains("Accept: */*") && !text.contains("User-Agent"), "{text}");
+        let request = get().anonymous().build();
+        let lines = request.h2_fields().unwrap();
+        assert!(lines.iter().all(|(name, _)| name != b"user-agent"));
+        let text = render(get().anonymous().field("User-Agent", "me").unwrap());
+        assert!(text.contains("User-Agent: me\r\n"), "{text}");
     }
 
     // RFC 9110 section 8.6: Content-Length with content, and with methods that anticipate it.

@@ -45,6 +45,11 @@ impl TlsServer {
         Ok(Self { config: Arc::new(config) })
     }
 
+    /// What it is, for servers of other people.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// Secures a connection; the handshake is made when something is read.
     ///
     /// # Errors

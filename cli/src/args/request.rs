@@ -20,12 +20,28 @@ pub(crate) struct RequestArgs {
     /// Body, from a file
     #[arg(short = 'D', long, value_name = "FILE", conflicts_with = "data")]
     pub(crate) data_file: Option<PathBuf>,
+    /// Bodies, one per line of a file, sent in turn
+    #[arg(short = 'Z', long, value_name = "FILE", conflicts_with_all = ["data", "data_file"])]
+    pub(crate) data_lines: Option<PathBuf>,
+    /// Body: a part of a form, NAME=VALUE or NAME=@FILE[;type=TYPE]; may be repeated
+    #[arg(short = 'F', long, value_name = "PART", allow_hyphen_values = true,
+          conflicts_with_all = ["data", "data_file", "data_lines"])]
+    pub(crate) form: Vec<String>,
     /// The field Accept
     #[arg(short = 'A', long, value_name = "TYPE")]
     pub(crate) accept: Option<String>,
     /// The field Content-Type
     #[arg(short = 'T', long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
+    /// User and password, in the field Authorization
+    #[arg(short = 'a', long, value_name = "USER:PASSWORD", allow_hyphen_values = true)]
+    pub(crate) basic_auth: Option<String>,
+    /// Send no User-Agent of pummel's own; needs --authorized
+    #[arg(long, alias = "no-default-ua")]
+    pub(crate) no_ua: bool,
+    /// Whoever runs the target knows of the load
+    #[arg(long)]
+    pub(crate) authorized: bool,
     /// Statuses that count as ok: 200, 200-299 or 2xx,404 [default: 200-399]
     #[arg(short, long, value_name = "STATUS", allow_negative_numbers = true)]
     pub(crate) status: Vec<String>,

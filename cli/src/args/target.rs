@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::whole::whole;
+
 /// The target, in either of two spellings.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Target")]
@@ -13,6 +15,18 @@ pub(crate) struct TargetArgs {
     /// The same, as a flag
     #[arg(short, long, value_name = "URL", conflicts_with = "target")]
     pub(crate) url: Option<String>,
+    /// The URL is a file of URLs, one per line, which are asked for in turn
+    #[arg(long, conflicts_with = "rand_regex_url")]
+    pub(crate) urls_from_file: bool,
+    /// The URL is a regular expression; up to 65535 are made from it and asked for in turn
+    #[arg(long)]
+    pub(crate) rand_regex_url: bool,
+    /// Most repetitions that *, + and {n,} of it add [default: 4]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(0))]
+    pub(crate) max_repeat: Option<u32>,
+    /// Print so many of its URLs, and load nothing
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u32>(1))]
+    pub(crate) dump_urls: Option<u32>,
 }
 
 impl TargetArgs {

@@ -46,7 +46,7 @@ fn flags(certificate: Option<&Path>) -> Vec<&OsStr> {
 /// The demo as a run of its own, in the words of the command line.
 fn words(args: &DemoArgs, target: &str, certificate: Option<&Path>) -> RunArgs {
     RunArgs {
-        target: TargetArgs { target: Some(target.to_owned()), url: None },
+        target: TargetArgs { target: Some(target.to_owned()), ..TargetArgs::default() },
         load: LoadArgs {
             connections: Some(args.connections),
             duration: Some(args.duration.clone()),

@@ -36,7 +36,7 @@ fn calibrate(host: &Host) -> Result<Calibration, Failure> {
     let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
     let load = LoadArgs { rate: Some(RATE.to_owned()), pipeline: 1, ..LoadArgs::default() };
     // The built-in target takes the place of this one.
-    let target = TargetArgs { target: Some("127.0.0.1:1".to_owned()), url: None };
+    let target = TargetArgs { target: Some("127.0.0.1:1".to_owned()), ..TargetArgs::default() };
     let words = RunArgs { target, load, ..RunArgs::default() };
     let config = Config::understand(&words).map_err(Failure::impossible)?;
     let (plan, _) = config::plan(&config, host, choice.kind)?;

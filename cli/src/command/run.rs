@@ -29,6 +29,11 @@ pub(super) fn run(typed: &Typed) -> Result<Code, Failure> {
     let settings = Settings::gather(typed, &Surroundings::of_process())?;
     settings.remarks.iter().for_each(|remark| stderr::line(remark));
     let config = settings.understand()?;
+    if let Some(urls) = &config.dump {
+        let printed = output::stdout(|to| urls.iter().try_for_each(|url| writeln!(to, "{url}")));
+        printed.context("cannot write the URLs").map_err(Failure::impossible)?;
+        return Ok(Code::Done);
+    }
     execute(&config, &inspect()).map_err(|failure| settings.explain(failure))
 }
 

@@ -82,6 +82,8 @@ pub(crate) enum Scope {
     Closed,
     /// Without a schedule that is a rate, in the same layer.
     Bursts,
+    /// With a pattern of URLs.
+    Patterns,
 }
 
 impl Key {
@@ -139,6 +141,9 @@ pub(crate) const PREFIX: &str = "PUMMEL_";
 pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
     keys.iter().find(|key| key.is_called(name))
 }
+
+/// The key `url` beside `urls_from_file`.
+pub(crate) const URLS: Key = Key::flag("url", "url", Kind::Path, "A file of URLs");
 
 /// The key that stands for the flag.
 pub(crate) fn of_flag(flag: &str) -> Option<&'static Key> {

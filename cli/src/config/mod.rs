@@ -3,9 +3,11 @@
 //! [`Config`] is what the user meant, on any machine; [`plan`](plan::plan) turns it into what this
 //! machine will do.
 
+mod asked;
 mod capacity;
 pub(crate) mod duration;
 pub(crate) mod file;
+mod form;
 pub(crate) mod keys;
 mod load;
 mod number;
@@ -22,6 +24,7 @@ mod target;
 pub(crate) mod threshold;
 mod timetable;
 mod tls;
+mod urls;
 mod way;
 mod wire;
 
@@ -76,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) thresholds: Vec<Threshold>,
     /// Where the thresholds are written as JUnit has it.
     pub(crate) junit: Option<PathBuf>,
+    /// URLs to be printed instead of a run.
+    pub(crate) dump: Option<Vec<String>>,
     /// What the user should know about what was typed.
     pub(crate) remarks: Vec<String>,
 }
@@ -158,10 +163,8 @@ impl Config {
     /// Whatever makes no sense, by the name of its flag, with what to do. Nothing was sent or
     /// opened but files.
     pub(crate) fn understand(args: &RunArgs) -> Result<Self> {
-        let Some(typed) = args.target.any() else {
-            bail!("no target; try `pummel http://localhost:8080/` or `pummel demo`");
-        };
-        let target = target::parse(typed)?;
+        let urls = urls::understand(args)?;
+        let target = urls.target.clone();
         let connections = load::connections(&args.load)?;
         let Terms { load, stop, timeouts } = load::understand(&args.load, connections)?;
         let wire::Terms { wire, way, mut remarks } = wire::understand(args, &target)?;
@@ -171,13 +174,10 @@ impl Config {
         if args.load.wait_ongoing_requests_after_deadline {
             remarks.push(AWAITED.to_owned());
         }
-        let request = request::build(&args.request, args.wire.host.as_deref(), &target)?;
-        if wire.protocol.may_be_http2() {
-            request::ensure_http2(&request)?;
-        }
-        let expected = request::expected(&args.request.status).context("--status")?;
+        let (work, several) = asked::work(args, &urls, wire.protocol.may_be_http2())?;
+        remarks.extend(several);
         Ok(Self {
-            work: Work::only(request, expected),
+            work,
             calibrate: calibrate(args.machine.calibrate, &wire)?,
             target,
             way,
@@ -195,6 +195,7 @@ impl Config {
             strictness: if args.output.strict { Strictness::Strict } else { Strictness::Lenient },
             thresholds: threshold::all(&args.output.fail_if)?,
             junit: args.output.junit.clone(),
+            dump: urls.dump,
             remarks,
         })
     }

@@ -162,7 +162,7 @@ mod tests {
     #[track_caller]
     fn check(connections: u32, shards: Option<u32>, cpus: &[usize], note: Option<&str>) {
         let config = Config::understand(&RunArgs {
-            target: TargetArgs { target: Some("h".to_owned()), url: None },
+            target: TargetArgs { target: Some("h".to_owned()), ..TargetArgs::default() },
             load: LoadArgs { connections: Some(connections), pipeline: 1, ..LoadArgs::default() },
             machine: MachineArgs { shards, ..MachineArgs::default() },
             ..RunArgs::default()

@@ -2,17 +2,74 @@
 
 use core::ops::RangeInclusive;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use pummel_engine::plan::ExpectedStatus;
-use pummel_proto_http::{Request, RequestBuilder, RequestError};
+use pummel_engine::plan::{ExpectedStatus, STEPS_MAX};
+use pummel_proto_http::{Request, RequestBuilder, RequestError, Text};
 
+use super::form;
+use super::proxy::base64;
 use super::target::TargetUrl;
 use crate::args::{Quoted, RequestArgs};
 
-/// Builds the request to `target`, or to `host` if one is named. The body is read whole: it is sent
-/// from memory.
-pub(super) fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) -> Result<Request> {
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    bytes: Text,
+    kind: Kind,
+}
+
+/// What the field Content-Type says of a body.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// Nothing, unless somebody adds it.
+    Open,
+    /// This, unless somebody adds another.
+    Usual(&'static str),
+    /// This, without which nobody could read the body.
+    Needed(String),
+}
+
+impl Body {
+    /// A body of which nothing is known.
+    pub(super) fn new(bytes: impl Into<Text>) -> Self {
+        Self { bytes: bytes.into(), kind: Kind::Open }
+    }
+
+    /// A body of JSON.
+    pub(super) fn json(bytes: Text) -> Self {
+        Self { bytes, kind: Kind::Usual("application/json") }
+    }
+
+    /// A form, of which a boundary must not stand in any of `texts` either.
+    pub(super) fn form(parts: &[form::Part], texts: &[&str]) -> Result<Self> {
+        let (kind, bytes) = form::assemble(parts, texts)?;
+        Ok(Self { bytes, kind: Kind::Needed(kind) })
+    }
+
+    /// Gives it to a request, which has all of its fields already.
+    pub(super) fn attach(self, builder: RequestBuilder) -> Result<RequestBuilder> {
+        let typed = builder.has_field("Content-Type");
+        let builder = match self.kind {
+            Kind::Needed(_) if typed => {
+                bail!("a form writes Content-Type itself, with its boundary; leave the field out")
+            }
+            Kind::Needed(kind) => builder.field("Content-Type", kind.as_str()).map_err(reason)?,
+            Kind::Usual(kind) if !typed => builder.field("Content-Type", kind).map_err(reason)?,
+            Kind::Usual(_) | Kind::Open => builder,
+        };
+        Ok(builder.body(self.bytes))
+    }
+}
+
+/// Builds the request for `path` at `target`, or at `host` if one is named.
+pub(super) fn build(
+    args: &RequestArgs,
+    host: Option<&str>,
+    (target, path): (&TargetUrl, &str),
+    body: Option<&Body>,
+) -> Result<Request> {
     let named = args.header.iter().find(|line| {
         line.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("Host"))
     });
@@ -20,13 +77,13 @@ pub(super) fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) 
         let typed = Quoted(line);
         bail!("--host and header {typed} do not go together; give one of them");
     }
-    let body = body(args)?;
     let method = method(args.method.as_deref(), body.is_some());
     let authority = host.unwrap_or(&target.authority);
-    let mut builder = Request::builder(&method, authority, target.path.as_str()).map_err(reason)?;
+    let mut builder = Request::builder(&method, authority, path).map_err(reason)?;
     builder = common_fields(args, builder.scheme(target.scheme))?;
-    if let Some(bytes) = body {
-        builder = builder.body(bytes);
+    builder = authorize(builder, args.basic_auth.as_deref()).context("--basic-auth")?;
+    if let Some(body) = body {
+        builder = body.clone().attach(builder).context(source(args))?;
     }
     Ok(builder.build())
 }
@@ -36,6 +93,14 @@ pub(super) fn common_fields(
     args: &RequestArgs,
     mut builder: RequestBuilder,
 ) -> Result<RequestBuilder> {
+    if args.no_ua {
+        ensure!(
+            args.authorized,
+            "--no-ua hides from whoever runs the target who loads it; give --authorized, too, if \
+             they know"
+        );
+        builder = builder.anonymous();
+    }
     for (flag, name, value) in [
         ("--accept", "Accept", &args.accept),
         ("--content-type", "Content-Type", &args.content_type),
@@ -52,8 +117,27 @@ pub(super) fn common_fields(
             .with_context(|| format!("header {typed} has no colon; write -H \"Name: value\""))?;
         let field = builder.field(name, value.trim()).map_err(reason);
         builder = field.with_context(|| format!("header {typed}"))?;
+        ensure!(
+            args.basic_auth.is_none() || !name.eq_ignore_ascii_case("Authorization"),
+            "--basic-auth and header {typed} do not go together; give one of them"
+        );
     }
     Ok(builder)
+}
+
+/// Adds who asks, `user:password`, unless the request says it already.
+pub(super) fn authorize(builder: RequestBuilder, pair: Option<&str>) -> Result<RequestBuilder> {
+    let Some(pair) = pair.filter(|_| !builder.has_field("Authorization")) else {
+        return Ok(builder);
+    };
+    // The pair is a secret, and not for messages.
+    ensure!(pair.contains(':'), "there is no colon between user and password; write USER:PASSWORD");
+    ensure!(
+        !pair.contains(char::is_control),
+        "user and password have no control characters (RFC 7617 section 2); leave them out"
+    );
+    let value = format!("Basic {}", base64(pair.as_bytes()));
+    builder.field("Authorization", value.as_str()).map_err(reason)
 }
 
 /// Refuses what HTTP/2 cannot send.
@@ -97,15 +181,58 @@ pub(super) fn method(typed: Option<&str>, has_body: bool) -> String {
     }
 }
 
-pub(super) fn body(args: &RequestArgs) -> Result<Option<Vec<u8>>> {
-    match (&args.data, &args.data_file) {
-        (Some(text), _) => Ok(Some(text.clone().into_bytes())),
-        (None, Some(path)) => {
-            let (bytes, typed) = (fs::read(path), path.display().to_string());
-            bytes.map(Some).with_context(|| format!("cannot read body file {}", Quoted(&typed)))
-        }
-        (None, None) => Ok(None),
+/// The bodies that requests have in turn, at least one or that there is none. They are read whole:
+/// they are sent from memory.
+pub(super) fn bodies(args: &RequestArgs) -> Result<Vec<Option<Body>>> {
+    let read = |path: &Path| {
+        let typed = path.display().to_string();
+        fs::read(path).with_context(|| format!("cannot read body file {}", Quoted(&typed)))
+    };
+    if let Some(text) = &args.data {
+        return Ok(vec![Some(Body::new(text))]);
     }
+    if let Some(path) = &args.data_file {
+        return Ok(vec![Some(Body::new(read(path)?))]);
+    }
+    if let Some(path) = &args.data_lines {
+        return lines(&read(path)?, &path.display().to_string());
+    }
+    if args.form.is_empty() {
+        return Ok(vec![None]);
+    }
+    let mut parts = Vec::new();
+    for typed in &args.form {
+        let spec = form::Spec::parse(typed, Path::new("")).context("--form")?;
+        parts.push(match spec.value {
+            form::Value::Text(text) => form::Part::text(spec.name, Text::from(text)),
+            form::Value::File { path, kind } => {
+                let file = form::Part::file(spec.name, &path, kind);
+                file.with_context(|| format!("--form {}", Quoted(typed)))?
+            }
+        });
+    }
+    Ok(vec![Some(Body::form(&parts, &[]).context("--form")?)])
+}
+
+/// A body for each line of a file: whatever stands before a line's end.
+fn lines(bytes: &[u8], name: &str) -> Result<Vec<Option<Body>>> {
+    let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let lines = whole.split(|&byte| byte == b'\n');
+    let count = if bytes.is_empty() { 0 } else { lines.clone().count() };
+    ensure!(count > 0, "--data-lines: {} is empty; write a body per line", Quoted(name));
+    ensure!(
+        count <= STEPS_MAX,
+        "--data-lines: {} has {count} lines, and a run has {STEPS_MAX} bodies at most; give fewer, \
+         or make values in a scenario",
+        Quoted(name)
+    );
+    let body = |line: &[u8]| Body::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
+    Ok(lines.map(|line| Some(body(line))).collect())
+}
+
+/// What the body comes from, for errors.
+const fn source(args: &RequestArgs) -> &'static str {
+    if args.form.is_empty() { "the body" } else { "--form" }
 }
 
 /// Parses lists of `200`, `200-299` and `2xx`: what any of them has counts as ok. Without a list,
@@ -147,6 +274,13 @@ fn statuses(text: &str) -> Result<RangeInclusive<u16>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The request of this command line.
+    fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) -> Result<Request> {
+        let bodies = bodies(args)?;
+        let [body] = &bodies[..] else { panic!("one body") };
+        super::build(args, host, (target, &target.path), body.as_ref())
+    }
 
     fn request(args: &RequestArgs) -> Result<String> {
         let target = super::super::target::parse("http://h:1/p")?;
@@ -264,5 +398,90 @@ mod tests {
         for text in ["6xx", "600", "500-600", "999", "0-200"] {
             assert!(said(text).contains("no such status; give 200 to 599"), "{text}");
         }
+    }
+
+    fn refusal(args: &RequestArgs) -> String {
+        crate::output::stderr::once(&request(args).unwrap_err())
+    }
+
+    #[test]
+    fn user_and_password_are_sent_as_the_field_that_is_for_them() {
+        let with = |pair: &str, header: &[&str]| RequestArgs {
+            basic_auth: Some(pair.to_owned()),
+            header: header.iter().map(|&line| line.to_owned()).collect(),
+            ..RequestArgs::default()
+        };
+        // The example of RFC 7617 section 2, and an empty password.
+        let text = request(&with("Aladdin:open sesame", &[])).unwrap();
+        assert!(text.contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
+        assert!(request(&with("a:", &[])).unwrap().contains("Authorization: Basic YTo=\r\n"));
+        let said = refusal(&with("secret", &[]));
+        assert_eq!(
+            said,
+            "--basic-auth: there is no colon between user and password; write USER:PASSWORD"
+        );
+        assert!(refusal(&with("a:b\n", &[])).contains("no control characters"));
+        assert_eq!(
+            refusal(&with("a:b", &["authorization: x"])),
+            "--basic-auth and header \"authorization: x\" do not go together; give one of them"
+        );
+    }
+
+    #[test]
+    fn a_user_agent_is_left_out_by_whoever_is_authorized() {
+        let with = |authorized, header: &[&str]| RequestArgs {
+            no_ua: true,
+            authorized,
+            header: header.iter().map(|&line| line.to_owned()).collect(),
+            ..RequestArgs::default()
+        };
+        assert!(!request(&with(true, &[])).unwrap().contains("User-Agent"));
+        assert!(request(&with(true, &["User-Agent: x"])).unwrap().contains("User-Agent: x\r\n"));
+        assert!(refusal(&with(false, &[])).ends_with("give --authorized, too, if they know"));
+        let args = RequestArgs { authorized: true, ..RequestArgs::default() };
+        assert!(request(&args).unwrap().contains("User-Agent: pummel"));
+    }
+
+    #[test]
+    fn a_form_is_posted_with_its_type_and_its_length() {
+        let with = |parts: &[&str], kind: Option<&str>| RequestArgs {
+            form: parts.iter().map(|&part| part.to_owned()).collect(),
+            content_type: kind.map(str::to_owned),
+            ..RequestArgs::default()
+        };
+        let text = request(&with(&["a=1", "b=2"], None)).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST ") && head.contains("Content-Type: multipart/form-data; b"));
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}");
+        assert_eq!(
+            refusal(&with(&["a=1"], Some("text/plain"))),
+            "--form: a form writes Content-Type itself, with its boundary; leave the field out"
+        );
+        let said = refusal(&with(&["a"], None));
+        assert_eq!(said, "--form: \"a\" is no part of a form; write NAME=VALUE or NAME=@FILE");
+        let said = refusal(&with(&["a=@/no/such"], None));
+        assert!(
+            said.starts_with("--form \"a=@/no/such\": cannot read file \"/no/such\""),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_file_of_lines_is_a_body_for_each() {
+        let of = |text: &[u8]| {
+            let all = lines(text, "f").map_err(|error| error.to_string())?;
+            let all = all.into_iter().flatten();
+            Ok::<_, String>(all.map(|body| body.bytes.literal().to_vec()).collect::<Vec<_>>())
+        };
+        assert_eq!(of(b"a\r\n\n\xFF b\n").unwrap(), [&b"a"[..], b"", b"\xFF b"]);
+        assert_eq!(of(b"a").unwrap(), [b"a"]);
+        assert_eq!(of(b"\n").unwrap(), [b""]);
+        assert_eq!(of(b"").unwrap_err(), "--data-lines: \"f\" is empty; write a body per line");
+        assert_eq!(of(&b"x\n".repeat(STEPS_MAX)).unwrap().len(), STEPS_MAX);
+        assert_eq!(
+            of(&b"x\n".repeat(STEPS_MAX + 1)).unwrap_err(),
+            "--data-lines: \"f\" has 65536 lines, and a run has 65535 bodies at most; give fewer, \
+             or make values in a scenario"
+        );
     }
 }

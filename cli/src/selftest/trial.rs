@@ -404,7 +404,7 @@ impl Bench {
         let arrivals = Some(arrivals.to_owned());
         let cores = CpuList::new(self.cpus.shards.iter().copied());
         RunArgs {
-            target: TargetArgs { target: Some(url.to_owned()), url: None },
+            target: TargetArgs { target: Some(url.to_owned()), ..TargetArgs::default() },
             load: LoadArgs {
                 connections: Some(load.connections),
                 rate: Some(load.rate.to_string()),

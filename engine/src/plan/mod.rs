@@ -26,7 +26,9 @@ pub use stop::{Limit, Stop, Timeouts};
 pub use target::{Addresses, Target};
 pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
-pub use work::{Asking, ROWS_MAX, STEPS_MAX, Scenario, Source, Step, Variable, Work, WorkError};
+pub use work::{
+    Asking, Order, ROWS_MAX, STEPS_MAX, Scenario, Source, Step, Variable, Work, WorkError,
+};
 
 /// A whole run, as it will be done.
 #[derive(Clone, Debug)]

@@ -52,6 +52,14 @@ impl Share {
         self.connections
     }
 
+    /// Where in a round of `len` this shard begins, so that all shards together go through it
+    /// evenly.
+    #[must_use]
+    pub fn beginning(self, len: usize) -> u64 {
+        // Both are far below 2³².
+        (len as u64).saturating_mul(u64::from(self.index)) / u64::from(self.of.get())
+    }
+
     /// The number within the whole of this shard's connection `n`.
     #[must_use]
     pub fn connection(self, n: u32) -> u64 {

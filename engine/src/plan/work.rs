@@ -1,6 +1,7 @@
 //! What is asked for, and in which order: requests, and scenarios that lead through them.
 
 use core::num::NonZeroU32;
+use std::collections::{HashMap, HashSet};
 
 use pummel_proto_http::Request;
 
@@ -8,10 +9,10 @@ use super::ExpectedStatus;
 use crate::judge::{Capture, Check};
 use crate::units::Nanos;
 
-/// Most requests of a run, and most steps of a scenario.
-pub const STEPS_MAX: usize = 4096;
+/// Most requests of a run, most scenarios, and most steps of one: as many as a `u16` can count.
+pub const STEPS_MAX: usize = 65_535;
 
-/// Most requests whose numbers are kept apart: each costs a histogram per shard.
+/// Most names of requests whose numbers are kept apart: each costs a histogram per shard.
 pub const ROWS_MAX: usize = 256;
 
 /// The work of a run. Whoever wants nothing but one request has one scenario with one step.
@@ -19,8 +20,19 @@ pub const ROWS_MAX: usize = 256;
 pub struct Work {
     requests: Vec<Asking>,
     scenarios: Vec<Scenario>,
+    order: Order,
     variables: Vec<Variable>,
     epoch: Nanos,
+}
+
+/// Which scenario a user begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Any, with probabilities that are in proportion to the weights.
+    ByWeight,
+    /// The one behind that which was begun last on the same shard, and the first behind the last.
+    /// Shards begin at different places, so that all are used evenly.
+    InTurn,
 }
 
 /// A value that is put into requests, under the number that is its place among the variables.
@@ -59,7 +71,7 @@ pub enum Source {
 /// A request, and what is expected of its response.
 #[derive(Clone, Debug)]
 pub struct Asking {
-    /// What the report calls it.
+    /// What the report calls it. Requests with the same name are one to it.
     pub name: String,
     /// The request, validated.
     pub request: Request,
@@ -109,6 +121,9 @@ pub enum WorkError {
     /// There are too many requests.
     #[error("{0} requests are more than the {STEPS_MAX} that a run can have")]
     Requests(usize),
+    /// There are too many scenarios.
+    #[error("{0} scenarios are more than the {STEPS_MAX} that a run can have")]
+    Scenarios(usize),
     /// A scenario has too many steps.
     #[error("{0} steps are more than the {STEPS_MAX} that a scenario can have")]
     Steps(usize),
@@ -132,12 +147,13 @@ impl Work {
         Self {
             requests: vec![Asking::new(name.clone(), request, expected)],
             scenarios: vec![Scenario { name, weight, steps }],
+            order: Order::ByWeight,
             variables: Vec::new(),
             epoch: Nanos::ZERO,
         }
     }
 
-    /// `scenarios` that lead through `requests`.
+    /// `scenarios` that lead through `requests`, and are chosen by weight.
     ///
     /// # Errors
     /// If they do not fit together.
@@ -147,6 +163,9 @@ impl Work {
         }
         if requests.len() > STEPS_MAX {
             return Err(WorkError::Requests(requests.len()));
+        }
+        if scenarios.len() > STEPS_MAX {
+            return Err(WorkError::Scenarios(scenarios.len()));
         }
         for Scenario { steps, .. } in &scenarios {
             if steps.len() > STEPS_MAX {
@@ -163,7 +182,14 @@ impl Work {
                 }
             }
         }
-        Ok(Self { requests, scenarios, variables: Vec::new(), epoch: Nanos::ZERO })
+        let (order, variables) = (Order::ByWeight, Vec::new());
+        Ok(Self { requests, scenarios, order, variables, epoch: Nanos::ZERO })
+    }
+
+    /// The same work, whose scenarios are done in turn.
+    #[must_use]
+    pub fn in_turn(self) -> Self {
+        Self { order: Order::InTurn, ..self }
     }
 
     /// The same work with values to be put in; `epoch` is the Unix time at the origin of the clock.
@@ -207,6 +233,12 @@ impl Work {
     #[must_use]
     pub fn scenarios(&self) -> &[Scenario] {
         &self.scenarios
+    }
+
+    /// Which of them a user begins.
+    #[must_use]
+    pub const fn order(&self) -> Order {
+        self.order
     }
 
     /// The first request, which stands for all where only one is looked at.
@@ -262,13 +294,22 @@ impl Work {
         one && self.scenarios.iter().all(|scenario| scenario.steps == [Step::Request(0)])
     }
 
-    /// The names of the requests whose numbers are kept apart, by index: none where there is only
-    /// one, or too many.
+    /// The names of requests whose numbers are kept apart, in the order in which they first occur:
+    /// none where there is only one, or too many.
     #[must_use]
     pub fn rows(&self) -> Vec<&str> {
-        let few = (2..=ROWS_MAX).contains(&self.requests.len());
-        let named = self.requests.iter().filter(|_| few);
-        named.map(|asking| asking.name.as_str()).collect()
+        let mut known = HashSet::new();
+        let names = self.requests.iter().map(|asking| asking.name.as_str());
+        let rows: Vec<&str> = names.filter(|name| known.insert(*name)).take(ROWS_MAX + 1).collect();
+        if (2..=ROWS_MAX).contains(&rows.len()) { rows } else { Vec::new() }
+    }
+
+    /// Which of those rows each request belongs to, by its index; the first where there are none.
+    #[must_use]
+    pub fn row_of_each(&self) -> Vec<u16> {
+        let rows: HashMap<&str, u16> = self.rows().into_iter().zip(0..).collect();
+        let names = self.requests.iter().map(|asking| asking.name.as_str());
+        names.map(|name| rows.get(name).copied().unwrap_or_default()).collect()
     }
 }
 
@@ -304,6 +345,9 @@ mod tests {
         assert_eq!(refused(many, of(&[Step::Request(0)])), Some(WorkError::Requests(many)));
         let steps = vec![Step::Request(0); many];
         assert_eq!(refused(1, of(&steps)), Some(WorkError::Steps(many)));
+        let scenarios = vec![scenario(&[Step::Request(0)]); many];
+        assert_eq!(refused(1, scenarios), Some(WorkError::Scenarios(many)));
+        assert_eq!(refused(STEPS_MAX, of(&vec![Step::Request(u16::MAX - 1); STEPS_MAX])), None);
     }
 
     #[test]
@@ -319,5 +363,18 @@ mod tests {
         assert!(of(ROWS_MAX + 1).rows().is_empty());
         let twice = scenario(&[Step::Request(0), Step::Request(0)]);
         assert!(!Work::new(vec![asking("/")], vec![twice]).unwrap().is_single());
+    }
+
+    #[test]
+    fn requests_of_one_name_have_one_row() {
+        let of = |names: &[&str]| {
+            let requests = names.iter().map(|name| asking(name)).collect();
+            Work::new(requests, vec![scenario(&[Step::Request(0)])]).unwrap()
+        };
+        let work = of(&["/a", "/b", "/a", "/c", "/b"]);
+        assert_eq!(work.rows(), ["/a", "/b", "/c"]);
+        assert_eq!(work.row_of_each(), [0, 1, 0, 2, 1]);
+        let same = of(&vec!["/a"; STEPS_MAX]);
+        assert!(same.rows().is_empty() && same.row_of_each().iter().all(|&row| row == 0));
     }
 }

@@ -117,7 +117,7 @@ impl Recorder {
         self.envelope.ledger.scheduled += count;
     }
 
-    /// A request of the kind `index` has an outcome; `note` is told its row and its latency, if it
+    /// A request of the row `index` has an outcome; `note` is told its row and its latency, if it
     /// has one and belongs to the window.
     #[inline]
     pub fn row(&mut self, index: u16, moments: &Moments, note: impl FnOnce(&mut Row, Nanos)) {

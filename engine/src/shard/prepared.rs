@@ -19,6 +19,8 @@ pub(super) struct Prepared {
     pub(super) needs: Needs,
     /// The number of the first of them, of all.
     pub(super) first_look: usize,
+    /// The row that its numbers belong to.
+    pub(super) row: u16,
 }
 
 impl Prepared {
@@ -46,7 +48,7 @@ pub(super) fn is_paged(plan: &Plan) -> bool {
 pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
     let rendering = plan.wire.rendering();
     let mut looks = 0;
-    let of = plan.work.requests().iter().map(|asking| {
+    let of = plan.work.requests().iter().zip(plan.work.row_of_each()).map(|(asking, row)| {
         let first_look = looks;
         looks += asking.checks.len() + asking.captures.len();
         Prepared {
@@ -57,6 +59,7 @@ pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
             captures: asking.captures.clone().into(),
             needs: Needs::of(&asking.checks, &asking.captures),
             first_look,
+            row,
         }
     });
     of.collect()

@@ -18,7 +18,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use super::values::{Row, Table};
 use crate::pace::Random;
-use crate::plan::{ShardPlan, Step};
+use crate::plan::{Order, ShardPlan, Step};
 use crate::units::Instant;
 
 /// A virtual user of a shard, by number.
@@ -41,8 +41,9 @@ pub(super) struct Crowd {
     scenarios: Box<[Box<[Step]>]>,
     /// Where each scenario's share of all weights ends.
     shares: Box<[u64]>,
+    order: Order,
     random: Random,
-    /// Scenarios begun so far.
+    /// Scenarios begun so far; in turn, with those before the shard's place in the round.
     begun: u64,
     table: Vec<State>,
     /// Users in no scenario.
@@ -79,6 +80,10 @@ impl Users {
             sum += u64::from(scenario.weight.get());
             sum
         });
+        let begun = match work.order() {
+            Order::ByWeight => 0,
+            Order::InTurn => plan.share.beginning(work.scenarios().len()),
+        };
         let due = Instant::from_origin(0);
         let state = State { scenario: 0, next: 0, request: None, due };
         let stream = SCENARIOS + u64::from(plan.share.index());
@@ -89,8 +94,9 @@ impl Users {
         Self::Diverse(Box::new(Crowd {
             scenarios: work.scenarios().iter().map(|s| s.steps.clone().into()).collect(),
             shares: shares.collect(),
+            order: work.order(),
             random: Random::new(plan.plan.seed, stream),
-            begun: 0,
+            begun,
             table: vec![state; at_once],
             idle: idle.into_iter().rev().collect(),
             ready: VecDeque::with_capacity(at_once),
@@ -239,12 +245,19 @@ impl Crowd {
         user
     }
 
-    /// A scenario by weight.
+    /// The next scenario.
     fn choose(&mut self) -> u16 {
         let Some(&sum) = self.shares.last().filter(|_| self.shares.len() > 1) else { return 0 };
-        let drawn = (u128::from(self.random.at(self.begun)) * u128::from(sum)) >> u64::BITS;
+        let ordinal = self.begun;
         self.begun += 1;
-        let chosen = self.shares.partition_point(|&end| u128::from(end) <= drawn);
+        let chosen = match self.order {
+            Order::ByWeight => {
+                let drawn = (u128::from(self.random.at(ordinal)) * u128::from(sum)) >> u64::BITS;
+                self.shares.partition_point(|&end| u128::from(end) <= drawn) as u64
+            }
+            Order::InTurn => ordinal % self.scenarios.len().max(1) as u64,
+        };
+        // There are no more than 65,535.
         u16::try_from(chosen).unwrap_or_default()
     }
 

@@ -30,6 +30,7 @@ impl Traffic {
         let index = self.users.request_of(flight.user);
         let Some(request) = self.way.request(index) else { return false };
         let (mut good, close) = (request.expected.holds(status), request.expect.close);
+        let row = request.row;
         let moments = flight.ended(flight.first_byte, now);
         let mut complete = true;
         if request.is_looked_at() {
@@ -38,7 +39,7 @@ impl Traffic {
             good &= held.checks && complete;
         }
         self.recorder.response(&moments, status, good, slot.0);
-        self.recorder.row(index, &moments, |row, latency| row.response(latency, good));
+        self.recorder.row(row, &moments, |row, latency| row.response(latency, good));
         if complete {
             self.users.answered(flight.user, now);
         } else {
@@ -87,8 +88,7 @@ impl Traffic {
     pub(super) fn failed(&mut self, flight: &Flight, trouble: Trouble, slot: Slot, now: Instant) {
         let moments = flight.ended(flight.first_byte, now);
         self.recorder.error(&moments, trouble, slot.0);
-        let index = self.users.request_of(flight.user);
-        self.recorder.row(index, &moments, Row::error);
+        self.recorder.row(self.row_of(flight), &moments, Row::error);
         self.users.failed(flight.user);
     }
 
@@ -96,8 +96,7 @@ impl Traffic {
     pub(super) fn timed_out(&mut self, flight: &Flight, phase: Phase, slot: Slot, now: Instant) {
         let moments = flight.ended(flight.first_byte, now);
         self.recorder.timeout(&moments, phase, slot.0);
-        let index = self.users.request_of(flight.user);
-        self.recorder.row(index, &moments, Row::timeout);
+        self.recorder.row(self.row_of(flight), &moments, Row::timeout);
         self.users.failed(flight.user);
     }
 
@@ -105,8 +104,13 @@ impl Traffic {
     pub(super) fn unfinished(&mut self, flight: &Flight, now: Instant) {
         let moments = flight.ended(now, now);
         self.recorder.unfinished(&moments);
-        let index = self.users.request_of(flight.user);
-        self.recorder.row(index, &moments, Row::unfinished);
+        self.recorder.row(self.row_of(flight), &moments, Row::unfinished);
         self.users.failed(flight.user);
+    }
+
+    /// The row of the request of `flight`.
+    fn row_of(&self, flight: &Flight) -> u16 {
+        let request = self.way.request(self.users.request_of(flight.user));
+        request.map_or(0, |request| request.row)
     }
 }

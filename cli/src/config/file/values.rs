@@ -28,7 +28,8 @@ pub(crate) fn words(key: &'static Key, node: &Node, folder: &Path) -> Result<Vec
     if key.name == "load" {
         return load::words(node);
     }
-    let values = values(key.kind, node, folder)?;
+    let values =
+        if key.name == "form" { parts(node, folder)? } else { values(key.kind, node, folder)? };
     let Some(flag) = key.flag else { return Ok(Vec::new()) };
     let word = |(value, at): (Option<OsString>, &Node)| Word {
         flag,
@@ -93,6 +94,23 @@ fn section(keys: &'static [Key], node: &Node, folder: &Path) -> Result<(), Fault
 /// A path of a file, relative to its folder. An empty one stays so, and is refused as it would be.
 fn path(text: &str, folder: &Path) -> OsString {
     if text.is_empty() { OsString::new() } else { folder.join(text).into_os_string() }
+}
+
+/// Parts of a form, whose files are relative to `folder`.
+fn parts<'n>(node: &'n Node, folder: &Path) -> Result<Vec<Typed<'n>>, Fault> {
+    let part = |item: &'n Node| {
+        let text = item.text()?;
+        let part = match text.split_once("=@") {
+            Some((name, file)) if !name.contains('=') && !file.is_empty() => {
+                let mut part = OsString::from(format!("{name}=@"));
+                part.push(path(file, folder));
+                part
+            }
+            _ => text.into(),
+        };
+        Ok((Some(part), item))
+    };
+    node.items().iter().map(part).collect()
 }
 
 /// A target; a socket whose path begins with a dot is relative.

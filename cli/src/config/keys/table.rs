@@ -5,7 +5,7 @@ use super::Kind::{
     Bool, Duration, Integer, List, Millis, Path, Range, Rate, Section, Sections, Statuses, Table,
     Tables, Target, Text,
 };
-use super::Scope::{Bursts, Closed, Https, Open};
+use super::Scope::{Bursts, Closed, Https, Open, Patterns};
 use super::Standing::{Anyway, Missing, NotYet};
 
 /// What says how many requests start, beside `rate`, which may have a ramp and a spike.
@@ -15,6 +15,14 @@ const SCHEDULES: &[&str] = &["stage", "load", "burst_rate", "burst_delay"];
 pub(crate) const KEYS: &[Key] = &[
     // Target.
     Key::flag("url", "url", Target, "What to load"),
+    Key::flag("urls_from_file", "urls-from-file", Bool, "The url is a file of URLs, one per line")
+        .rivals(&["rand_regex_url"]),
+    Key::flag("rand_regex_url", "rand-regex-url", Bool, "The url is a pattern that makes URLs")
+        .rivals(&["urls_from_file"]),
+    Key::flag("max_repeat", "max-repeat", Integer, "Most repetitions that *, + and {n,} of it add")
+        .only(Patterns),
+    Key::flag("dump_urls", "dump-urls", Integer, "Print so many of its URLs, and load nothing")
+        .only(Patterns),
     // Load.
     Key::flag("connections", "connections", Integer, "Connections in total")
         .alias(&["concurrency", "max_tasks"]),
@@ -83,10 +91,22 @@ pub(crate) const KEYS: &[Key] = &[
     // Request.
     Key::flag("method", "method", Text, "Method").alias(&["verb"]),
     Key::flag("headers", "header", List, "Header fields, \"Name: value\"").alias(&["header"]),
-    Key::flag("data", "data", Text, "Body").rivals(&["data_file"]),
-    Key::flag("data_file", "data-file", Path, "Body, from a file").rivals(&["data"]),
+    Key::flag("data", "data", Text, "Body").rivals(&["data_file", "data_lines", "form"]),
+    Key::flag("data_file", "data-file", Path, "Body, from a file").rivals(&[
+        "data",
+        "data_lines",
+        "form",
+    ]),
+    Key::flag("data_lines", "data-lines", Path, "Bodies, one per line of a file, sent in turn")
+        .rivals(&["data", "data_file", "form"]),
+    Key::flag("form", "form", List, "Parts of a form: NAME=VALUE or NAME=@FILE[;type=TYPE]")
+        .rivals(&["data", "data_file", "data_lines"]),
     Key::flag("accept", "accept", Text, "The field Accept"),
     Key::flag("content_type", "content-type", Text, "The field Content-Type"),
+    Key::flag("basic_auth", "basic-auth", Text, "user:password, in the field Authorization"),
+    Key::flag("no_ua", "no-ua", Bool, "Send no User-Agent of pummel's own; needs authorized")
+        .alias(&["no_default_ua"]),
+    Key::flag("authorized", "authorized", Bool, "Whoever runs the target knows of the load"),
     Key::flag("status", "status", Statuses, "Statuses that count as ok"),
     // Connections and protocol.
     Key::flag("http2", "http2", Bool, "Speak HTTP/2"),
@@ -148,12 +168,9 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("summary", Bool, "Print a report at the end").standing(Anyway),
     Key::new("no_charts", Bool, "Make no charts").standing(Anyway),
     Key::new("no_color", Bool, "Write without colours").standing(Anyway),
-    Key::new("no_ua", Bool, "Send no User-Agent").standing(Anyway),
-    Key::new("authorized", Bool, "May send no User-Agent").standing(Anyway),
     Key::new("disable_compression", Bool, "Ask for no compression").standing(Anyway),
     // What they ask for, and does nothing to the requests.
     Key::new("redirect", Integer, "Redirects to follow").standing(NotYet),
-    Key::new("max_repeat", Integer, "Bound of repetitions in patterns of URLs").standing(NotYet),
     Key::new("pool_max_idle_per_host", Integer, "Idle connections to keep").standing(NotYet),
     Key::new("pool_idle_timeout_ms", Integer, "How long to keep them").standing(NotYet),
     Key::new("charts_path", Path, "Folder for charts").standing(NotYet),
@@ -180,16 +197,6 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("sinks", Section(SINKS), "Where numbers go during the run").standing(NotYet),
     Key::new("distributed", Section(DISTRIBUTED), "Runs on several machines").standing(NotYet),
     // What they ask for, and without which a run would be another.
-    Key::new("urls_from_file", Bool, "The url is a file of URLs")
-        .standing(Missing("files of URLs are")),
-    Key::new("rand_regex_url", Bool, "The url is a pattern")
-        .standing(Missing("patterns of URLs are")),
-    Key::new("dump_urls", Integer, "Print so many URLs of a pattern, and load nothing")
-        .standing(Missing("patterns of URLs are")),
-    Key::new("form", List, "Parts of a form").standing(Missing("forms are")),
-    Key::new("data_lines", Path, "A body per line of a file")
-        .standing(Missing("bodies from the lines of a file are")),
-    Key::new("basic_auth", Text, "user:password").standing(Missing("basic authentication is")),
     Key::new("aws_session", Text, "Token of a session").standing(Missing("AWS signatures are")),
     Key::new("aws_sigv4", Text, "aws:amz:region:service").standing(Missing("AWS signatures are")),
     Key::new("http3", Bool, "Speak HTTP/3").standing(Missing("HTTP/3 is")),

@@ -14,13 +14,24 @@ use pummel_engine::plan::{Scenario, Work};
 use pummel_engine::units::Nanos;
 
 use self::step::Builder;
-use super::file::{Fault, Node};
+use super::file::{Fault, File, Node};
 use super::target::TargetUrl;
 use crate::args::{Quoted, RunArgs};
 
 /// Keys of a scenario.
-const SCENARIO: [&str; 9] =
-    ["schema_version", "weight", "base_url", "method", "headers", "data", "json", "vars", "steps"];
+const SCENARIO: [&str; 11] = [
+    "schema_version",
+    "weight",
+    "base_url",
+    "method",
+    "headers",
+    "basic_auth",
+    "data",
+    "json",
+    "form",
+    "vars",
+    "steps",
+];
 
 /// The only version of scenarios that there is.
 const VERSION: u64 = 1;
@@ -57,6 +68,12 @@ fn origin(url: &str) -> &str {
     url.get(..end).unwrap_or(url)
 }
 
+/// The first section of a file that says what is asked for, if there is one.
+pub(super) fn section(root: &Node) -> Option<&'static str> {
+    let table = root.any_table().ok()?;
+    ["scenario", "scenarios", "targets"].into_iter().find(|key| table.get(key).is_some())
+}
+
 /// The work that the scenarios or targets of a file make, if it has some.
 ///
 /// `args` are what goes for each of their requests; `target` is where they go; `epoch` is the Unix
@@ -65,16 +82,18 @@ fn origin(url: &str) -> &str {
 /// # Errors
 /// What makes no sense, with its place.
 pub(super) fn work(
-    root: &Node,
+    file: &File,
     args: &RunArgs,
     target: &TargetUrl,
     epoch: Nanos,
 ) -> Result<Option<Work>, Fault> {
+    let root = &file.root;
     let scenarios = scenarios(root)?;
     let targets = Part(root).get("targets")?;
-    let (Some(at), mut builder) =
-        (scenarios.first().map(|part| part.0).or(targets), Builder::new(args, target))
-    else {
+    let (Some(at), mut builder) = (
+        scenarios.first().map(|part| part.0).or(targets),
+        Builder::new(args, target, file.folder()),
+    ) else {
         return Ok(None);
     };
     if let (Some(targets), Some(_)) = (targets, scenarios.first()) {

@@ -1,5 +1,7 @@
 //! Steps of scenarios, and the requests that they make.
 
+use std::path::Path;
+
 use pummel_engine::plan::{Asking, ExpectedStatus, Step, Variable};
 use pummel_proto_http::{Escape, Request, RequestBuilder, Text};
 
@@ -7,11 +9,12 @@ use super::template::{Name, Scope, Variables};
 use super::{Part, body, look};
 use crate::args::{Quoted, RunArgs};
 use crate::config::file::{Fault, Node};
-use crate::config::request;
+use crate::config::form;
+use crate::config::request::{self, Body};
 use crate::config::target::{self, TargetUrl};
 
 /// Keys of a step.
-const STEP: [&str; 13] = [
+const STEP: [&str; 14] = [
     "name",
     "method",
     "url",
@@ -19,6 +22,7 @@ const STEP: [&str; 13] = [
     "headers",
     "data",
     "json",
+    "form",
     "assert_status",
     "assert_body_contains",
     "checks",
@@ -28,13 +32,15 @@ const STEP: [&str; 13] = [
 ];
 
 /// Keys of a target, which is a step that is chosen by weight.
-const TARGET: [&str; 9] =
-    ["name", "weight", "method", "url", "path", "headers", "data", "json", "assert_status"];
+const TARGET: [&str; 10] =
+    ["name", "weight", "method", "url", "path", "headers", "data", "json", "form", "assert_status"];
 
 /// Puts the requests of a file together.
 pub(super) struct Builder<'a> {
     args: &'a RunArgs,
     target: &'a TargetUrl,
+    /// Where paths begin.
+    folder: &'a Path,
     variables: Variables,
     requests: Vec<Asking>,
 }
@@ -49,8 +55,8 @@ struct Around<'n> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(args: &'a RunArgs, target: &'a TargetUrl) -> Self {
-        Self { args, target, variables: Variables::default(), requests: Vec::new() }
+    pub(super) fn new(args: &'a RunArgs, target: &'a TargetUrl, folder: &'a Path) -> Self {
+        Self { args, target, folder, variables: Variables::default(), requests: Vec::new() }
     }
 
     pub(super) fn into_parts(self) -> (Vec<Asking>, Vec<Variable>) {
@@ -99,7 +105,7 @@ impl<'a> Builder<'a> {
     /// The step that asks for what `step` says.
     fn request(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Step, Fault> {
         let path = self.path(step, around)?;
-        let (body, is_json) = self.body(step, around)?;
+        let body = self.body(step, around)?;
         let inherited = around.scenario.map(|part| part.text("method")).transpose()?.flatten();
         let method = step.text("method")?.or(inherited).or(self.args.request.method.as_deref());
         let method = request::method(method, body.is_some());
@@ -119,12 +125,9 @@ impl<'a> Builder<'a> {
                 builder = self.field(line, &around.scope, builder)?;
             }
         }
-        if is_json && !builder.has_field("Content-Type") {
-            let typed = builder.field("Content-Type", "application/json");
-            builder = typed.map_err(|error| step.0.because(&request::reason(error)))?;
-        }
-        if let Some(body) = body {
-            builder = builder.body(body);
+        builder = self.authorize(builder, step, around)?;
+        if let Some((node, body)) = body {
+            builder = body.attach(builder).map_err(|reason| node.because(&reason))?;
         }
         let request = builder.build();
         let expected = self.expected(step)?;
@@ -180,26 +183,93 @@ impl<'a> Builder<'a> {
         Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
     }
 
-    /// The body, if there is one, and whether it is known to be JSON.
-    fn body(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<(Option<Text>, bool), Fault> {
+    /// The body, if there is one, and where it comes from.
+    fn body<'n>(
+        &mut self,
+        step: Part<'n>,
+        around: &Around<'n>,
+    ) -> Result<Option<(&'n Node, Body)>, Fault> {
         for part in [Some(step), around.scenario].into_iter().flatten() {
-            match (part.get("data")?, part.get("json")?) {
-                (Some(data), Some(_)) => {
-                    return Err(data.fault("and json do not go together; give one of them"));
-                }
-                (Some(data), None) => {
-                    let text = self.variables.compile(data.text()?, Escape::Plain, &around.scope);
-                    return text.map(|text| (Some(text), false)).map_err(|said| data.fault(&said));
-                }
-                (None, Some(json)) => {
-                    let body = body::json(json, &mut self.variables, &around.scope)?;
-                    return Ok((Some(body), true));
-                }
-                (None, None) => {}
+            let mut given = Vec::new();
+            for key in ["data", "json", "form"] {
+                given.extend(part.get(key)?.map(|node| (key, node)));
             }
+            let (key, node) = match given[..] {
+                [] => continue,
+                [one] => one,
+                [(_, node), (other, _), ..] => {
+                    let said = format!("and {other} do not go together; give one of them");
+                    return Err(node.fault(&said));
+                }
+            };
+            let scope = &around.scope;
+            let body = match key {
+                "json" => Body::json(body::json(node, &mut self.variables, scope)?),
+                "form" => self.form(node, scope)?,
+                _ => Body::new(self.compile(node, node.text()?, scope)?),
+            };
+            return Ok(Some((node, body)));
         }
-        let common = request::body(&self.args.request);
-        Ok((common.map_err(|reason| step.0.because(&reason))?.map(Text::from), false))
+        let common = request::bodies(&self.args.request);
+        let common = common.map_err(|reason| step.0.because(&reason))?;
+        Ok(common.into_iter().next().flatten().map(|body| (step.0, body)))
+    }
+
+    /// A template in a body or a field.
+    fn compile(&mut self, node: &Node, template: &str, scope: &Scope) -> Result<Text, Fault> {
+        let text = self.variables.compile(template, Escape::Plain, scope);
+        text.map_err(|said| node.fault(&said))
+    }
+
+    /// A form, in whose texts there may be values.
+    fn form(&mut self, node: &Node, scope: &Scope) -> Result<Body, Fault> {
+        // What values are made from stands here, whatever they are.
+        let mut texts: Vec<&str> = scope.names.iter().map(|name| name.meaning.as_str()).collect();
+        let mut parts = Vec::new();
+        if node.items().is_empty() {
+            return Err(node.fault("is empty; write for example [\"name=value\"]"));
+        }
+        for item in node.items() {
+            let typed = item.text()?;
+            texts.push(typed);
+            let spec = form::Spec::parse(typed, self.folder).map_err(|r| item.because(&r))?;
+            if spec.name.contains("{{") {
+                return Err(item.fault("has a name that varies; only values may"));
+            }
+            parts.push(match spec.value {
+                form::Value::Text(text) => {
+                    form::Part::text(spec.name, self.compile(item, text, scope)?)
+                }
+                form::Value::File { path, kind } => {
+                    let file = form::Part::file(spec.name, &path, kind);
+                    file.map_err(|reason| item.because(&reason))?
+                }
+            });
+        }
+        Body::form(&parts, &texts).map_err(|reason| node.because(&reason))
+    }
+
+    /// Adds who asks: as the scenario says, or else as is said for all, unless a field does.
+    fn authorize(
+        &mut self,
+        builder: RequestBuilder,
+        step: Part<'_>,
+        around: &Around<'_>,
+    ) -> Result<RequestBuilder, Fault> {
+        let Some(node) = around.scenario.map(|part| part.get("basic_auth")).transpose()?.flatten()
+        else {
+            let pair = self.args.request.basic_auth.as_deref();
+            return request::authorize(builder, pair).map_err(|r| step.0.because(&r));
+        };
+        if builder.has_field("Authorization") {
+            return Err(node.fault("and a header Authorization do not go together; give one"));
+        }
+        let pair = self.compile(node, node.text()?, &around.scope)?;
+        let Some(pair) = pair.constant() else {
+            return Err(node.fault("varies, which is not supported; name one user"));
+        };
+        let pair = String::from_utf8_lossy(pair);
+        request::authorize(builder, Some(&pair)).map_err(|reason| node.because(&reason))
     }
 
     /// Adds the field of a line `Name: value`.
@@ -213,10 +283,8 @@ impl<'a> Builder<'a> {
         let Some((name, value)) = typed.split_once(':') else {
             return Err(line.fault("has no colon; write \"Name: value\""));
         };
-        let mut compile = |text: &str| {
-            self.variables.compile(text, Escape::Plain, scope).map_err(|said| line.fault(&said))
-        };
-        let (name, value) = (compile(name)?, compile(value)?);
+        let name = self.compile(line, name, scope)?;
+        let value = self.compile(line, value, scope)?;
         let Some(name) = name.constant() else {
             return Err(line.fault("has a name that varies; only values may"));
         };

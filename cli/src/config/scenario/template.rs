@@ -5,6 +5,7 @@ use pummel_proto_http::{Escape, Slot, Text};
 
 use crate::args::Quoted;
 use crate::config::keys::nearest;
+use crate::config::proxy::base64;
 
 /// What may stand between braces beside names of variables, for errors.
 const FUNCTIONS: [&str; 10] = [
@@ -241,12 +242,6 @@ fn unknown(expression: &str, scope: &Scope) -> String {
     };
     let shown: String = expression.chars().take(64).collect();
     format!("{{{{{shown}}}}} is unknown; {remedy}")
-}
-
-/// The bytes in base 64 (RFC 4648 section 4).
-pub(super) fn base64(bytes: &[u8]) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ fn work_of(toml: &str, line: &str) -> Result<Work, String> {
     let base = base(&file.root).map_err(|fault| file.remark(&fault))?;
     let url = args.target.any().map(str::to_owned).or(base).unwrap();
     let target = crate::config::target::parse(&url).unwrap();
-    let work = work(&file.root, &args, &target, Nanos::ZERO);
+    let work = work(&file, &args, &target, Nanos::ZERO);
     work.map_err(|fault| file.remark(&fault)).map(Option::unwrap)
 }
 
@@ -121,6 +121,88 @@ fn scenarios_and_targets_are_chosen_by_weight() {
     assert_eq!(work.rows(), ["GET /a?b", "c"]);
     assert_eq!(work.scenarios()[0].weight.get(), 9);
     assert_eq!(requests(toml, "p")[1], "DELETE /c HTTP/1.1||");
+}
+
+#[test]
+fn a_form_of_a_step_is_as_long_as_its_values_make_it_and_its_files_are_beside_the_file() {
+    let toml = "[scenario]\nbase_url = \"http://h:1\"\nform = [\"all=1\"]\n\
+                basic_auth = \"a:{{p}}\"\nvars = { p = \"b\" }\n[[scenario.steps]]\nform = [\"n={{seq}}\", \"who={{p}}\"]\n\
+                [[scenario.steps]]\npath = \"/own\"\ndata = \"x\"\n[[scenario.steps]]\n";
+    let [own, data, all] = &requests(toml, "p -F common=1 -a c:d")[..] else { panic!("three") };
+    let fields = "Authorization: Basic YTpi|";
+    let (head, body) = own.split_once("||").unwrap();
+    let (kind, length) = head
+        .strip_prefix(&format!(
+            "POST / HTTP/1.1|{fields}Content-Type: multipart/form-data; boundary="
+        ))
+        .and_then(|rest| rest.split_once("|Content-Length: "))
+        .unwrap();
+    let lines = body.replace('|', "\r\n");
+    let expected = format!(
+        "--{kind}\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\nV0\r\n\
+         --{kind}\r\nContent-Disposition: form-data; name=\"who\"\r\n\r\nb\r\n--{kind}--\r\n"
+    );
+    assert_eq!((lines.as_str(), length), (expected.as_str(), &*expected.len().to_string()));
+    assert_eq!(*data, format!("POST /own HTTP/1.1|{fields}Content-Length: 1||x"));
+    assert!(all.contains("name=\"all\"") && !all.contains("common"), "{all}");
+    // What goes for all is the last resort, and a field of a step is nearer.
+    let toml = "[[targets]]\nurl = \"http://h:1/\"\nheaders = [\"Authorization: me\"]\n\
+                [[targets]]\npath = \"/b\"\n";
+    let [first, second] = &requests(toml, "p -F common=1 -a c:d")[..] else { panic!("two") };
+    assert!(first.contains("|Authorization: me|") && first.contains("name=\"common\""), "{first}");
+    assert!(second.contains("|Authorization: Basic Yzpk|"), "{second}");
+}
+
+#[test]
+fn what_makes_no_sense_in_a_form_or_for_a_user_is_said_with_its_place() {
+    let scenario = |of_all: &str, of_step: &str| {
+        format!("[scenario]\nbase_url = \"http://h:1\"\n{of_all}\n[[scenario.steps]]\n{of_step}\n")
+    };
+    for (toml, said) in [
+        (
+            scenario("", "form = [\"a=b\"]\ndata = \"x\""),
+            "p.toml:6:8: scenario.steps[0].data and form do not go together; give one of them",
+        ),
+        (
+            scenario("", "form = []"),
+            "p.toml:5:8: scenario.steps[0].form is empty; write for example [\"name=value\"]",
+        ),
+        (
+            scenario("", "form = [\"a\"]"),
+            "p.toml:5:9: scenario.steps[0].form[0]: \"a\" is no part of a form; write NAME=",
+        ),
+        (
+            scenario("", "form = [\"{{seq}}=1\"]"),
+            "p.toml:5:9: scenario.steps[0].form[0] has a name that varies; only values may",
+        ),
+        (
+            scenario("", "form = [\"a={{sq}}\"]"),
+            "p.toml:5:9: scenario.steps[0].form[0] {{sq}} is unknown; did you mean seq?",
+        ),
+        (
+            scenario("", "form = [\"a=@/no/such\"]"),
+            "p.toml:5:9: scenario.steps[0].form[0]: cannot read file \"/no/such\": No such file",
+        ),
+        (
+            scenario("", "form = [\"a=1\"]\nheaders = [\"Content-Type: text/plain\"]"),
+            "p.toml:5:8: scenario.steps[0].form: a form writes Content-Type itself, with its",
+        ),
+        (
+            scenario("basic_auth = \"a\"", ""),
+            "p.toml:3:14: scenario.basic_auth: there is no colon between user and password; write",
+        ),
+        (
+            scenario("basic_auth = \"a:{{seq}}\"", ""),
+            "p.toml:3:14: scenario.basic_auth varies, which is not supported; name one user",
+        ),
+        (
+            scenario("basic_auth = \"a:b\"", "headers = [\"Authorization: x\"]"),
+            "p.toml:3:14: scenario.basic_auth and a header Authorization do not go together; give",
+        ),
+    ] {
+        let found = work_of(&toml, "p").unwrap_err();
+        assert!(found.starts_with(said), "{found}\nexpected {said}");
+    }
 }
 
 /// A scenario of one step with these keys.

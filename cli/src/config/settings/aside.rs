@@ -4,7 +4,8 @@ use pummel_proto_http::Scheme;
 
 use super::{Setting, Settings, listed};
 use crate::config::keys::{Key, Scope};
-use crate::config::{scenario, target};
+use crate::config::scenario;
+use crate::config::urls::Spelling;
 
 /// Keys that make a schedule, beside bursts.
 const RATES: [&str; 4] = ["rate", "rpm", "stage", "load"];
@@ -21,6 +22,9 @@ impl Settings<'_> {
             self.leave(Scope::Closed, "left aside: connections join in without a schedule only");
         } else {
             self.leave(Scope::Open, "left aside: there is no schedule");
+        }
+        if !self.gives("rand_regex_url") {
+            self.leave(Scope::Patterns, "left aside: there is no pattern of URLs");
         }
         if self.is_in_the_clear() {
             self.leave(Scope::Https, "left aside: the target is in the clear");
@@ -41,8 +45,14 @@ impl Settings<'_> {
         let file = self.file.as_ref();
         let base = file.and_then(|file| scenario::base(&file.root).ok().flatten());
         let url = self.typed.run().target.any().or(base.as_deref()).or(url);
-        let target = url.and_then(|url| target::parse(url).ok());
-        target.is_some_and(|target| target.scheme == Scheme::Http)
+        let spelling = if self.gives("urls_from_file") {
+            Spelling::File
+        } else if self.gives("rand_regex_url") {
+            Spelling::Pattern
+        } else {
+            Spelling::Plain
+        };
+        url.and_then(|url| spelling.scheme(url)) == Some(Scheme::Http)
     }
 
     fn leave(&mut self, scope: Scope, reason: &str) {

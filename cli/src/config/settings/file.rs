@@ -14,8 +14,10 @@ pub(super) fn read(file: &File) -> Result<Layer, Failure> {
     let mut layer = Layer::default();
     let mut idle = Vec::new();
     let table = file.root.table(&keys::names(KEYS)).map_err(|fault| file.failure(&fault))?;
+    let lines = table.get("urls_from_file").is_some_and(|node| node.boolean() == Ok(true));
     for entry in table.entries() {
         let Some(key) = keys::find(KEYS, &entry.key) else { continue };
+        let key = if lines && key.name == "url" { &keys::URLS } else { key };
         let setting = setting(key, entry, file, &layer.settings);
         let setting = setting.map_err(|fault| file.failure(&fault))?;
         let asked = !is_off(key, entry);

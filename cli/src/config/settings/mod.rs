@@ -17,7 +17,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use pummel_engine::reactor::clock;
 use pummel_engine::units::Nanos;
 
@@ -157,6 +157,7 @@ impl<'t> Settings<'t> {
     /// As [`Config::understand`], in the words of where a value was set.
     pub(crate) fn understand(&self) -> Result<Config, Failure> {
         let mut args = self.args.clone();
+        self.ensure_one_order().map_err(|error| self.explain(Failure::usage(error)))?;
         if let Some(file) = &self.file
             && self.typed.run().target.any().is_none()
         {
@@ -173,7 +174,7 @@ impl<'t> Settings<'t> {
         let config = Config::understand(&args);
         let mut config = config.map_err(|error| self.explain(Failure::usage(error)))?;
         if let Some(file) = &self.file {
-            let work = scenario::work(&file.root, &args, &config.target, epoch());
+            let work = scenario::work(file, &args, &config.target, epoch());
             let work = work.map_err(|fault| file.failure(&fault))?;
             config.replace_work(work).map_err(Failure::usage)?;
         }
@@ -185,6 +186,20 @@ impl<'t> Settings<'t> {
             }
         }
         Ok(config)
+    }
+
+    /// Refuses what says which requests are made in turn, beside a section that says it, too.
+    fn ensure_one_order(&self) -> Result<(), anyhow::Error> {
+        let section = self.file.as_ref().and_then(|file| scenario::section(&file.root));
+        let Some(section) = section else { return Ok(()) };
+        for (given, flag) in [
+            (self.args.target.urls_from_file, "--urls-from-file"),
+            (self.args.target.rand_regex_url, "--rand-regex-url"),
+            (self.args.request.data_lines.is_some(), "--data-lines"),
+        ] {
+            ensure!(!given, "{flag} and {section} do not go together; give one of them");
+        }
+        Ok(())
     }
 
     /// The failure, in the words of where the value was set that it is about.

@@ -166,6 +166,51 @@ fn an_error_is_said_in_the_words_of_the_file() {
 }
 
 #[test]
+fn files_that_a_file_names_lie_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("urls", "https://h/1\nhttps://h/2\n");
+    write("lines", "a\nb\nc\n");
+    write("part", "x");
+    let config = |toml: &str, words: &str| {
+        write("p.toml", toml);
+        let line = format!("p --config {}/p.toml {words}", folder.path().display());
+        let typed = typed(line.trim_end());
+        let around = World::new("other", "", &[]).around;
+        let settings = Settings::gather(&typed, &around).map_err(|it| it.error.to_string())?;
+        let config = settings.understand().map_err(|it| it.error.to_string())?;
+        Ok::<_, String>((config.work.requests().len(), config.wire.tls.is_some()))
+    };
+    // What is for https stays beside a file whose URLs are.
+    let urls = "url = \"urls\"\nurls_from_file = true\ninsecure = true\n";
+    assert_eq!(config(urls, ""), Ok((2, true)));
+    assert_eq!(config(&format!("{urls}data_lines = \"lines\"\n"), ""), Ok((6, true)));
+    assert_eq!(config("url = \"h\"\nform = [\"a=@part\", \"b=@x\"]", "-F a=b"), Ok((1, false)));
+    assert_eq!(config("url = \"h\"\nform = [\"a=@part\"]", ""), Ok((1, false)));
+    let said = config("url = \"h\"\nform = [\"a=b\", \"a=@x\"]", "").unwrap_err();
+    assert!(
+        said.contains("p.toml:2:17: form \"a=@") && said.contains("cannot read file"),
+        "{said}"
+    );
+    let said = config("url = \"no\"\nurls_from_file = true", "").unwrap_err();
+    assert!(said.contains("p.toml:2:1: urls_from_file: cannot read"), "{said}");
+    // Patterns are the affair of those who have one.
+    assert_eq!(config("url = \"h\"\nmax_repeat = 3\ndump_urls = 5", ""), Ok((1, false)));
+    let pattern = "url = \"h2://h/[0-9]\"\nrand_regex_url = true\nrequests = 9\ninsecure = true\n";
+    assert_eq!(config(pattern, ""), Ok((9, true)));
+    for (toml, flag) in [
+        ("urls_from_file = true", "urls_from_file"),
+        ("rand_regex_url = true", "rand_regex_url"),
+        ("data_lines = \"lines\"", "data_lines"),
+    ] {
+        let toml = format!("url = \"h\"\n{toml}\n[[targets]]\npath = \"/\"\n");
+        let said = config(&toml, "").unwrap_err();
+        let expected = format!("p.toml:2:1: {flag} and targets do not go together; give one of");
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
 fn an_error_about_what_was_typed_is_not_the_files() {
     let world = World::new("pummel.toml", "url = \"http://h\"\nrate = 5", &[]);
     let (said, excerpt) = world.refusal("p -c 0");
@@ -194,7 +239,7 @@ fn an_error_about_a_variable_names_it() {
         ),
         ("PUMMEL_CONNECTIONS", "0", "PUMMEL_CONNECTIONS 0 opens no connection; give at least 1"),
         ("PUMMEL_JSON", "yes", "PUMMEL_JSON \"yes\" is neither true nor false; set one of them"),
-        ("PUMMEL_FORM", "a=b", "PUMMEL_FORM: forms are not supported yet; unset it"),
+        ("PUMMEL_HTTP3", "1", "PUMMEL_HTTP3: HTTP/3 is not supported yet; unset it"),
         (
             "PUMMEL_HEADERS",
             "A: b\nnope",
@@ -262,7 +307,7 @@ fn what_makes_no_sense_by_itself_is_refused_with_its_place() {
             "pummel.toml:2:12: unknown key \"pfad\" in sinks.otel; there are \
           path",
         ),
-        ("form = [\"a=b\"]", "pummel.toml:2:1: forms are not supported yet; leave form out"),
+        ("http3 = true", "pummel.toml:2:1: HTTP/3 is not supported yet; leave http3 out"),
     ] {
         refused(&format!("{URL}{toml}"), "p", expected);
     }

@@ -2,6 +2,7 @@
 
 use pummel_proto_http::{Escape, Text};
 
+use super::super::user::Users;
 use super::*;
 use crate::judge::{BodyTest, Capture, Check, Extractor, Marker, Path, Sizes, Test, Token};
 use crate::plan::{Asking, Protocol, Scenario, Source, Step, Variable};
@@ -279,4 +280,54 @@ fn a_request_whose_values_are_too_long_for_its_head_is_an_error_by_name() {
     // The scenario ends with it.
     assert_eq!(ended_by_row(&ended.numbers), [(6, 0), (0, 6)]);
     assert_eq!(count(&ended.numbers, "send_too_long"), 6);
+/// Requests that are asked for in turn.
+fn in_turn(requests: u8) -> Work {
+    let steps: Vec<[Step; 1]> = (0..requests).map(|n| [Step::Request(n.into())]).collect();
+    let scenarios: Vec<(u32, &[Step])> = steps.iter().map(|steps| (1, &steps[..])).collect();
+    work(requests, &scenarios).in_turn()
+}
+
+#[test]
+fn in_turn_users_keep_one_order_whoever_of_them_is_free() {
+    let ended = run(scripted(&closed(1), 3, requests(12), in_turn(4)), prompt(SERVICE));
+    assert_eq!(ended_by_row(&ended.numbers), [(3, 0); 4]);
+    check_rows(&ended.numbers);
+    let plan = scripted(&open(100), 2, Limit::Duration(millis(200)), in_turn(5));
+    assert_eq!(ended_by_row(&run(plan, prompt(SERVICE)).numbers), [(4, 0); 5]);
+}
+
+#[test]
+fn shards_begin_at_different_places_of_the_round() {
+    let mut whole = scripted(&closed(1), 4, requests(8), in_turn(8));
+    whole.cores = Cores::new(vec![0, 1, 2, 3]).unwrap();
+    let whole = Arc::new(whole);
+    let firsts: Vec<u16> = split(&whole)
+        .iter()
+        .flat_map(|part| {
+            let mut users = Users::new(part, 1);
+            let mut next = || {
+                let user = users.begin();
+                let request = users.request_of(user);
+                users.failed(user);
+                request
+            };
+            [next(), next()]
+        })
+        .collect();
+    assert_eq!(firsts, [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn requests_of_one_name_share_their_numbers() {
+    let asking = |(path, name): (&str, &str)| {
+        let request = Request::builder("GET", "example.org", path).unwrap().build();
+        Asking::new(name.to_owned(), request, ExpectedStatus::default())
+    };
+    let requests: Vec<_> = [("/1", "a"), ("/2", "b"), ("/3", "a")].map(asking).into();
+    let steps = (0..3).map(Step::Request).collect();
+    let scenario = Scenario { name: String::new(), weight: NonZeroU32::MIN, steps };
+    let work = Work::new(requests, vec![scenario]).unwrap();
+    let ended = run(scripted(&closed(1), 1, super::requests(9), work), prompt(SERVICE));
+    assert_eq!(ended_by_row(&ended.numbers), [(6, 0), (3, 0)]);
+    check_rows(&ended.numbers);
 }

@@ -1,0 +1,145 @@
+//! What is asked for where there is no scenario: one request, or several in turn, as many as the
+//! URLs and the bodies make.
+
+use core::num::NonZeroU32;
+
+use anyhow::{Context, Result, ensure};
+use pummel_engine::plan::{Asking, STEPS_MAX, Scenario, Step, Work};
+
+use super::request;
+use super::urls::Urls;
+use crate::args::RunArgs;
+
+/// The work that was typed, and what the user should know of it.
+pub(super) fn work(
+    args: &RunArgs,
+    urls: &Urls,
+    may_be_http2: bool,
+) -> Result<(Work, Option<String>)> {
+    let bodies = request::bodies(&args.request)?;
+    let expected = request::expected(&args.request.status).context("--status")?;
+    let (paths, of_bodies) = (urls.paths.len(), bodies.len());
+    let count = round(paths, of_bodies);
+    ensure!(
+        count <= STEPS_MAX,
+        "{paths} URLs and {of_bodies} bodies of --data-lines, both in turn, make {count} requests, \
+         and a run has {STEPS_MAX} at most; give as many of one as of the other"
+    );
+    let host = args.wire.host.as_deref();
+    let pairs = urls.paths.iter().cycle().zip(bodies.iter().cycle()).take(count);
+    let (mut requests, mut longest) = (Vec::with_capacity(count), 0);
+    for (path, body) in pairs {
+        let request = request::build(&args.request, host, (&urls.target, path), body.as_ref())?;
+        // They differ in their paths alone.
+        if may_be_http2 && path.len() > longest {
+            request::ensure_http2(&request)?;
+            longest = path.len();
+        }
+        requests.push(request);
+    }
+    if requests.len() == 1
+        && let Some(only) = requests.pop()
+    {
+        return Ok((Work::only(only, expected), None));
+    }
+    // Requests without a name are one to the report.
+    let asking = |request| Asking::new(String::new(), request, expected.clone());
+    let steps = (0..).take(count).map(Step::Request);
+    let scenario = |step| {
+        let (name, weight) = (String::new(), NonZeroU32::MIN);
+        Scenario { name, weight, steps: vec![step] }
+    };
+    let requests = requests.into_iter().map(asking).collect();
+    let work = Work::new(requests, steps.map(scenario).collect())?.in_turn();
+    Ok((work, Some(remark(paths, of_bodies))))
+}
+
+/// The least number of requests in which `paths` and `bodies` come round together.
+fn round(paths: usize, bodies: usize) -> usize {
+    let (mut divisor, mut rest) = (paths, bodies);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (paths / divisor.max(1)).saturating_mul(bodies)
+}
+
+fn remark(paths: usize, bodies: usize) -> String {
+    match (paths, bodies) {
+        (paths, 1) => format!("{paths} URLs are asked for in turn"),
+        (1, bodies) => format!("{bodies} bodies are sent in turn"),
+        (paths, bodies) => {
+            format!("{paths} URLs are asked for in turn, and {bodies} bodies are sent in turn")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::words;
+    use crate::config::urls;
+    use pummel_engine::plan::Order;
+    use std::fs;
+
+    /// The work of this line, in which `URLS` and `BODIES` are files of these texts.
+    fn work_of(line: &str, texts: [&str; 2]) -> Result<Work, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for (name, text) in ["URLS", "BODIES"].into_iter().zip(texts) {
+            fs::write(path(name), text).unwrap();
+        }
+        let line = line.replace("URLS", &path("URLS")).replace("BODIES", &path("BODIES"));
+        let args = words(&line).run;
+        let urls = urls::understand(&args).unwrap();
+        work(&args, &urls, true).map(|(work, _)| work).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Method, path and body of each request, in the order of the scenarios.
+    fn asked(line: &str, texts: [&str; 2]) -> Vec<String> {
+        let work = work_of(line, texts).unwrap();
+        let of = |scenario: &Scenario| {
+            let [Step::Request(index)] = scenario.steps[..] else { panic!("one step") };
+            let text = work.requests()[usize::from(index)].request.render_h1();
+            let text = String::from_utf8(text).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            format!("{} {body}", head.split_once(" HTTP/").unwrap().0)
+        };
+        assert!(work.order() == Order::InTurn && work.rows().is_empty());
+        work.scenarios().iter().map(of).collect()
+    }
+
+    #[test]
+    fn urls_and_bodies_are_paired_until_both_come_round_together() {
+        let urls = "h/1\nh/2\nh/3\n";
+        assert_eq!(asked("p URLS --urls-from-file", [urls, ""]), ["GET /1 ", "GET /2 ", "GET /3 "]);
+        assert_eq!(asked("p h -Z BODIES", ["", "a\n\nb\r\n"]), ["POST / a", "POST / ", "POST / b"]);
+        assert_eq!(
+            asked("p URLS --urls-from-file -X put -Z BODIES", ["h/1\nh/2", "a\nb\nc"]),
+            ["PUT /1 a", "PUT /2 b", "PUT /1 c", "PUT /2 a", "PUT /1 b", "PUT /2 c"]
+        );
+        assert_eq!(
+            asked("p URLS --urls-from-file -d x", ["h/1\nh/2", ""]),
+            ["POST /1 x", "POST /2 x"]
+        );
+        assert_eq!((round(4, 6), round(1, 1), round(5, 5), round(7, 1)), (12, 1, 5, 7));
+    }
+
+    #[test]
+    fn one_of_several_is_as_good_as_one() {
+        let work = work_of("p URLS --urls-from-file -Z BODIES", ["h/1", "a\n"]).unwrap();
+        assert!(work.is_single() && work.method() == Some("POST"));
+    }
+
+    #[test]
+    fn pairs_beyond_what_a_run_can_have_are_refused_with_their_numbers() {
+        let urls: String =
+            (0..401).flat_map(|n| ["h/".to_owned(), n.to_string(), "\n".to_owned()]).collect();
+        let bodies = "x\n".repeat(400);
+        let said = work_of("p URLS --urls-from-file -Z BODIES", [&urls, &bodies]).unwrap_err();
+        assert_eq!(
+            said,
+            "401 URLs and 400 bodies of --data-lines, both in turn, make 160400 requests, and a \
+             run has 65535 at most; give as many of one as of the other"
+        );
+    }
+}

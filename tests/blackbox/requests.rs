@@ -1,0 +1,166 @@
+//! All kinds of requests as a server sees them: URLs of a file and of a pattern, bodies of lines,
+//! forms, who asks and with what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use tests::{Asked, Recorder};
+
+use super::scenarios::{PROTOCOLS, Peer, ok};
+use super::{check_refusal, pummel};
+
+/// How often each value of `of` is seen.
+fn counts<K: Ord>(asked: &[Asked], of: impl Fn(&Asked) -> K) -> BTreeMap<K, u32> {
+    let mut all = BTreeMap::new();
+    for asked in asked {
+        *all.entry(of(asked)).or_insert(0) += 1;
+    }
+    all
+}
+
+#[test]
+fn urls_of_a_file_are_asked_for_in_turn() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("urls");
+        let urls: Vec<String> = (0..40).map(|n| format!("{}/{n}?q={n}", peer.url())).collect();
+        fs::write(&file, format!("\n  {}\n\n", urls.join(" \n"))).unwrap();
+        let line = format!("{} --urls-from-file -c 4 -n 400 --shards 1", file.display());
+        let (outcome, report) = peer.ask(&line);
+        assert!(outcome.stderr.contains("40 URLs are asked for in turn"), "{outcome:?}");
+        assert_eq!(report["counts"]["ok"], 400);
+        assert_eq!(report["steps"].as_array().map(Vec::len), Some(0), "one name, no rows");
+        let seen = counts(&peer.recorder.asked(), |asked| asked.path.clone());
+        let expected = (0..40).map(|n| (format!("/{n}?q={n}"), 10)).collect();
+        assert_eq!(seen, expected, "{protocol:?}");
+    }
+}
+
+#[test]
+fn many_urls_are_one_row_and_a_run_of_them_is_even() {
+    let recorder = Recorder::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("urls");
+    let line = |n| [format!("http://{}/{n}", recorder.target()), "\n".to_owned()].concat();
+    fs::write(&file, (0..4000).map(line).collect::<String>()).unwrap();
+    let line = format!("{} --urls-from-file -n 4000 -c 8 --shards 1", file.display());
+    let outcome = tests::run(&mut pummel(line.split_whitespace())).unwrap();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let seen: BTreeSet<String> = recorder.asked().into_iter().map(|asked| asked.path).collect();
+    assert_eq!(seen.len(), 4000, "each of them once");
+}
+
+#[test]
+fn lines_of_a_file_are_bodies_in_turn() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lines");
+        fs::write(&file, "{\"a\": 1}\r\n\nlonger than the others").unwrap();
+        let line = format!("{} -Z {} -T text/x -c 2 -n 60 --shards 1", peer.url(), file.display());
+        let (_, report) = peer.ask(&line);
+        assert_eq!(report["counts"]["ok"], 60);
+        let asked = peer.recorder.asked();
+        let seen = counts(&asked, |asked| (asked.method.clone(), asked.text()));
+        let body = |text: &str| (("POST".to_owned(), text.to_owned()), 20);
+        let expected = ["", "longer than the others", "{\"a\": 1}"].map(body);
+        assert_eq!(seen, expected.into(), "{protocol:?}");
+        for asked in asked {
+            assert_eq!(asked.field("content-length"), Some(&*asked.body.len().to_string()));
+            assert_eq!(asked.field("content-type"), Some("text/x"));
+        }
+    }
+}
+
+#[test]
+fn a_form_is_a_text_and_a_file_between_boundaries() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pixel.png");
+        let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        fs::write(&file, &bytes).unwrap();
+        let part = format!("f=@{};type=image/png", file.display());
+        let line = format!("{} -F a=b=c -F {part} -c 1 -n 3 -a jo:pass", peer.url());
+        peer.ask(&line);
+        for asked in peer.recorder.asked() {
+            assert_eq!(asked.method, "POST");
+            // `printf jo:pass | base64`
+            assert_eq!(asked.field("authorization"), Some("Basic am86cGFzcw=="));
+            assert!(asked.field("user-agent").unwrap().starts_with("pummel/"));
+            let kind = asked.field("content-type").unwrap();
+            let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+            let mut expected = format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb=c\r\n\
+                 --{boundary}\r\nContent-Disposition: form-data; name=\"f\"; \
+                 filename=\"pixel.png\"\r\nContent-Type: image/png\r\n\r\n"
+            )
+            .into_bytes();
+            expected.extend_from_slice(&bytes);
+            expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+            assert!(asked.body == expected, "{protocol:?}: {}", asked.body.len());
+            assert_eq!(asked.field("content-length"), Some(&*expected.len().to_string()));
+        }
+        assert_eq!(peer.recorder.asked().len(), 3);
+    }
+}
+
+#[test]
+fn whoever_is_authorized_sends_no_user_agent() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        peer.ask(&format!("{} --no-ua --authorized -c 1 -n 2", peer.url()));
+        let asked = peer.recorder.asked();
+        let named =
+            asked.iter().flat_map(|asked| &asked.fields).any(|(name, _)| name == "user-agent");
+        assert!(asked.len() == 2 && !named, "{asked:?}");
+    }
+}
+
+#[test]
+fn urls_that_a_pattern_makes_are_asked_for_as_they_are_printed() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        let pattern = format!("{}/[a-z]{{3,}}/\\d{{1,2}}", peer.url().replace('.', "\\."));
+        let line = format!("{pattern} --rand-regex-url --max-repeat 2 --seed 5");
+        let words = line.split_whitespace().chain(["--dump-urls", "50"]);
+        let printed = tests::run(&mut pummel(words)).unwrap();
+        assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""), "{printed:?}");
+        let mut printed: Vec<&str> = printed.stdout.lines().collect();
+        assert_eq!(printed.len(), 50);
+        peer.ask(&format!("{line} -n 50 -c 2 --shards 1"));
+        let https = ["https", "h2"].contains(&protocol.0);
+        let origin = format!("http{}://{}", if https { "s" } else { "" }, peer.recorder.target());
+        let asked = peer.recorder.asked();
+        let mut asked: Vec<String> =
+            asked.iter().map(|asked| format!("{origin}{}", asked.path)).collect();
+        printed.sort_unstable();
+        asked.sort_unstable();
+        assert_eq!(asked, printed, "{protocol:?}");
+        let lengths: BTreeSet<usize> = printed
+            .iter()
+            .map(|url| url.trim_start_matches(&origin).split('/').nth(1).unwrap().len())
+            .collect();
+        assert!(lengths.iter().all(|length| (3..=5).contains(length)), "{lengths:?}");
+    }
+}
+
+#[test]
+fn urls_that_cannot_be_asked_for_are_named_by_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("urls");
+    let name = file.to_str().unwrap().to_owned();
+    let check = |text: &str, words: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let outcome = tests::run(&mut pummel([name.as_str(), "--urls-from-file"])).unwrap();
+        check_refusal(&outcome, 2, &[&[name.as_str()], words].concat());
+    };
+    check("http://a/\nhttp://b/\n", &["line 2 of", "\"http://b\"", "\"http://a\"", "one host"]);
+    check("http://a/\n\nftp://a/\n", &["line 3 of", "unknown scheme \"ftp\""]);
+    check("", &["has no URL", "one per line"]);
+    check(&"http://a/\n".repeat(65_536), &["65536 URLs", "65535 at most", "give fewer"]);
+    let args = ["http://h[ab]/", "--rand-regex-url"];
+    let outcome = tests::run(&mut pummel(args)).unwrap();
+    check_refusal(&outcome, 2, &["--rand-regex-url", "several hosts", "write one host"]);
+}
