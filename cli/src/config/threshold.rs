@@ -637,7 +637,10 @@ mod tests {
 
         #[test]
         fn what_looks_like_a_threshold_is_one_again_when_it_is_printed(
-            text in r#"("?[a-z":\\ <]{0,6}"?:)?(p[0-9]{1,2}(\.[0-9]{1,3})?|mean|errors|rate) ?[<>]=? ?[0-9.]{1,5}(ms|%|k|/m|)"#
+            text in concat!(
+                r#"("?[a-z":\\ <]{0,6}"?:)?(p[0-9]{1,2}(\.[0-9]{1,3})?|mean|errors|rate)"#,
+                " ?[<>]=? ?[0-9.]{1,5}(ms|%|k|/m|)",
+            )
         ) {
             if let Ok(threshold) = parse(&text) {
                 prop_assert_eq!(parse(&threshold.to_string()).unwrap(), threshold);

@@ -60,8 +60,8 @@ pub(super) struct Threshold<'r> {
     pub(super) name: &'r str,
     /// `>`, `>=`, `<` or `<=`: how a value compares that has crossed the limit.
     pub(super) op: &'static str,
-    /// Of `limit` and `value`: `ns`, `requests`, `share` (of what was scheduled, 0 to 1), `per_s` or
-    /// `bytes`.
+    /// Of `limit` and `value`: `ns`, `requests`, `share` (of what was scheduled, 0 to 1), `per_s`
+    /// or `bytes`.
     pub(super) unit: &'static str,
     pub(super) limit: Amount,
     /// Null where there was nothing to measure. Of a time that is only known to lie within bounds,

@@ -195,8 +195,8 @@ mod tests {
         assert!(found == passed && said.contains(words), "{text}: {found} {said}");
     }
 
-    /// The sample has 99 good responses of 10 µs to 990 µs, one failure of 1 ms, two errors of 500 µs
-    /// and 600 µs, and three that had no end after 1 s.
+    /// The sample has 99 good responses of 10 µs to 990 µs, one failure of 1 ms, two errors of
+    /// 500 µs and 600 µs, and three that had no end after 1 s.
     #[test]
     fn each_name_is_the_number_that_the_report_has() {
         let report = sample(closed());
