@@ -186,8 +186,8 @@ fn regex(typed: &str, repeat: u32) -> Result<Regex> {
     })?;
     let regex = Regex::with_hir(parsed, repeat).map_err(|_| {
         anyhow!(
-            "--rand-regex-url: {pattern} has an anchor or a boundary, like ^, $ or \\b, which makes \
-             nothing; leave it out"
+            "--rand-regex-url: {pattern} has an anchor or a boundary, like ^, $ or \\b, which \
+             makes nothing; leave it out"
         )
     })?;
     ensure!(

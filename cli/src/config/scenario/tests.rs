@@ -126,7 +126,8 @@ fn scenarios_and_targets_are_chosen_by_weight() {
 #[test]
 fn a_form_of_a_step_is_as_long_as_its_values_make_it_and_its_files_are_beside_the_file() {
     let toml = "[scenario]\nbase_url = \"http://h:1\"\nform = [\"all=1\"]\n\
-                basic_auth = \"a:{{p}}\"\nvars = { p = \"b\" }\n[[scenario.steps]]\nform = [\"n={{seq}}\", \"who={{p}}\"]\n\
+                basic_auth = \"a:{{p}}\"\nvars = { p = \"b\" }\n[[scenario.steps]]\n\
+                form = [\"n={{seq}}\", \"who={{p}}\"]\n\
                 [[scenario.steps]]\npath = \"/own\"\ndata = \"x\"\n[[scenario.steps]]\n";
     let [own, data, all] = &requests(toml, "p -F common=1 -a c:d")[..] else { panic!("three") };
     let fields = "Authorization: Basic YTpi|";

@@ -280,6 +280,8 @@ fn a_request_whose_values_are_too_long_for_its_head_is_an_error_by_name() {
     // The scenario ends with it.
     assert_eq!(ended_by_row(&ended.numbers), [(6, 0), (0, 6)]);
     assert_eq!(count(&ended.numbers, "send_too_long"), 6);
+}
+
 /// Requests that are asked for in turn.
 fn in_turn(requests: u8) -> Work {
     let steps: Vec<[Step; 1]> = (0..requests).map(|n| [Step::Request(n.into())]).collect();
