@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_unknown_flag_is_no_value() {
-        check("p --foo", "there is no flag \"--foo\"");
+        check("p --xyzzy", "there is no flag \"--xyzzy\"");
         check("p x -Yy", "there is no flag \"-Y\"");
         check("p x --jsn", "there is no flag \"--jsn\"; did you mean --json?");
     }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use pummel_proto_http::Text;
 
 use crate::args::Quoted;
@@ -69,8 +69,8 @@ impl Part {
     /// A part with the bytes of a file.
     pub(super) fn file(name: &str, path: &Path, kind: &str) -> Result<Self> {
         let shown = path.display().to_string();
-        let bytes = fs::read(path);
-        let bytes = bytes.with_context(|| format!("cannot read file {}", Quoted(&shown)))?;
+        let bytes = fs::read(path)
+            .map_err(|error| anyhow!("cannot read file {}: {error}", Quoted(&shown)))?;
         let file = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let (name, file) = (escaped(name), escaped(&file));
         let head =

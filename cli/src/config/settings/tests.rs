@@ -189,7 +189,7 @@ fn files_that_a_file_names_lie_beside_it() {
     assert_eq!(config("url = \"h\"\nform = [\"a=@part\"]", ""), Ok((1, false)));
     let said = config("url = \"h\"\nform = [\"a=b\", \"a=@x\"]", "").unwrap_err();
     assert!(
-        said.contains("p.toml:2:17: form \"a=@") && said.contains("cannot read file"),
+        said.contains("p.toml:2:16: form \"a=@") && said.contains("cannot read file"),
         "{said}"
     );
     let said = config("url = \"no\"\nurls_from_file = true", "").unwrap_err();
