@@ -23,7 +23,7 @@ pub(crate) struct RequestArgs {
     /// Bodies, one per line of a file, sent in turn
     #[arg(short = 'Z', long, value_name = "FILE", conflicts_with_all = ["data", "data_file"])]
     pub(crate) data_lines: Option<PathBuf>,
-    /// Body: a part of a form, NAME=VALUE or NAME=@FILE[;type=TYPE]; may be repeated
+    /// Body: a part of a form, NAME=VALUE or NAME=@FILE[;type=TYPE]
     #[arg(short = 'F', long, value_name = "PART", allow_hyphen_values = true,
           conflicts_with_all = ["data", "data_file", "data_lines"])]
     pub(crate) form: Vec<String>,
@@ -33,8 +33,8 @@ pub(crate) struct RequestArgs {
     /// The field Content-Type
     #[arg(short = 'T', long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
-    /// User and password, in the field Authorization
-    #[arg(short = 'a', long, value_name = "USER:PASSWORD", allow_hyphen_values = true)]
+    /// USER:PASSWORD, in the field Authorization
+    #[arg(short = 'a', long, value_name = "PAIR", allow_hyphen_values = true)]
     pub(crate) basic_auth: Option<String>,
     /// Send no User-Agent of pummel's own; needs --authorized
     #[arg(long, alias = "no-default-ua")]

@@ -18,7 +18,7 @@ pub(crate) struct TargetArgs {
     /// The URL is a file of URLs, one per line, which are asked for in turn
     #[arg(long, conflicts_with = "rand_regex_url")]
     pub(crate) urls_from_file: bool,
-    /// The URL is a regular expression; up to 65535 URLs of it are asked for in turn
+    /// The URL is a regular expression, which makes up to 65535 URLs
     #[arg(long)]
     pub(crate) rand_regex_url: bool,
     /// Most repetitions that *, + and {n,} of it add [default: 4]

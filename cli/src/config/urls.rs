@@ -351,9 +351,9 @@ mod tests {
                  \"http://h\"; a run has one host, so give each a file",
             ),
             (
-                b"http://h/a\nhttps://h/a",
-                "--urls-from-file: line 2 of \"FILE\" leads to \"https://h\", and the first one to \
-                 \"http://h\"; a run has one host, so give each a file",
+                b"http://h:1/a\nhttps://h:1/a",
+                "--urls-from-file: line 2 of \"FILE\" leads to \"https://h:1\", and the first one \
+                 to \"http://h:1\"; a run has one host, so give each a file",
             ),
             (
                 b"h/a\nh/\xFF",
