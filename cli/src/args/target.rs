@@ -9,7 +9,8 @@ use super::whole::whole;
 #[command(next_help_heading = "Target")]
 pub(crate) struct TargetArgs {
     /// What to load: host, host:port, host:port/path, or the same after http://,
-    /// https://, h2c:// (HTTP/2 in the clear), h2:// (over TLS); or unix:SOCKET:/path
+    /// https://, h2c:// (HTTP/2 in the clear), h2:// (over TLS);
+    /// or unix:SOCKET:/path
     #[arg(value_name = "URL", verbatim_doc_comment)]
     pub(crate) target: Option<String>,
     /// The same, as a flag
