@@ -135,7 +135,9 @@ impl<R: Reactor> Shard<R> {
         let longest = traffic.way.requests.iter().map(|request| request.bytes().len()).max();
         let (batch, refill) = portions(&plan.plan, longest.unwrap_or_default());
         let published = traffic.way.requests.iter().filter(|_| !traffic.way.paged);
-        let payloads = published.map(|one| publish(&mut reactor, &one.bytes(), batch, &plan));
+        // The depth looks at all requests, so it is asked for once and not for each of them.
+        let in_turn = plan.plan.depth().get() == 1;
+        let payloads = published.map(|one| publish(&mut reactor, &one.bytes(), batch, in_turn));
         let payloads = payloads.collect::<io::Result<_>>()?;
         let now = reactor.clock();
         Ok(Self {
@@ -684,15 +686,16 @@ fn portions(plan: &Plan, request_len: usize) -> (u32, u32) {
     }
 }
 
-/// Hands the request to `reactor`, as often as may be sent at once.
+/// Hands the request to `reactor`, as often as may be sent at once; `in_turn` if one response is
+/// waited for before the next request is sent.
 fn publish(
     reactor: &mut impl Reactor,
     request: &[u8],
     batch: u32,
-    plan: &ShardPlan,
+    in_turn: bool,
 ) -> io::Result<Published> {
     // Only where there is one request at a time does an answer say that the last send is done.
-    let silent = plan.plan.depth().get() == 1 && request.len() <= SILENT_BYTES_MAX;
+    let silent = in_turn && request.len() <= SILENT_BYTES_MAX;
     let confirm = if silent { Confirm::Failure } else { Confirm::Always };
     let payload = reactor.publish(request.repeat(batch as usize), confirm)?;
     Ok(Published { payload, len: request.len() })
