@@ -284,7 +284,9 @@ impl Crowd {
                 }
             }
         }
-        if state.due > now {
+        // A pause behind the last step keeps a user of a closed loop from beginning again; in an open
+        // loop nobody waits for it.
+        if state.due > now && (state.request.is_some() || !self.grows) {
             self.thinking.push(Reverse((state.due, user)));
         } else {
             self.rejoin(user);

@@ -85,6 +85,15 @@ fn a_pause_behind_the_last_step_keeps_the_user_from_beginning_again() {
 }
 
 #[test]
+fn nobody_waits_for_a_pause_behind_the_last_step_of_an_open_loop() {
+    let pause = Step::Think(Nanos::from_secs(3_600));
+    let work = work(1, &[(1, &[Step::Request(0), pause])]);
+    let ended = run(scripted(&open(100), 2, Limit::Duration(millis(100)), work), prompt(SERVICE));
+    assert_eq!(ended.numbers.ledger.ok, 10);
+    assert!(ended.finished.wall_time < millis(200), "{:?}", ended.finished.wall_time);
+}
+
+#[test]
 fn a_slot_of_an_open_loop_begins_a_scenario_which_goes_on_by_itself() {
     let plan = scripted(&open(100), 2, Limit::Duration(millis(200)), two_steps());
     let ended = run(plan, prompt(SERVICE));
