@@ -284,8 +284,8 @@ impl Crowd {
                 }
             }
         }
-        // A pause behind the last step keeps a user of a closed loop from beginning again; in an open
-        // loop nobody waits for it.
+        // A pause behind the last step keeps a user of a closed loop from beginning again; in an
+        // open loop nobody waits for it.
         if state.due > now && (state.request.is_some() || !self.grows) {
             self.thinking.push(Reverse((state.due, user)));
         } else {
