@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::io::ioctl_fionbio;
+use serde_json::Value;
 
 /// Longest time that a program under test may take; far more than any needs, on any machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,6 +21,29 @@ pub struct Outcome {
     pub stdout: String,
     /// All of its standard error.
     pub stderr: String,
+}
+
+/// What makes a run INVALID on a machine that others need, and says nothing about the program.
+const DISTURBED: [&str; 3] = ["overloaded", "run_queue", "undelivered"];
+
+impl Outcome {
+    /// Whether a run that reports as JSON was done: with code 0, or with 3 where nothing made it
+    /// INVALID but a machine on which the program was kept from sending in time.
+    #[must_use]
+    pub fn went_well(&self) -> bool {
+        match self.code {
+            Some(0) => true,
+            Some(3) => self.is_disturbed().unwrap_or_default(),
+            _ => false,
+        }
+    }
+
+    fn is_disturbed(&self) -> Option<bool> {
+        let report: Value = serde_json::from_str(&self.stdout).ok()?;
+        let reasons = report["verdict"]["reasons"].as_array()?.iter();
+        let mut worst = reasons.filter(|reason| reason["status"] == "invalid");
+        Some(worst.all(|reason| DISTURBED.iter().any(|&code| reason["code"] == code)))
+    }
 }
 
 /// A program that was started. It is killed when this is dropped.
