@@ -40,9 +40,10 @@ impl Outcome {
 
     fn is_disturbed(&self) -> Option<bool> {
         let report: Value = serde_json::from_str(&self.stdout).ok()?;
-        let reasons = report["verdict"]["reasons"].as_array()?.iter();
-        let mut worst = reasons.filter(|reason| reason["status"] == "invalid");
-        Some(worst.all(|reason| DISTURBED.iter().any(|&code| reason["code"] == code)))
+        let reasons = report.pointer("/verdict/reasons")?.as_array()?.iter();
+        let of = |reason: &'_ Value, key| Some(reason.get(key)?.as_str()?.to_owned());
+        let mut worst = reasons.filter(|reason| of(reason, "status").as_deref() == Some("invalid"));
+        Some(worst.all(|reason| of(reason, "code").is_some_and(|code| DISTURBED.contains(&&*code))))
     }
 }
 
