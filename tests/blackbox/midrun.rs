@@ -21,11 +21,16 @@ fn report(url: &str, flags: &str) -> Value {
     serde_json::from_str(&outcome.stdout).unwrap()
 }
 
-#[test]
-fn an_alert_is_an_error_by_its_name() {
+/// A server that speaks TLS, with a certificate that nobody knows.
+fn secured() -> TlsServer {
     let authority = Authority::new("one").unwrap();
     let wanted = Wanted { host: "127.0.0.1", years: (2000, 2100) };
-    let tls = TlsServer::new(&authority.issue("server", wanted).unwrap(), &[]).unwrap();
+    TlsServer::new(&authority.issue("server", wanted).unwrap(), &[]).unwrap()
+}
+
+#[test]
+fn an_alert_is_an_error_by_its_name() {
+    let tls = secured();
     let puppet = Puppet::playing(move |stream, number| {
         let mut lines = BufReader::new(tls.accept(stream)?);
         let (mut line, mut answered) = (String::new(), 0);
@@ -50,9 +55,7 @@ fn an_alert_is_an_error_by_its_name() {
 
 #[test]
 fn an_end_without_a_close_notify_is_no_orderly_one() {
-    let authority = Authority::new("one").unwrap();
-    let wanted = Wanted { host: "127.0.0.1", years: (2000, 2100) };
-    let tls = TlsServer::new(&authority.issue("server", wanted).unwrap(), &[]).unwrap();
+    let tls = secured();
     // Each connection ends behind its third answer, the second one with a word in TLS.
     let puppet = Puppet::playing(move |stream, number| {
         let mut lines = BufReader::new(tls.accept(stream)?);

@@ -15,6 +15,7 @@
 //! What a peer may make this side remember is bounded, and what it may make it do in vain is
 //! budgeted (`flood.rs`).
 
+mod control;
 mod event;
 mod flood;
 pub mod flow;

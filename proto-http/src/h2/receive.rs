@@ -14,6 +14,7 @@
 //! in one piece, else gathered first. A header block that takes several frames is gathered, too.
 
 use super::Conn;
+use super::control;
 use super::event::{Event, Tag};
 use super::flood::Waste;
 use super::flow::SendWindow;
@@ -550,16 +551,9 @@ impl Conn {
     }
 
     fn receive_settings(&mut self, header: Header, payload: &[u8]) -> Stepped {
-        if header.stream != 0 {
-            return Err(ErrorKind::H2BadStream);
-        }
-        self.budgets.spend(Waste::Settings)?;
-        if header.has(ACK) {
-            return if payload.is_empty() { Ok(Step::Silent) } else { Err(ErrorKind::H2FrameSize) };
-        }
-        let (settled, before) = (self.peer.settled, self.peer.initial_window);
-        self.peer.settle(payload)?;
-        let after = self.peer.initial_window;
+        let settled = self.peer.settled;
+        let windows = control::settings(header, payload, &mut self.peer, &mut self.budgets)?;
+        let Some([before, after]) = windows else { return Ok(Step::Silent) };
         if after != before {
             // RFC 9113 section 6.9.2: streams that are open follow.
             for stream in self.streams.iter_mut() {
@@ -572,31 +566,13 @@ impl Conn {
     }
 
     fn receive_ping(&mut self, header: Header, payload: &[u8]) -> Stepped {
-        if header.stream != 0 {
-            return Err(ErrorKind::H2BadStream);
-        }
-        let payload = frame::ping(payload)?;
-        self.budgets.spend(Waste::Ping)?;
-        // This side sends none, so an answer means nothing.
-        if !header.has(ACK) {
-            self.outbox.pong(payload)?;
-        }
+        control::ping(header, payload, &mut self.budgets, &mut self.outbox)?;
         Ok(Step::Silent)
     }
 
     fn receive_goaway(&mut self, header: Header, payload: &[u8]) -> Stepped {
-        if header.stream != 0 {
-            return Err(ErrorKind::H2BadStream);
-        }
-        let (last, code) = frame::goaway(payload)?;
-        if let Some(before) = self.last_stream {
-            // RFC 9113 section 6.8: what was given up may have been sent again elsewhere.
-            if last > before {
-                return Err(ErrorKind::H2GoAwayRaised);
-            }
-            self.budgets.spend(Waste::Ignored)?;
-        }
-        self.last_stream = Some(last);
+        let (last, code) =
+            control::goaway(header, payload, &mut self.last_stream, &mut self.budgets)?;
         self.closing = true;
         self.state = State::Beyond { last, position: 0 };
         Ok(Step::Told(Told::GoAway(code)))

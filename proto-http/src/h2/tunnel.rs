@@ -12,11 +12,11 @@
 //! place. All other frames are few, and are put together before they are judged. Windows, budgets
 //! and what is owed to the peer are those of [`Conn`](super::Conn).
 
+use super::control;
 use super::flood::{Budgets, Waste};
 use super::flow::{ReceiveWindow, SendWindow, WINDOW_DEFAULT};
 use super::frame::{
-    self, ACK, Code, END_HEADERS, END_STREAM, HEADER_BYTES, Header, Kind, PADDED,
-    PAYLOAD_BYTES_DEFAULT,
+    self, Code, END_HEADERS, END_STREAM, HEADER_BYTES, Header, Kind, PADDED, PAYLOAD_BYTES_DEFAULT,
 };
 use super::head::HeadReader;
 use super::hpack::{Block, Field, Form};
@@ -653,48 +653,24 @@ impl Tunnel {
     }
 
     fn receive_settings<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
-        if header.stream != 0 {
-            return Err(ErrorKind::H2BadStream);
-        }
-        self.budgets.spend(Waste::Settings)?;
-        if header.has(ACK) {
-            return if payload.is_empty() { Ok(Step::Silent) } else { Err(ErrorKind::H2FrameSize) };
-        }
-        let before = self.peer.initial_window;
-        self.peer.settle(payload)?;
+        let windows = control::settings(header, payload, &mut self.peer, &mut self.budgets)?;
+        let Some([before, after]) = windows else { return Ok(Step::Silent) };
         // RFC 9113 section 6.9.2: streams that are open follow, the connection does not.
         let [_, stream] = &mut self.send_windows;
-        stream.shift(before, self.peer.initial_window)?;
+        stream.shift(before, after)?;
         self.outbox.settings_ack();
         Ok(Step::Silent)
     }
 
     fn receive_ping<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
-        if header.stream != 0 {
-            return Err(ErrorKind::H2BadStream);
-        }
-        let payload = frame::ping(payload)?;
-        self.budgets.spend(Waste::Ping)?;
-        // This side sends none, so an answer means nothing.
-        if !header.has(ACK) {
-            self.outbox.pong(payload)?;
-        }
+        control::ping(header, payload, &mut self.budgets, &mut self.outbox)?;
         Ok(Step::Silent)
     }
 
     /// A tunnel that is not beyond it goes on (RFC 9113 section 6.8).
     fn receive_goaway<'b>(&mut self, header: Header, payload: &[u8]) -> Stepped<'b> {
-        if header.stream != 0 {
-            return Err(ErrorKind::H2BadStream);
-        }
-        let (last, code) = frame::goaway(payload)?;
-        if let Some(before) = self.last_stream {
-            if last > before {
-                return Err(ErrorKind::H2GoAwayRaised);
-            }
-            self.budgets.spend(Waste::Ignored)?;
-        }
-        self.last_stream = Some(last);
+        let (last, code) =
+            control::goaway(header, payload, &mut self.last_stream, &mut self.budgets)?;
         let failed = code != Code::NoError as u32;
         if self.stage == Stage::Over || !(failed || last < STREAM) {
             return Ok(Step::Silent);
