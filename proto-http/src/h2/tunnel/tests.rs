@@ -1,6 +1,7 @@
 //! What a tunnel makes of a scripted proxy, clause by clause, and of anything at all.
 
 use super::*;
+use crate::h2::frame::ACK;
 use crate::h2::frame::{PREFACE, PRIORITY, Setting};
 use crate::h2::hpack::Decoder;
 use crate::limits::{H2_EMPTY_DATA_MAX, H2_LATE_FRAMES_MIN, H2_PINGS_PENDING_MAX};
