@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::coordinator::Lateness;
 use crate::pace;
 use crate::plan::Plan;
-use crate::record::{Chronicle, Snapshot, Spans};
+use crate::record::{Chronicle, Exchange, Snapshot, Spans};
 use crate::units::Nanos;
 
 /// What a run found out. Rates and quantiles are computed from it, never stored beside it.
@@ -21,6 +21,8 @@ pub struct Report {
     pub totals: Snapshot,
     /// The same in steps of time.
     pub chronicle: Chronicle,
+    /// What was exchanged, in its order, if the plan was a [try](Plan::tried).
+    pub exchanges: Vec<Exchange>,
     /// One row per shard.
     pub shards: Vec<ShardReport>,
     /// How late the coordinator's own ticks were.

@@ -192,6 +192,15 @@ impl Request {
         &self.method
     }
 
+    /// Returns method and target, without the values that are put in.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line = self.method.clone();
+        line.push(' ');
+        line.push_str(&lossy(self.target.literal()));
+        line
+    }
+
     /// Returns what the response to this request looks like on the wire.
     #[must_use]
     pub fn expects(&self) -> Expect {
@@ -340,6 +349,27 @@ impl Request {
             None => {}
         }
         Ok(lines)
+    }
+
+    /// Appends what HTTP/2 sends for the request with these values, as a person reads it: a line
+    /// for each field, an empty line, the body.
+    ///
+    /// # Errors
+    /// [`RequestError`] names what HTTP/2 cannot send.
+    pub fn describe_h2(&self, values: &impl Values, out: &mut Vec<u8>) -> Result<(), RequestError> {
+        let body = self.content();
+        for (name, value) in self.h2_fields()? {
+            out.extend_from_slice(&name);
+            out.extend_from_slice(b": ");
+            match value {
+                Value::Text(text) => text.fill(values, out),
+                Value::Length => write_number(body.filled_len(values), out),
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        body.fill(values, out);
+        Ok(())
     }
 
     /// Returns the field lines that ask a proxy for a tunnel to `authority` over HTTP/2 (RFC 9113
@@ -677,6 +707,20 @@ mod tests {
              User-Agent: {USER_AGENT}\r\nAccept: */*\r\n\r\n"
         );
         assert_eq!(render(get()), expected);
+    }
+
+    #[test]
+    fn a_request_of_http2_is_described_by_its_fields_and_its_body() {
+        let request = Request::builder("POST", "h", "/a").unwrap().body(b"x=1".to_vec()).build();
+        let mut out = Vec::new();
+        request.describe_h2(&NoValues, &mut out).unwrap();
+        let agent = USER_AGENT;
+        let expected = format!(
+            ":method: POST\r\n:scheme: http\r\n:authority: h\r\n:path: /a\r\nuser-agent: {agent}\r\n\
+             accept: */*\r\ncontent-length: 3\r\n\r\nx=1"
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(request.line(), "POST /a");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod secured;
 mod selftest;
 mod target;
 mod thresholds;
+mod tries;
 
 use std::process::Command;
 

@@ -55,6 +55,8 @@ pub struct Asked {
 pub enum Answer {
     /// A response with this status, and two bytes of body.
     Status(u16),
+    /// A response with this status, with these fields and this body.
+    Said(u16, &'static [(&'static str, &'static str)], &'static [u8]),
     /// A reset: of the connection in HTTP/1.1, of the stream in HTTP/2.
     Reset,
 }
@@ -196,6 +198,13 @@ async fn answer(
             let mut response = Response::new(Full::new(Bytes::from_static(b"ok")));
             *response.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
             Ok(response)
+        }
+        Answer::Said(status, fields, body) => {
+            let mut response = Response::builder().status(status);
+            for (name, value) in fields {
+                response = response.header(*name, *value);
+            }
+            response.body(Full::new(Bytes::from_static(body))).map_err(io::Error::other)
         }
         Answer::Reset => Err(io::Error::other("as the script says")),
     }

@@ -42,6 +42,10 @@ pub(crate) struct RequestArgs {
     /// Whoever runs the target knows of the load
     #[arg(long)]
     pub(crate) authorized: bool,
+    /// Send each request once, one after the other, and print it with its
+    /// response; nothing is measured
+    #[arg(long, verbatim_doc_comment)]
+    pub(crate) dry_run: bool,
     /// Statuses that count as ok: 200, 200-299 or 2xx,404 [default: 200-399]
     #[arg(short, long, value_name = "STATUS", allow_negative_numbers = true)]
     pub(crate) status: Vec<String>,

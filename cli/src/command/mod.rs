@@ -1,5 +1,6 @@
 //! One file per command: what is done, in which order.
 
+mod attempt;
 pub(crate) mod companion;
 mod config;
 mod demo;

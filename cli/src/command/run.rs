@@ -13,6 +13,7 @@ use pummel_tuning::Host;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use super::attempt;
 use crate::args::Typed;
 use crate::calibrate::Calibration;
 use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Surroundings};
@@ -34,7 +35,8 @@ pub(super) fn run(typed: &Typed) -> Result<Code, Failure> {
         printed.context("cannot write the URLs").map_err(Failure::impossible)?;
         return Ok(Code::Done);
     }
-    execute(&config, &inspect()).map_err(|failure| settings.explain(failure))
+    let done = if config.tried { attempt::attempt } else { execute };
+    done(&config, &inspect()).map_err(|failure| settings.explain(failure))
 }
 
 /// Reads the machine, with as many open files as this process may have.

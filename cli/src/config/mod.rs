@@ -79,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) thresholds: Vec<Threshold>,
     /// Where the thresholds are written as JUnit has it.
     pub(crate) junit: Option<PathBuf>,
+    /// Whether requests are tried instead of a run.
+    pub(crate) tried: bool,
     /// URLs to be printed instead of a run.
     pub(crate) dump: Option<Vec<String>>,
     /// What the user should know about what was typed.
@@ -195,6 +197,7 @@ impl Config {
             strictness: if args.output.strict { Strictness::Strict } else { Strictness::Lenient },
             thresholds: threshold::all(&args.output.fail_if)?,
             junit: args.output.junit.clone(),
+            tried: args.request.dry_run,
             dump: urls.dump,
             remarks,
         })

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod calibration;
+mod exchanges;
 pub(crate) mod json;
 mod judgement;
 mod junit;
@@ -119,6 +120,14 @@ pub(crate) fn report(
     stdout(|to| match format {
         crate::config::Format::Text => text::write(paper, environment, to),
         crate::config::Format::Json => json::write(paper, environment, to),
+    })
+}
+
+/// Writes what was exchanged where requests were tried.
+pub(crate) fn exchanges(report: &Report, format: crate::config::Format) -> io::Result<()> {
+    stdout(|to| match format {
+        crate::config::Format::Text => exchanges::write(report, to),
+        crate::config::Format::Json => exchanges::write_json(report, to),
     })
 }
 
@@ -273,6 +282,7 @@ pub(crate) mod tests {
                 max: Nanos::from_millis(1),
             },
             ticks_lost: 0,
+            exchanges: Vec::new(),
             ending: Ending::Completed,
         }
     }

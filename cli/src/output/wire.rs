@@ -187,7 +187,7 @@ fn kinds(secured: &Secured) -> Vec<(Agreed, u64)> {
     kinds
 }
 
-fn kind(agreed: &Agreed) -> String {
+pub(super) fn kind(agreed: &Agreed) -> String {
     // Keys of a session that was taken up may come from that session alone.
     let group = agreed.group.map_or(String::new(), |group| format!(" {group}"));
     let alpn = agreed.alpn.map_or(String::new(), |alpn| format!(", ALPN {}", alpn.name()));

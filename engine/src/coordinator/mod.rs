@@ -30,7 +30,7 @@ use self::stage::{Ended, Stage, Threads};
 use crate::error::RunError;
 use crate::plan::{Addresses, Plan, ShardPlan, split};
 use crate::reactor::thread as os_thread;
-use crate::record::{Chronicle, Quantile, Snapshot};
+use crate::record::{Chronicle, Exchange, Quantile, Snapshot};
 use crate::report::{Ending, Report, ShardReport};
 use crate::shard::mailbox::{Desk, Finished, Opened, Order, Reply, mailbox};
 use crate::units::{Instant, Nanos};
@@ -108,6 +108,7 @@ struct Coordinator<S: Stage> {
     totals: Snapshot,
     interval: Snapshot,
     chronicle: Chronicle,
+    exchanges: Vec<Exchange>,
     interval_began: Instant,
     barrier: Option<Instant>,
     stopping: Stopping,
@@ -132,6 +133,7 @@ impl<S: Stage> Coordinator<S> {
             totals: Snapshot::default(),
             interval: Snapshot::default(),
             chronicle: Chronicle::default(),
+            exchanges: Vec::new(),
             interval_began: now,
             barrier: None,
             stopping: Stopping::No,
@@ -191,6 +193,7 @@ impl<S: Stage> Coordinator<S> {
                             self.observers.tell(&Event::Draining);
                         }
                     }
+                    Reply::Exchanged(exchanges) => self.exchanges.extend(exchanges),
                     Reply::Finished(mut envelope, finished) => {
                         member.requests += envelope.ledger.accounted();
                         self.chronicle.add(&envelope.timeline);
@@ -306,6 +309,7 @@ impl<S: Stage> Coordinator<S> {
             window,
             totals: std::mem::take(&mut self.totals),
             chronicle: std::mem::take(&mut self.chronicle),
+            exchanges: std::mem::take(&mut self.exchanges),
             shards: self.members.iter().filter_map(Member::report).collect(),
             coordinator: self.watch.lateness(),
             ticks_lost: self.observers.lost(),

@@ -91,6 +91,9 @@ impl Needs {
     /// The body alone.
     pub const BODY: Self = Self { fields: false, body: true };
 
+    /// Both.
+    pub const ALL: Self = Self { fields: true, body: true };
+
     /// What must be kept for all of these checks and captures.
     #[must_use]
     pub fn of(checks: &[Check], captures: &[Capture]) -> Self {

@@ -14,7 +14,7 @@ mod tls;
 mod wire;
 mod work;
 
-use core::num::{NonZeroU8, NonZeroU32};
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64};
 
 use pummel_proto_http::{Expect, Request};
 
@@ -29,6 +29,8 @@ pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
 pub use work::{
     Asking, Order, ROWS_MAX, STEPS_MAX, Scenario, Source, Step, Variable, Work, WorkError,
 };
+
+use crate::units::Nanos;
 
 /// A whole run, as it will be done.
 #[derive(Clone, Debug)]
@@ -65,6 +67,26 @@ impl Plan {
         let mut requests = self.work.requests().iter();
         let closes = requests.any(|asking| self.expects(&asking.request).close);
         if closes { NonZeroU8::MIN } else { self.load.pipeline() }
+    }
+
+    /// The same plan for a try: each scenario once, one request after the other on one connection,
+    /// without pauses, and with each exchange kept [whole](crate::record::Exchange).
+    #[must_use]
+    pub fn tried(mut self) -> Self {
+        self.work = self.work.tried();
+        self.load = Load::Closed { pipeline: NonZeroU8::MIN, spawn: None };
+        self.connections = NonZeroU32::MIN;
+        self.cores.0.truncate(1);
+        self.wire.streams = NonZeroU16::MIN;
+        if let Keep::Renewed(_) = self.wire.keep {
+            self.wire.keep = Keep::Open;
+        }
+        // The work itself has an end.
+        self.stop.limit = Limit::Requests(NonZeroU64::MAX);
+        self.stop.warmup = Nanos::ZERO;
+        self.pacing = Pacing::Sleep;
+        self.timeouts.deadline = None;
+        self
     }
 
     /// What a request in HTTP/1.x makes of its response.

@@ -33,6 +33,9 @@ pub enum Order {
     /// The one behind that which was begun last on the same shard, and the first behind the last.
     /// Shards begin at different places, so that all are used evenly.
     InTurn,
+    /// Each of them once, in their order, by one user who makes no pauses; of all that is exchanged
+    /// everything is kept.
+    Tried,
 }
 
 /// A value that is put into requests, under the number that is its place among the variables.
@@ -192,6 +195,17 @@ impl Work {
         Self { order: Order::InTurn, ..self }
     }
 
+    /// The same work, where each scenario is tried once.
+    #[must_use]
+    pub fn tried(mut self) -> Self {
+        for step in self.scenarios.iter_mut().flat_map(|scenario| &mut scenario.steps) {
+            if let Step::Think(span) = step {
+                *span = Nanos::ZERO;
+            }
+        }
+        Self { order: Order::Tried, ..self }
+    }
+
     /// The same work with values to be put in; `epoch` is the Unix time at the origin of the clock.
     ///
     /// # Errors
@@ -290,7 +304,9 @@ impl Work {
     #[must_use]
     pub fn is_single(&self) -> bool {
         let one = self.requests.len() == 1 && self.scenarios.len() == 1 && self.is_constant();
-        let one = one && self.requests.iter().all(|asking| asking.captures.is_empty());
+        let one = one
+            && self.order != Order::Tried
+            && self.requests.iter().all(|asking| asking.captures.is_empty());
         one && self.scenarios.iter().all(|scenario| scenario.steps == [Step::Request(0)])
     }
 

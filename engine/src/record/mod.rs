@@ -5,6 +5,7 @@
 //! leaves the shard is merged by addition ([`Snapshot::merge`]), which is exact.
 
 pub mod buckets;
+mod exchange;
 mod histogram;
 mod latencies;
 mod ledger;
@@ -17,6 +18,7 @@ mod secured;
 mod snapshot;
 mod timeline;
 
+pub use exchange::{Answer, End, Exchange, Found, Kept};
 pub use histogram::{Histogram, Quantile};
 pub use latencies::{Bounds, Latencies, Spans};
 pub use ledger::Ledger;

@@ -3,8 +3,9 @@
 //! One place for each request that may be outstanding, made when somebody looks at anything at all;
 //! its memory is used again for the next response.
 
-use pummel_proto_http::FieldLines;
+use pummel_proto_http::{FieldLines, Version};
 
+use super::witness::Witness;
 use crate::judge::{Needs, Response};
 use crate::units::Nanos;
 
@@ -15,7 +16,11 @@ pub(super) const BODY_KEPT_BYTES_MAX: usize = 1 << 20;
 const BUFFER_KEEP_BYTES_MAX: usize = 64 * 1024;
 
 /// What is kept of responses, by the places of their requests.
-pub(super) struct Looks(Box<[Look]>);
+pub(super) struct Looks {
+    places: Box<[Look]>,
+    /// Who keeps exchanges whole, where requests are tried.
+    pub(super) witness: Option<Box<Witness>>,
+}
 
 /// What is kept of one.
 #[derive(Clone, Default)]
@@ -26,25 +31,38 @@ pub(super) struct Look {
     ends: Vec<[u32; 2]>,
     body: Vec<u8>,
     body_len: u64,
+    /// The version of a response in HTTP/1.x.
+    version: Option<Version>,
 }
 
 impl Looks {
     /// Room for so many.
-    pub(super) fn new(places: usize) -> Self {
-        Self(vec![Look::default(); places].into())
+    pub(super) fn new(places: usize, witness: Option<Witness>) -> Self {
+        Self { places: vec![Look::default(); places].into(), witness: witness.map(Box::new) }
+    }
+
+    /// Takes out who has kept exchanges whole.
+    pub(super) fn take_witness(&mut self) -> Option<Witness> {
+        self.witness.take().map(|witness| *witness)
     }
 
     /// Whether anybody looks at anything.
     #[inline]
     pub(super) fn any(&self) -> bool {
-        !self.0.is_empty()
+        !self.places.is_empty()
     }
 
     /// The response at `place` has begun, with these fields.
-    pub(super) fn begin(&mut self, place: Option<usize>, needs: Needs, fields: FieldLines<'_>) {
-        let Some(look) = place.and_then(|place| self.0.get_mut(place)) else { return };
+    pub(super) fn begin(
+        &mut self,
+        place: Option<usize>,
+        needs: Needs,
+        version: Option<Version>,
+        fields: FieldLines<'_>,
+    ) {
+        let Some(look) = place.and_then(|place| self.places.get_mut(place)) else { return };
         look.clear();
-        look.needs = needs;
+        (look.needs, look.version) = (needs, version);
         if needs.fields {
             for (name, value) in fields {
                 look.lines.extend_from_slice(name);
@@ -57,7 +75,7 @@ impl Looks {
 
     /// Content of the response at `place` has arrived.
     pub(super) fn add(&mut self, place: Option<usize>, bytes: &[u8]) {
-        let Some(look) = place.and_then(|place| self.0.get_mut(place)) else { return };
+        let Some(look) = place.and_then(|place| self.places.get_mut(place)) else { return };
         look.body_len += bytes.len() as u64;
         if look.needs.body {
             let room = BODY_KEPT_BYTES_MAX.saturating_sub(look.body.len());
@@ -67,13 +85,13 @@ impl Looks {
 
     /// Takes out what is kept of the response at `place`; it is [given back](Self::give).
     pub(super) fn take(&mut self, place: usize) -> Option<Look> {
-        self.0.get_mut(place).map(core::mem::take)
+        self.places.get_mut(place).map(core::mem::take)
     }
 
     /// Gives back what was taken, for its memory.
     pub(super) fn give(&mut self, place: usize, mut look: Look) {
         look.clear();
-        if let Some(own) = self.0.get_mut(place) {
+        if let Some(own) = self.places.get_mut(place) {
             *own = look;
         }
     }
@@ -88,6 +106,11 @@ impl Look {
         if self.body.capacity() > BUFFER_KEEP_BYTES_MAX {
             self.body = Vec::new();
         }
+    }
+
+    /// The version of a response in HTTP/1.x.
+    pub(super) const fn version(&self) -> Option<Version> {
+        self.version
     }
 
     /// The response, which has that `status` and `took` so long.

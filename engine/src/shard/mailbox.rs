@@ -9,7 +9,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::plan::Addresses;
 use crate::reactor::Address;
-use crate::record::{Snapshot, Trouble};
+use crate::record::{Exchange, Snapshot, Trouble};
 use crate::units::{Instant, Nanos};
 
 /// Messages that a queue holds: an envelope, a start, a stop, and room to spare.
@@ -35,6 +35,8 @@ pub(crate) enum Reply {
     Envelope(Box<Snapshot>, Effort),
     /// No request starts any more.
     Draining,
+    /// All exchanges of a try.
+    Exchanged(Vec<Exchange>),
     /// The shard is done; its last envelope.
     Finished(Box<Snapshot>, Finished),
 }

@@ -26,6 +26,7 @@ mod traffic;
 mod user;
 mod values;
 mod verdicts;
+mod witness;
 
 use std::collections::VecDeque;
 use std::io;
@@ -265,7 +266,7 @@ impl<R: Reactor> Shard<R> {
             Phase::Running => {
                 let window = self.traffic.recorder.window();
                 let over = now >= window.to || self.supply.exhausted(now, window);
-                if over || self.lost_target(now) {
+                if over || self.has_tried_all() || self.lost_target(now) {
                     // The last slot may be sent long before the window ends.
                     let scheduled = matches!(self.supply, Supply::Open { .. });
                     let end = if scheduled { window.to.max(now) } else { now };
@@ -330,6 +331,12 @@ impl<R: Reactor> Shard<R> {
         // What started at this very moment still counts.
         let to = window.to.min(now + Nanos::new(1)).max(window.from);
         self.traffic.recorder.set_window(Window { to, ..window });
+    }
+
+    /// Whether nobody is under way, and nobody will ever begin.
+    fn has_tried_all(&self) -> bool {
+        let users = &self.traffic.users;
+        users.begin_no_more() && !users.pause() && self.traffic.outstanding() == 0
     }
 
     /// Whether a closed loop has nobody left to talk to.
@@ -664,6 +671,9 @@ impl<R: Reactor> Shard<R> {
             target_lost: self.target_lost,
             completions_lost: self.reactor.completions_lost(),
         };
+        if let Some(witness) = self.traffic.looks.take_witness() {
+            self.mailbox.reply(Reply::Exchanged(witness.into_exchanges()));
+        }
         let envelope = self.traffic.recorder.into_envelope();
         self.mailbox.reply(Reply::Finished(envelope, finished));
     }

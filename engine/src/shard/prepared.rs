@@ -5,7 +5,7 @@ use std::io;
 use pummel_proto_http::{Expect, NoValues, Serial, h2};
 
 use crate::judge::{Capture, Check, Needs};
-use crate::plan::{ExpectedStatus, Plan};
+use crate::plan::{ExpectedStatus, Order, Plan};
 
 /// A request, as it is sent and as its response is looked at.
 pub(super) struct Prepared {
@@ -21,15 +21,11 @@ pub(super) struct Prepared {
     pub(super) first_look: usize,
     /// The row that its numbers belong to.
     pub(super) row: u16,
+    /// Whether anything of its response is looked at but the status.
+    pub(super) is_looked_at: bool,
 }
 
 impl Prepared {
-    /// Whether anything of its response is looked at but the status.
-    #[inline]
-    pub(super) fn is_looked_at(&self) -> bool {
-        !self.checks.is_empty() || !self.captures.is_empty()
-    }
-
     /// The bytes of HTTP/1.x that are always the same.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -47,19 +43,23 @@ pub(super) fn is_paged(plan: &Plan) -> bool {
 /// The requests of `plan`, by index.
 pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
     let rendering = plan.wire.rendering();
+    let tried = plan.work.order() == Order::Tried;
     let mut looks = 0;
     let of = plan.work.requests().iter().zip(plan.work.row_of_each()).map(|(asking, row)| {
         let first_look = looks;
-        looks += asking.checks.len() + asking.captures.len();
+        let here = asking.checks.len() + asking.captures.len();
+        looks += here;
+        let needs = Needs::of(&asking.checks, &asking.captures);
         Prepared {
             serial: asking.request.serial(&rendering),
             expect: plan.expects(&asking.request),
             expected: asking.expected.clone(),
             checks: asking.checks.clone().into(),
             captures: asking.captures.clone().into(),
-            needs: Needs::of(&asking.checks, &asking.captures),
+            needs: if tried { Needs::ALL } else { needs },
             first_look,
             row,
+            is_looked_at: tried || here > 0,
         }
     });
     of.collect()

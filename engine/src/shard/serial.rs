@@ -31,7 +31,7 @@ impl Traffic {
                         let user = flight.map_or(User::default(), |flight| flight.user);
                         let request = self.way.request(self.users.request_of(user));
                         let needs = request.map_or(Needs::NOTHING, |request| request.needs);
-                        self.looks.begin(place, needs, http.fields());
+                        self.looks.begin(place, needs, Some(head.version), http.fields());
                     }
                 }
                 Ok(Some(Event::Body(bytes))) => {

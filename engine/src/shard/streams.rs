@@ -31,7 +31,7 @@ impl Traffic {
                     if self.looks.any() {
                         let request = self.way.request(self.users.request_of(flight.user));
                         let needs = request.map_or(Needs::NOTHING, |request| request.needs);
-                        self.looks.begin(Some(place(tag)), needs, http.fields());
+                        self.looks.begin(Some(place(tag)), needs, None, http.fields());
                     }
                 }
                 Ok(Some(Event::Body { tag, bytes })) => {

@@ -17,8 +17,8 @@ use super::deadline::Deadlines;
 use super::flight::{Flight, Flights};
 use super::look::Looks;
 use super::opening::Way;
-use super::prepared::Prepared;
 use super::user::Users;
+use super::witness::Witness;
 use crate::judge::Needs;
 use crate::plan::{Keep, Protocol, ShardPlan};
 use crate::reactor::{Errno, Slot};
@@ -98,7 +98,7 @@ impl Traffic {
         let slips = if differ { flights.places() } else { 0 };
         let flights_places = flights.places();
         let way = Way::new(&plan.plan)?;
-        let looked_at = way.requests.iter().any(Prepared::is_looked_at);
+        let looked_at = way.requests.iter().any(|request| request.is_looked_at);
         let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
         Ok(Self {
             connections: (0..connections).map(|_| Connection::new(depth)).collect(),
@@ -113,7 +113,7 @@ impl Traffic {
             open: 0,
             outstanding: 0,
             users: Users::new(plan, at_once),
-            looks: Looks::new(if looked_at { flights_places } else { 0 }),
+            looks: Looks::new(if looked_at { flights_places } else { 0 }, Witness::of(plan)),
             too_long: Vec::new(),
             slips: vec![h2::Slip::default(); slips],
             depth,

@@ -81,7 +81,7 @@ impl Users {
             sum
         });
         let begun = match work.order() {
-            Order::ByWeight => 0,
+            Order::ByWeight | Order::Tried => 0,
             Order::InTurn => plan.share.beginning(work.scenarios().len()),
         };
         let due = Instant::from_origin(0);
@@ -110,7 +110,16 @@ impl Users {
     pub(super) fn may_begin(&self) -> bool {
         match self {
             Self::Uniform => true,
+            Self::Diverse(crowd) if crowd.has_tried_all() => false,
             Self::Diverse(crowd) => !crowd.idle.is_empty() || crowd.may_grow(),
+        }
+    }
+
+    /// Whether nobody will ever begin a scenario again.
+    pub(super) fn begin_no_more(&self) -> bool {
+        match self {
+            Self::Uniform => false,
+            Self::Diverse(crowd) => crowd.has_tried_all(),
         }
     }
 
@@ -225,6 +234,11 @@ impl Crowd {
         self.grows && self.table.len() < USERS_MAX
     }
 
+    /// Whether each scenario was to be tried once, and has begun.
+    fn has_tried_all(&self) -> bool {
+        self.order == Order::Tried && self.begun >= self.scenarios.len() as u64
+    }
+
     fn state(&mut self, user: User) -> Option<&mut State> {
         self.table.get_mut(user.0 as usize)
     }
@@ -247,15 +261,15 @@ impl Crowd {
 
     /// The next scenario.
     fn choose(&mut self) -> u16 {
-        let Some(&sum) = self.shares.last().filter(|_| self.shares.len() > 1) else { return 0 };
         let ordinal = self.begun;
         self.begun += 1;
+        let Some(&sum) = self.shares.last().filter(|_| self.shares.len() > 1) else { return 0 };
         let chosen = match self.order {
             Order::ByWeight => {
                 let drawn = (u128::from(self.random.at(ordinal)) * u128::from(sum)) >> u64::BITS;
                 self.shares.partition_point(|&end| u128::from(end) <= drawn) as u64
             }
-            Order::InTurn => ordinal % self.scenarios.len().max(1) as u64,
+            Order::InTurn | Order::Tried => ordinal % self.scenarios.len().max(1) as u64,
         };
         // There are no more than 65,535.
         u16::try_from(chosen).unwrap_or_default()

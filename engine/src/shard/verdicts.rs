@@ -3,9 +3,10 @@
 use super::flight::Flight;
 use super::traffic::Traffic;
 use super::user::User;
+use super::witness;
 use crate::judge::{Missed, Response, Unjudged};
 use crate::reactor::Slot;
-use crate::record::{Moments, Phase, Row, Trouble};
+use crate::record::{End, Moments, Phase, Row, Trouble};
 use crate::units::Instant;
 
 /// What came of looking at a response.
@@ -33,10 +34,13 @@ impl Traffic {
         let row = request.row;
         let moments = flight.ended(flight.first_byte, now);
         let mut complete = true;
-        if request.is_looked_at() {
-            let held = self.look(place, flight.user, status, &moments);
+        if request.is_looked_at {
+            let held = self.look((place, slot), flight.user, status, &moments);
             complete = held.complete;
             good &= held.checks && complete;
+        }
+        if let Some(witness) = &mut self.looks.witness {
+            witness.judged(good);
         }
         self.recorder.response(&moments, status, good, slot.0);
         self.recorder.row(row, &moments, |row, latency| row.response(latency, good));
@@ -49,9 +53,19 @@ impl Traffic {
     }
 
     /// Looks at what was kept of the response at `place`, as its request wants.
-    fn look(&mut self, place: usize, user: User, status: u16, moments: &Moments) -> Held {
+    fn look(
+        &mut self,
+        (place, slot): (usize, Slot),
+        user: User,
+        status: u16,
+        moments: &Moments,
+    ) -> Held {
         let mut held = Held { checks: true, complete: true };
         let Some(look) = self.looks.take(place) else { return held };
+        if self.looks.witness.is_some() {
+            let answer = witness::answer(&look, status);
+            self.witness((user, slot), moments, End::Answered(Box::new(answer)));
+        }
         self.ask(&look.response(status, moments.response()), (user, moments), &mut held);
         self.looks.give(place, look);
         held
@@ -70,16 +84,22 @@ impl Traffic {
         let Some(request) = self.way.requests.get_mut(index) else { return };
         let mut number = request.first_look;
         for check in &request.checks {
-            let answer = check.holds(response);
+            let answer = check.holds(response).map_err(Unjudged::name);
             held.checks &= answer == Ok(true);
-            self.recorder.looked(number, moments, answer.map_err(Unjudged::name));
+            self.recorder.looked(number, moments, answer);
+            if let Some(witness) = &mut self.looks.witness {
+                witness.found(number, answer, None);
+            }
             number += 1;
         }
         for capture in &mut request.captures {
             let Some(cell) = self.users.cell(user, capture.variable()) else { continue };
-            let taken = capture.take(response, cell);
+            let taken = capture.take(response, cell).map(|()| true).map_err(Missed::name);
             held.complete &= taken.is_ok();
-            self.recorder.looked(number, moments, taken.map(|()| true).map_err(Missed::name));
+            self.recorder.looked(number, moments, taken);
+            if let Some(witness) = &mut self.looks.witness {
+                witness.found(number, taken, taken.is_ok().then_some(&**cell));
+            }
             number += 1;
         }
     }
@@ -89,6 +109,7 @@ impl Traffic {
         let moments = flight.ended(flight.first_byte, now);
         self.recorder.error(&moments, trouble, slot.0);
         self.recorder.row(self.row_of(flight), &moments, Row::error);
+        self.witness((flight.user, slot), &moments, End::Failed(trouble));
         self.users.failed(flight.user);
     }
 
@@ -97,6 +118,7 @@ impl Traffic {
         let moments = flight.ended(flight.first_byte, now);
         self.recorder.timeout(&moments, phase, slot.0);
         self.recorder.row(self.row_of(flight), &moments, Row::timeout);
+        self.witness((flight.user, slot), &moments, End::TimedOut(phase));
         self.users.failed(flight.user);
     }
 
@@ -105,6 +127,7 @@ impl Traffic {
         let moments = flight.ended(now, now);
         self.recorder.unfinished(&moments);
         self.recorder.row(self.row_of(flight), &moments, Row::unfinished);
+        self.witness((flight.user, Slot(0)), &moments, End::Unfinished);
         self.users.failed(flight.user);
     }
 

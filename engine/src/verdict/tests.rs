@@ -144,6 +144,7 @@ fn run(slot: impl Fn(u64) -> Slot) -> Report {
         shards: vec![shard(0.1)],
         coordinator: Lateness::default(),
         ticks_lost: 0,
+        exchanges: Vec::new(),
         ending: Ending::Completed,
     }
 }

@@ -107,6 +107,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("no_ua", "no-ua", Bool, "Send no User-Agent of pummel's own; needs authorized")
         .alias(&["no_default_ua"]),
     Key::flag("authorized", "authorized", Bool, "Whoever runs the target knows of the load"),
+    Key::flag("dry_run", "dry-run", Bool, "Send each request once, and print what is exchanged"),
     Key::flag("status", "status", Statuses, "Statuses that count as ok"),
     // Connections and protocol.
     Key::flag("http2", "http2", Bool, "Speak HTTP/2"),

@@ -9,6 +9,7 @@ mod full;
 mod pacing;
 mod schedule;
 mod steady;
+mod tries;
 mod users;
 mod ways;
 mod whole;
@@ -27,7 +28,7 @@ use crate::plan::{
     ShardPlan, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, Work, split,
 };
 use crate::reactor::{Kind, Reactor, Slot};
-use crate::record::{Chronicle, Snapshot, Tally};
+use crate::record::{Chronicle, Exchange, Snapshot, Tally};
 use crate::units::{Instant, Nanos, Rate};
 
 /// When the virtual clock starts.
@@ -50,6 +51,8 @@ struct Ended {
     numbers: Snapshot,
     opened: Option<Opened>,
     finished: Finished,
+    /// Of a try.
+    exchanges: Vec<Exchange>,
     log: Log,
     /// Zero if the run never started.
     barrier: Instant,
@@ -252,7 +255,7 @@ fn run_prepared(
                     full.clear();
                     spare = Some(full);
                 }
-                Reply::Draining | Reply::Finished(..) => {}
+                Reply::Draining | Reply::Exchanged(_) | Reply::Finished(..) => {}
             }
         }
         if opened.is_some()
@@ -271,13 +274,18 @@ fn run_prepared(
         }
     }
     shard.finish(false);
-    let Some(Reply::Finished(last, finished)) = core::iter::from_fn(|| desk.reply()).last() else {
+    let mut replies: Vec<Reply> = core::iter::from_fn(|| desk.reply()).collect();
+    let Some(Reply::Finished(last, finished)) = replies.pop() else {
         panic!("the last reply tells the end");
+    };
+    let exchanges = match replies.pop() {
+        Some(Reply::Exchanged(exchanges)) => exchanges,
+        _ => Vec::new(),
     };
     numbers.merge(&last);
     let log = log.borrow().clone();
     check_conserved(&numbers);
-    Ended { numbers, opened, finished, log, barrier }
+    Ended { numbers, opened, finished, exchanges, log, barrier }
 }
 
 /// Each scheduled request has one outcome, and each outcome its latencies.

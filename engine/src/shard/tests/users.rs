@@ -9,9 +9,9 @@ use crate::plan::{Asking, Protocol, Scenario, Source, Step, Variable};
 use crate::record::Row;
 
 const THINK: Nanos = Nanos::from_millis(10);
-const SERVICE: Nanos = Nanos::from_millis(1);
+pub(super) const SERVICE: Nanos = Nanos::from_millis(1);
 
-fn asking(path: &str) -> Asking {
+pub(super) fn asking(path: &str) -> Asking {
     let request = Request::builder("GET", "example.org", path).unwrap().build();
     Asking::new(path.to_owned(), request, ExpectedStatus::default())
 }
@@ -22,7 +22,7 @@ fn work(requests: u8, scenarios: &[(u32, &[Step])]) -> Work {
     work_of((0..requests).map(|n| asking(&path(n))).collect(), scenarios)
 }
 
-fn work_of(requests: Vec<Asking>, scenarios: &[(u32, &[Step])]) -> Work {
+pub(super) fn work_of(requests: Vec<Asking>, scenarios: &[(u32, &[Step])]) -> Work {
     let scenario = |&(weight, steps): &(u32, &[Step])| Scenario {
         name: String::new(),
         weight: NonZeroU32::new(weight).unwrap(),
@@ -36,7 +36,7 @@ fn two_steps() -> Work {
     work(2, &[(1, &[Step::Request(0), Step::Think(THINK), Step::Request(1)])])
 }
 
-fn scripted(load: &Load, connections: u32, limit: Limit, work: Work) -> Plan {
+pub(super) fn scripted(load: &Load, connections: u32, limit: Limit, work: Work) -> Plan {
     Plan { work, ..plan(load, connections, limit) }
 }
 
@@ -189,7 +189,7 @@ fn reading(mut answer: impl FnMut(&str) -> String + 'static) -> Script {
 }
 
 /// A response with a field and a body.
-fn saying(field: &str, body: &str) -> String {
+pub(super) fn saying(field: &str, body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{field}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
@@ -265,7 +265,7 @@ fn checks_are_counted_one_by_one_and_make_failures() {
 }
 
 /// Both requests in a row, with two values that are captured.
-fn captured_work(requests: Vec<Asking>) -> Work {
+pub(super) fn captured_work(requests: Vec<Asking>) -> Work {
     let variable = |name: &str| Variable { name: name.to_owned(), source: Source::Captured };
     let work = work_of(requests, &[(1, &[Step::Request(0), Step::Request(1)])]);
     work.with_variables(vec![variable("t"), variable("id")], Nanos::ZERO).unwrap()

@@ -1,0 +1,35 @@
+//! `pummel URL --dry-run`: each request once, and what is exchanged on paper.
+
+use anyhow::{Context, anyhow};
+use pummel_engine::coordinator::{Control, Observers};
+use pummel_engine::report::Ending;
+use pummel_engine::{RunError, reactor};
+use pummel_tuning::Host;
+
+use super::run::obey_signals;
+use crate::config::{self, Config};
+use crate::exit::{Code, Failure};
+use crate::output::{self, stderr};
+
+/// Tries what was meant, and prints all of it.
+pub(super) fn attempt(config: &Config, host: &Host) -> Result<Code, Failure> {
+    let choice = reactor::choose(config.reactor);
+    let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
+    let (plan, _) = config::plan(config, host, choice.kind)?;
+    config.remarks.iter().for_each(|remark| stderr::line(remark));
+    let control = Control::default();
+    obey_signals(&control).map_err(Failure::impossible)?;
+    let report = match pummel_engine::run(plan.tried(), Observers::none(), &control) {
+        Ok(report) => report,
+        Err(RunError::StoppedBeforeStart) => return Err(Failure::interrupted()),
+        Err(error) => return Err(Failure::impossible(error)),
+    };
+    let printed = output::exchanges(&report, config.display.format);
+    printed.context("cannot write what was exchanged").map_err(Failure::impossible)?;
+    let good = report.exchanges.iter().all(pummel_engine::record::Exchange::is_good);
+    Ok(match report.ending {
+        Ending::Interrupted => Code::Interrupted,
+        Ending::Completed if good => Code::Done,
+        Ending::Completed | Ending::TargetLost => Code::Impossible,
+    })
+}

@@ -1,0 +1,112 @@
+//! Who keeps exchanges whole, where requests are tried: a run that measures has none.
+
+use std::sync::Arc;
+
+use pummel_proto_http::Request;
+
+use super::conn::Http;
+use super::look::Look;
+use super::traffic::Traffic;
+use super::user::User;
+use crate::plan::{Order, Plan, ShardPlan};
+use crate::reactor::Slot;
+use crate::record::{Answer, End, Exchange, Found, Kept, Moments};
+use crate::units::Nanos;
+
+/// The most that is kept of a request, and of the body of a response.
+const BYTES_MAX: usize = 64 * 1024;
+
+/// The most that is kept of all of them; beyond it, the rest of each is left out.
+const ALL_BYTES_MAX: usize = 64 << 20;
+
+/// What was exchanged so far.
+pub(super) struct Witness {
+    plan: Arc<Plan>,
+    exchanges: Vec<Exchange>,
+    /// Bytes that may still be kept.
+    room: usize,
+}
+
+impl Witness {
+    /// The witness of `plan`, if it is a try.
+    pub(super) fn of(plan: &ShardPlan) -> Option<Self> {
+        let tried = plan.plan.work.order() == Order::Tried;
+        let (plan, exchanges) = (Arc::clone(&plan.plan), Vec::new());
+        tried.then_some(Self { plan, exchanges, room: ALL_BYTES_MAX })
+    }
+
+    /// A check or a capture of the last response was asked.
+    pub(super) fn found(
+        &mut self,
+        number: usize,
+        answer: Result<bool, &'static str>,
+        value: Option<&[u8]>,
+    ) {
+        if let Some(exchange) = self.exchanges.last_mut() {
+            let value = value.map(<[u8]>::to_vec);
+            exchange.found.push(Found { number, answer, value });
+        }
+    }
+
+    /// Whether the last response is as it should be.
+    pub(super) fn judged(&mut self, good: bool) {
+        if let Some(Exchange { end: End::Answered(answer), .. }) = self.exchanges.last_mut() {
+            answer.good = good;
+        }
+    }
+
+    /// All of them, in the order in which they ended.
+    pub(super) fn into_exchanges(self) -> Vec<Exchange> {
+        self.exchanges
+    }
+
+    fn push(&mut self, mut exchange: Exchange) {
+        let mut keep = |kept: &mut Kept| {
+            kept.bytes.truncate(BYTES_MAX.min(self.room));
+            kept.bytes.shrink_to_fit();
+            self.room -= kept.bytes.len();
+        };
+        keep(&mut exchange.sent);
+        if let End::Answered(answer) = &mut exchange.end {
+            keep(&mut answer.body);
+        }
+        self.exchanges.push(exchange);
+    }
+}
+
+/// The response that is kept in `look`; whether it is good is not known yet.
+pub(super) fn answer(look: &Look, status: u16) -> Answer {
+    let response = look.response(status, Nanos::ZERO);
+    let fields = response.fields.map(|(name, value)| (name.to_vec(), value.to_vec()));
+    Answer {
+        version: look.version(),
+        status,
+        fields: fields.collect(),
+        body: Kept { bytes: response.body.to_vec(), len: response.body_len },
+        good: false,
+    }
+}
+
+impl Traffic {
+    /// The request of `user` on the connection in `slot` has come to its end.
+    pub(super) fn witness(&mut self, (user, slot): (User, Slot), moments: &Moments, end: End) {
+        let Some(witness) = &mut self.looks.witness else { return };
+        let request = self.users.request_of(user);
+        let connection = self.connections.get(slot.index());
+        let http2 = connection.is_some_and(|c| matches!(c.http, Http::Two(_)));
+        let values = self.users.values(user);
+        let mut sent = Vec::new();
+        if http2 {
+            let asking = witness.plan.work.requests().get(usize::from(request));
+            let fields = witness.plan.wire.rendering().fields;
+            let whole = asking.and_then(|asking| asking.request.with_fields(&fields).ok());
+            // What HTTP/2 cannot send was refused before.
+            let _described = whole.map(|whole: Request| whole.describe_h2(&values, &mut sent));
+        } else if let Some(prepared) = self.way.request(request) {
+            prepared.serial.fill(&values, &mut sent);
+        }
+        let sent = Kept { len: sent.len() as u64, bytes: sent };
+        let (moments, found) = (*moments, Vec::new());
+        witness.push(Exchange { request, http2, sent, moments, end, found });
+    }
+}

@@ -1,0 +1,121 @@
+//! A dry run: each request once, and all that is exchanged on paper.
+
+use serde_json::{Value, json};
+use tests::{Answer, Asked};
+
+use super::pummel;
+use super::scenarios::{PROTOCOLS, Peer};
+
+const FLOW: &str = r#"
+connections = 8
+rate = 100
+
+[scenario]
+headers = ["Authorization: Bearer secret"]
+
+[[scenario.steps]]
+name = "login"
+path = "/login"
+data = "who=me"
+capture.token = { json = "$.token" }
+think_time = "1h"
+
+[[scenario.steps]]
+name = "use"
+path = "/use/{{token}}"
+checks = [{ name = "says hello", body_contains = "hello" }, { json = "$.a" }]
+"#;
+
+fn script(asked: &Asked) -> Answer {
+    let json: &[(&str, &str)] = &[("content-type", "application/json")];
+    match asked.path.as_str() {
+        "/login" => Answer::Said(200, json, br#"{"token":"t1"}"#),
+        "/use/t1" => Answer::Said(200, &[], b"hello\x00\xff"),
+        _ => Answer::Status(500),
+    }
+}
+
+/// What is looked for, whether it held, why not, and what was captured.
+fn found(exchange: &Value) -> Vec<Value> {
+    let checks = exchange["checks"].as_array().unwrap().iter();
+    checks.map(|it| json!([it["name"], it["held"], it["reason"], it["value"]])).collect()
+}
+
+#[test]
+fn each_step_is_sent_once_and_everything_is_told() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, script);
+        let (outcome, _folder) = peer.run(FLOW, "--dry-run");
+        // One check cannot be told to hold.
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let [login, used] = &document["exchanges"].as_array().unwrap()[..] else {
+            panic!("two: {document}")
+        };
+        assert_eq!(
+            (&login["good"], &used["good"], &document["good"]),
+            (&json!(true), &json!(false), &json!(1))
+        );
+        assert_eq!(found(login), [json!(["capture token", true, null, "t1"])]);
+        assert_eq!(
+            found(used),
+            [
+                json!(["says hello", true, null, null]),
+                json!(["json \"$.a\"", false, "not_json", null])
+            ]
+        );
+        assert_eq!(login["request"]["body"]["text"], "who=me");
+        assert_eq!(login["response"]["body"]["text"], r#"{"token":"t1"}"#);
+        assert_eq!(
+            used["response"]["body"],
+            json!({"bytes": 7, "text": null, "hex": "68656c6c6f00ff"})
+        );
+        let version = protocol.2.trim_end_matches(".0");
+        assert_eq!(login["response"]["protocol"], version);
+        let head = serde_json::to_string(&login["request"]["head"]).unwrap().to_lowercase();
+        assert!(head.contains("authorization: bearer secret"), "{head}");
+        assert_eq!(document["tls"].is_null(), !["https", "h2"].contains(&protocol.0));
+        let paths: Vec<String> = peer.recorder.asked().into_iter().map(|it| it.path).collect();
+        assert_eq!(paths, ["/login", "/use/t1"]);
+    }
+}
+
+#[test]
+fn a_person_reads_it_like_a_conversation() {
+    let peer = Peer::new(PROTOCOLS[0], script);
+    let url = format!("{}/login", peer.url());
+    let outcome = tests::run(&mut pummel([&*url, "--dry-run", "-d", "who=me", "-c", "9"])).unwrap();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    for line in [
+        "1. POST /login",
+        "> POST /login HTTP/1.1",
+        "> Content-Length: 6",
+        "> who=me",
+        "< HTTP/1.1 200",
+        "< content-type: application/json",
+        "< {\"token\":\"t1\"}",
+        "1 request on 1 connection, 1 as expected",
+    ] {
+        assert!(outcome.stdout.lines().any(|said| said == line), "{line}: {}", outcome.stdout);
+    }
+    assert_eq!(peer.recorder.asked().len(), 1);
+}
+
+#[test]
+fn what_is_not_as_expected_makes_the_exit_code_1_and_is_named() {
+    let peer = Peer::new(PROTOCOLS[0], |asked| match asked.path.as_str() {
+        "/reset" => Answer::Reset,
+        _ => Answer::Status(404),
+    });
+    for (path, said) in [("/", "FAILED  status 404 is not expected"), ("/reset", "! wait_closed")] {
+        let url = format!("{}{path}", peer.url());
+        let outcome = tests::run(&mut pummel([&*url, "--dry-run"])).unwrap();
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert!(outcome.stdout.contains(said), "{outcome:?}");
+        let last = outcome.stdout.lines().last().unwrap();
+        assert_eq!(last, format!("not as expected: GET {path}"));
+    }
+    let url = format!("{}/", peer.url());
+    let outcome = tests::run(&mut pummel([&*url, "--dry-run", "--status", "404"])).unwrap();
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
