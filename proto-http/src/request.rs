@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use crate::event::Version;
 use crate::h2::UPGRADE_SETTINGS;
-use crate::text::{Escape, NoValues, Text, Values};
+use crate::text::{Escape, NoValues, Slot, Text, Values};
 
 /// The default `User-Agent`.
 const USER_AGENT: &str = concat!("pummel/", env!("CARGO_PKG_VERSION"));
@@ -45,6 +45,8 @@ pub enum Scheme {
 struct Field {
     name: String,
     value: Text,
+    /// Whether the line is left out if its value, which is one place and nothing else, is empty.
+    is_optional: bool,
 }
 
 /// A field line of HTTP/2: name in lowercase, and value.
@@ -57,6 +59,8 @@ pub(crate) type ConstantLine = (Vec<u8>, Vec<u8>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
     Text(Text),
+    /// The same; the line is left out if it is empty.
+    Optional(Text),
     /// The length of the body, which differs from request to request.
     Length,
 }
@@ -282,7 +286,7 @@ impl Request {
             add_field(&mut head, "Connection", &option.into());
         }
         for field in self.fields.iter().filter(|field| !field.is("Host")) {
-            add_field(&mut head, &field.name, &field.value);
+            field.add_to(&mut head);
         }
         for (name, value) in fields {
             add_field(&mut head, name, &value.into());
@@ -339,7 +343,7 @@ impl Request {
             if field.is_about_connections() {
                 return Err(RequestError::ConnectionField(field.name.clone()));
             }
-            lines.push(line(&field.name, field.value.clone()));
+            lines.push(field.line());
         }
         match self.content_length() {
             Some(Length::Varies) => lines.push((b"content-length".to_vec(), Value::Length)),
@@ -359,10 +363,15 @@ impl Request {
     pub fn describe_h2(&self, values: &impl Values, out: &mut Vec<u8>) -> Result<(), RequestError> {
         let body = self.content();
         for (name, value) in self.h2_fields()? {
+            if let Value::Optional(text) = &value
+                && text.filled_len(values) == 0
+            {
+                continue;
+            }
             out.extend_from_slice(&name);
             out.extend_from_slice(b": ");
             match value {
-                Value::Text(text) => text.fill(values, out),
+                Value::Text(text) | Value::Optional(text) => text.fill(values, out),
                 Value::Length => write_number(body.filled_len(values), out),
             }
             out.extend_from_slice(b"\r\n");
@@ -411,8 +420,37 @@ impl Request {
         self.body.clone().unwrap_or_default()
     }
 
-    /// What `Host` says.
-    fn host(&self) -> Text {
+    /// Returns the same request, which sends the value with this number as cookies: behind those of
+    /// its own field `Cookie`, or else in a field of theirs, which is left out while there are none
+    /// (RFC 6265 section 5.4 allows one).
+    #[must_use]
+    pub fn with_cookies(mut self, value: u16) -> Self {
+        let slot = Slot { value, escape: Escape::Field };
+        if let Some(own) = self.fields.iter_mut().rfind(|field| field.is("Cookie")) {
+            own.value.push_optional("; ", slot, "");
+            return self;
+        }
+        let mut value = Text::default();
+        value.push_slot(slot);
+        self.fields.push(Field { name: "Cookie".to_owned(), value, is_optional: true });
+        self
+    }
+
+    /// Returns path and query.
+    #[must_use]
+    pub const fn target(&self) -> &Text {
+        &self.target
+    }
+
+    /// Returns what the connection that it is sent on is secured by.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Returns what `Host` says.
+    #[must_use]
+    pub fn host(&self) -> Text {
         self.value_of("Host").cloned().unwrap_or_else(|| (&self.authority).into())
     }
 
@@ -506,6 +544,25 @@ impl Field {
         self.name.eq_ignore_ascii_case(name)
     }
 
+    /// Appends its line to a head of HTTP/1.x.
+    fn add_to(&self, head: &mut Text) {
+        match self.value.only_slot().filter(|_| self.is_optional) {
+            None => add_field(head, &self.name, &self.value),
+            Some(slot) => {
+                let mut before = self.name.clone();
+                before.push_str(": ");
+                head.push_optional(&before, slot, "\r\n");
+            }
+        }
+    }
+
+    /// Its line in HTTP/2.
+    fn line(&self) -> Line {
+        let value = self.value.clone();
+        let value = if self.is_optional { Value::Optional(value) } else { Value::Text(value) };
+        (self.name.to_ascii_lowercase().into_bytes(), value)
+    }
+
     /// Whether HTTP/2 has no place for it (RFC 9113 section 8.2.2). Those which frame a body or ask
     /// for another protocol no request has.
     fn is_about_connections(&self) -> bool {
@@ -554,7 +611,8 @@ impl RequestBuilder {
                 return Err(RequestError::Authority(text));
             }
         }
-        self.request.fields.push(Field { name: name.to_owned(), value: value.trimmed() });
+        let (name, value) = (name.to_owned(), value.trimmed());
+        self.request.fields.push(Field { name, value, is_optional: false });
         Ok(self)
     }
 
@@ -710,14 +768,45 @@ mod tests {
     }
 
     #[test]
+    fn cookies_stand_in_one_field_or_in_none() {
+        struct Cookies(&'static [u8]);
+        impl Values for Cookies {
+            fn value(&self, number: u16) -> &[u8] {
+                if number == 3 { self.0 } else { b"" }
+            }
+        }
+        let filled = |request: &Request, cookies: &'static [u8]| {
+            let mut out = [Vec::new(), Vec::new()];
+            request.serial(&Rendering::default()).fill(&Cookies(cookies), &mut out[0]);
+            request.describe_h2(&Cookies(cookies), &mut out[1]).unwrap();
+            out.map(|text| String::from_utf8(text).unwrap().to_ascii_lowercase())
+        };
+        let plain = get().build().with_cookies(3);
+        let own = get().field("cookie", "x=y").unwrap().build().with_cookies(3);
+        assert_eq!((plain.values(), own.values()), ([3].into(), [3].into()));
+        for (request, cookies, line) in [
+            (&plain, &b""[..], None),
+            (&plain, b"a=1; b=2", Some("cookie: a=1; b=2")),
+            (&own, b"", Some("cookie: x=y")),
+            (&own, b"a=1", Some("cookie: x=y; a=1")),
+        ] {
+            for text in filled(request, cookies) {
+                let lines: Vec<&str> = text.lines().filter(|l| l.starts_with("cookie")).collect();
+                assert_eq!(lines, line.into_iter().collect::<Vec<_>>(), "{text}");
+                assert!(text.ends_with("\r\n\r\n") && !text.trim_end().contains("\r\n\r\n"));
+            }
+        }
+    }
+
+    #[test]
     fn a_request_of_http2_is_described_by_its_fields_and_its_body() {
         let request = Request::builder("POST", "h", "/a").unwrap().body(b"x=1".to_vec()).build();
         let mut out = Vec::new();
         request.describe_h2(&NoValues, &mut out).unwrap();
         let agent = USER_AGENT;
         let expected = format!(
-            ":method: POST\r\n:scheme: http\r\n:authority: h\r\n:path: /a\r\nuser-agent: {agent}\r\n\
-             accept: */*\r\ncontent-length: 3\r\n\r\nx=1"
+            ":method: POST\r\n:scheme: http\r\n:authority: h\r\n:path: /a\r\n\
+             user-agent: {agent}\r\naccept: */*\r\ncontent-length: 3\r\n\r\nx=1"
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(request.line(), "POST /a");

@@ -18,6 +18,8 @@ pub struct Text {
 struct Place {
     at: usize,
     slot: Slot,
+    /// How many bytes before it and behind it are left out with a value that is empty.
+    around: [usize; 2],
 }
 
 /// Which value is put in, and how.
@@ -71,7 +73,15 @@ impl Text {
 
     /// Appends a place for a value.
     pub fn push_slot(&mut self, slot: Slot) {
-        self.places.push(Place { at: self.bytes.len(), slot });
+        self.places.push(Place { at: self.bytes.len(), slot, around: [0, 0] });
+    }
+
+    /// Appends a place for a value between two literals, which are left out with a value that is
+    /// empty.
+    pub fn push_optional(&mut self, before: &str, slot: Slot, after: &str) {
+        self.push(before);
+        self.places.push(Place { at: self.bytes.len(), slot, around: [before.len(), after.len()] });
+        self.push(after);
     }
 
     /// Appends a value that is known already.
@@ -112,10 +122,13 @@ impl Text {
     /// Appends the text with its values to `out`. O(bytes).
     pub fn fill(&self, values: &impl Values, out: &mut Vec<u8>) {
         let mut from = 0;
-        for Place { at, slot } in &self.places {
-            out.extend_from_slice(self.bytes.get(from..*at).unwrap_or_default());
-            slot.escape.write(values.value(slot.value), out);
-            from = *at;
+        for Place { at, slot, around: [before, after] } in &self.places {
+            let value = values.value(slot.value);
+            let (end, begin) =
+                if value.is_empty() { (at - before, at + after) } else { (*at, *at) };
+            out.extend_from_slice(self.bytes.get(from..end).unwrap_or_default());
+            slot.escape.write(value, out);
+            from = begin;
         }
         out.extend_from_slice(self.bytes.get(from..).unwrap_or_default());
     }
@@ -123,9 +136,21 @@ impl Text {
     /// Returns the number of bytes that [`fill`](Self::fill) appends.
     #[must_use]
     pub fn filled_len(&self, values: &impl Values) -> usize {
-        let put_in =
-            self.places.iter().map(|Place { slot, .. }| slot.escape.len(values.value(slot.value)));
-        self.bytes.len() + put_in.sum::<usize>()
+        let put_in = self.places.iter().map(|place| values.value(place.slot.value));
+        let lengths = self.places.iter().zip(put_in).map(|(place, value)| {
+            let [before, after] = if value.is_empty() { place.around } else { [0, 0] };
+            (place.slot.escape.len(value), before + after)
+        });
+        let (put_in, left_out) = lengths.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        self.bytes.len() + put_in - left_out
+    }
+
+    /// The only place of a text that is nothing else.
+    pub(crate) fn only_slot(&self) -> Option<Slot> {
+        match self.places[..] {
+            [Place { slot, .. }] if self.bytes.is_empty() => Some(slot),
+            _ => None,
+        }
     }
 
     /// The same text, in which what would have been put in as it is, is escaped so.
@@ -273,6 +298,20 @@ mod tests {
         assert_eq!(whole.values().collect::<Vec<_>>(), [1, 0]);
         assert!(whole.constant().is_none());
         assert_eq!(Text::from("x").constant(), Some(&b"x"[..]));
+    }
+
+    #[test]
+    fn what_is_optional_is_left_out_with_an_empty_value() {
+        let mut text = Text::from("a");
+        text.push_optional("<", slot(0, Escape::Plain), ">");
+        text.push_optional("; ", slot(1, Escape::Plain), "");
+        text.push("z");
+        assert_eq!(filled(&text, &[b"0", b"1"]), b"a<0>; 1z");
+        assert_eq!(filled(&text, &[b"0"]), b"a<0>z");
+        assert_eq!(filled(&text, &[b"", b"1"]), b"a; 1z");
+        let mut whole = Text::from("--");
+        whole.append(&text);
+        assert_eq!(filled(&whole, &[]), b"--az");
     }
 
     #[test]

@@ -226,13 +226,14 @@ proptest! {
         common in prop::collection::vec(("[a-z:]{1,12}", "[ -~]{0,300}"), 0..12),
         own in prop::collection::vec(("[a-z:]{1,12}", prop::option::of(".{0,40}")), 1..4),
         order in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..12),
-        given in prop::collection::vec(any::<u8>(), 0..200),
+        given in prop_oneof![Just(Vec::new()), prop::collection::vec(any::<u8>(), 0..200)],
+        open in prop_oneof![Just(Value::Varying), Just(Value::Optional)],
     ) {
         // Each list has what is common, and one field of its own.
         let lists: Vec<Vec<Field<'_>>> = own.iter().map(|(name, value)| {
             let own = Field {
                 name: name.as_bytes(),
-                value: value.as_ref().map_or(Value::Varying, |v| Value::Fixed(v.as_bytes())),
+                value: value.as_ref().map_or(open, |v| Value::Fixed(v.as_bytes())),
             };
             let common = common.iter().map(|(n, v)| Field::fixed(n.as_bytes(), v.as_bytes()));
             std::iter::once(own).chain(common).collect()
@@ -243,18 +244,19 @@ proptest! {
         for (which, plain) in order {
             let which = which.index(blocks.len());
             let values: &[&[u8]] =
-                if lists[which][0].value == Value::Varying { &[&given] } else { &[] };
+                if lists[which][0].value == open { &[&given] } else { &[] };
             let mut block = Vec::new();
             blocks[which].write(if plain { Form::Plain } else { form }, values, &mut block);
             if !plain {
                 form = Form::Indexed;
             }
-            let expected: Fields = lists[which].iter().map(|field| {
+            let expected: Fields = lists[which].iter().filter_map(|field| {
                 let value = match field.value {
                     Value::Fixed(value) => value,
-                    Value::Varying => &*given,
+                    Value::Optional if given.is_empty() => return None,
+                    Value::Varying | Value::Optional => &*given,
                 };
-                (field.name.to_vec(), value.to_vec())
+                Some((field.name.to_vec(), value.to_vec()))
             }).collect();
             // A block without fields has no bytes, and the other takes it as well.
             prop_assert_eq!(decoder.decode(&block).unwrap(), expected);

@@ -82,7 +82,7 @@ impl Rendered {
         ends.clear();
         for value in &self.varying {
             match value {
-                Value::Text(text) => text.fill(values, bytes),
+                Value::Text(text) | Value::Optional(text) => text.fill(values, bytes),
                 Value::Length => write_number(self.body.filled_len(values), bytes),
             }
             ends.push(bytes.len());
@@ -130,7 +130,7 @@ impl Slip {
 fn varies(value: &Value) -> bool {
     match value {
         Value::Text(text) => !text.is_constant(),
-        Value::Length => true,
+        Value::Optional(_) | Value::Length => true,
     }
 }
 
@@ -140,6 +140,7 @@ fn field((name, value): &Line) -> Field<'_> {
             Some(constant) => Field::fixed(name, constant),
             None => Field::varying(name),
         },
+        Value::Optional(_) => Field::optional(name),
         Value::Length => Field::varying(name),
     }
 }

@@ -30,6 +30,8 @@ pub enum Value<'a> {
     Fixed(&'a [u8]),
     /// It differs from request to request, and is given when the block is written.
     Varying,
+    /// The same; the field is left out if it is empty.
+    Optional,
 }
 
 impl<'a> Field<'a> {
@@ -43,6 +45,12 @@ impl<'a> Field<'a> {
     #[must_use]
     pub const fn varying(name: &'a [u8]) -> Self {
         Self { name, value: Value::Varying }
+    }
+
+    /// A field whose value is given when the block is written, and that is left out if it is empty.
+    #[must_use]
+    pub const fn optional(name: &'a [u8]) -> Self {
+        Self { name, value: Value::Optional }
     }
 }
 
@@ -76,7 +84,15 @@ struct Pieces {
     /// What comes before the first varying value.
     head: Vec<u8>,
     /// What comes after each of them.
-    tails: Vec<Vec<u8>>,
+    tails: Vec<Tail>,
+}
+
+/// What comes after a varying value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    /// How many bytes before the value are left out with one that is empty, if it then is.
+    name_length: Option<usize>,
 }
 
 impl Block {
@@ -107,10 +123,15 @@ impl Block {
     #[must_use]
     pub fn length(&self, form: Form, values: &[&[u8]]) -> usize {
         let pieces = self.pieces(form);
-        let varying = pieces.with(values).map(|(value, tail)| {
-            integer_bytes(STRING_PREFIX, value.len()) + value.len() + tail.len()
-        });
-        pieces.head.len() + varying.sum::<usize>()
+        let mut length = pieces.head.len();
+        for (value, tail) in pieces.with(values) {
+            match tail.left_out_with(value) {
+                Some(name) => length -= name,
+                None => length += integer_bytes(STRING_PREFIX, value.len()) + value.len(),
+            }
+            length += tail.bytes.len();
+        }
+        length
     }
 
     /// Appends the block. `values` are those of the varying fields, in their order; a missing one
@@ -121,8 +142,11 @@ impl Block {
         debug_assert_eq!(pieces.tails.len(), values.len());
         out.extend_from_slice(&pieces.head);
         for (value, tail) in pieces.with(values) {
-            write_raw_string(value, out);
-            out.extend_from_slice(tail);
+            match tail.left_out_with(value) {
+                Some(name) => out.truncate(out.len() - name),
+                None => write_raw_string(value, out),
+            }
+            out.extend_from_slice(&tail.bytes);
         }
     }
 
@@ -156,9 +180,16 @@ impl Block {
 }
 
 impl Pieces {
-    fn with<'a>(&'a self, values: &'a [&'a [u8]]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    fn with<'a>(&'a self, values: &'a [&'a [u8]]) -> impl Iterator<Item = (&'a [u8], &'a Tail)> {
         let values = values.iter().copied().chain(iter::repeat(&[][..]));
-        values.zip(self.tails.iter().map(Vec::as_slice))
+        values.zip(&self.tails)
+    }
+}
+
+impl Tail {
+    /// How many bytes before `value` are left out with it, if it is.
+    fn left_out_with(&self, value: &[u8]) -> Option<usize> {
+        self.name_length.filter(|_| value.is_empty())
     }
 }
 
@@ -211,8 +242,11 @@ impl Encoder<'_, '_> {
     fn push(&mut self, field: &Field<'_>) {
         let static_name = index_of(STATIC.iter().map(|(name, _)| name.as_bytes()), &field.name);
         let Value::Fixed(value) = field.value else {
+            let before = self.out().len();
             self.write_literal(WITHOUT_INDEXING, LITERAL_PREFIX, static_name, field.name);
-            self.pieces.tails.push(Vec::new());
+            let name_length = self.out().len() - before;
+            let name_length = (field.value == Value::Optional).then_some(name_length);
+            self.pieces.tails.push(Tail { bytes: Vec::new(), name_length });
             return;
         };
         let statics = STATIC.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -240,7 +274,8 @@ impl Encoder<'_, '_> {
     }
 
     fn out(&mut self) -> &mut Vec<u8> {
-        self.pieces.tails.last_mut().unwrap_or(&mut self.pieces.head)
+        let Pieces { head, tails } = &mut self.pieces;
+        tails.last_mut().map_or(head, |tail| &mut tail.bytes)
     }
 }
 
@@ -387,6 +422,24 @@ mod tests {
             assert_eq!(fields[5], (b"x".to_vec(), b"~".to_vec()));
         }
         assert_eq!(decoder.generation(), 2, ":authority and x");
+    }
+
+    #[test]
+    fn an_optional_field_is_left_out_with_an_empty_value() {
+        let extra =
+            [Field::optional(b"cookie"), Field::optional(b"x-id"), Field::fixed(b"x", b"~")];
+        let block = Block::new(&get(Value::Fixed(b"/"), &extra));
+        let mut decoder = Decoder::new(HPACK_TABLE_BYTES);
+        for form in [Form::First, Form::Indexed, Form::Plain] {
+            for values in [["", ""], ["a=1", ""], ["", "7"], ["a=1", "7"]] {
+                let bytes = written(&block, form, &values.map(str::as_bytes));
+                let fields = decode(&mut decoder, &bytes);
+                let names = fields.iter().skip(4).map(|(name, _)| name.as_slice());
+                let given = [&b"cookie"[..], b"x-id"].into_iter().zip(values);
+                let given = given.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
+                assert!(names.eq(given.chain([&b"x"[..]])), "{values:?}: {fields:?}");
+            }
+        }
     }
 
     #[test]
