@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`plan`] | WHAT to do: pure data |
 //! | [`judge`] | WHAT FOR: what a response is looked at for, pure functions |
+//! | [`cookies`] | WHAT IS KEPT: cookies of a user, pure data |
 //! | [`pace`] | WHEN: the intended start of every slot, pure arithmetic |
 //! | [`record`] | HOW IT WENT: counters and histograms |
 //! | [`reactor`] | THE WORLD: the kernel, the clock, threads; the only `unsafe` code |
@@ -15,6 +16,7 @@
 //! | [`verdict`] | WHETHER TO BELIEVE IT: the verdict on a report
 //! | [`coordinator`] | THE CONDUCTOR: barrier, ticks, stop, observers |
 
+pub mod cookies;
 pub mod coordinator;
 pub mod error;
 pub mod judge;

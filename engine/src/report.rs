@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cookies::Cookie;
 use crate::coordinator::Lateness;
 use crate::pace;
 use crate::plan::Plan;
@@ -23,6 +24,9 @@ pub struct Report {
     pub chronicle: Chronicle,
     /// What was exchanged, in its order, if the plan was a [try](Plan::tried).
     pub exchanges: Vec<Exchange>,
+    /// What users have in the end, if the plan wants that told; of cookies that would replace each
+    /// other, the one that was set last.
+    pub cookies: Vec<Cookie>,
     /// One row per shard.
     pub shards: Vec<ShardReport>,
     /// How late the coordinator's own ticks were.

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod config;
+mod cookies;
 mod demo;
 mod examples;
 mod fallback;

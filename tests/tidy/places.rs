@@ -108,6 +108,16 @@ fn only_one_room_of_the_engine_knows_regular_expressions() {
 }
 
 #[test]
+fn only_one_room_of_the_engine_knows_content_codings() {
+    let words = ["flate2::", "brotli_decompressor::", "ruzstd::"];
+    check(
+        "only engine/src/judge knows content codings",
+        &uses(&["engine/src", "proto-http/src"], &["engine/src/judge"], &words),
+        "bodies are decoded for those who look at them: `judge::Codings`",
+    );
+}
+
+#[test]
 fn only_one_file_of_the_engine_reads_a_clock() {
     let clocks = ["clock_gettime", "Instant::now", "SystemTime", "_rdtsc", "elapsed()"];
     check(

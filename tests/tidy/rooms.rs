@@ -9,23 +9,24 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The reactor's errors carry spans; it knows nothing else of ours.
     ("reactor", &["units"]),
     // The kind of the reactor is a part of the plan, and so is where it connects to.
-    ("plan", &["judge", "units", "reactor"]),
+    ("plan", &["cookies", "judge", "units", "reactor"]),
     ("pace", &["plan", "units"]),
     // The operating system's error numbers are causes.
     ("record", &["units", "reactor"]),
     // What is asked of it stands in the plan; what came of it is counted.
     ("tls", &["plan", "record", "units"]),
     ("judge", &["units"]),
-    ("shard", &["judge", "plan", "pace", "record", "reactor", "tls", "units"]),
+    ("cookies", &["units"]),
+    ("shard", &["cookies", "judge", "plan", "pace", "record", "reactor", "tls", "units"]),
     // Numbers in, numbers out: whoever asks adapts its records.
     ("statistics", &["units"]),
     // It names the address that could not be reached.
     ("error", &["reactor", "record"]),
     // What the timetable holds in the window is the offered rate.
-    ("report", &["coordinator", "pace", "plan", "reactor", "record", "units"]),
+    ("report", &["cookies", "coordinator", "pace", "plan", "reactor", "record", "units"]),
     // It judges what the report holds, and decides nothing about the run.
     ("verdict", &["pace", "plan", "reactor", "record", "report", "statistics", "units"]),
-    ("coordinator", &["error", "plan", "reactor", "record", "report", "shard", "units"]),
+    ("coordinator", &["cookies", "error", "plan", "reactor", "record", "report", "shard", "units"]),
 ];
 
 #[test]

@@ -7,6 +7,7 @@ use clap::Args;
 /// The request.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Request")]
+#[expect(clippy::struct_excessive_bools, reason = "flags are what may be typed")]
 pub(crate) struct RequestArgs {
     /// Method [default: GET, or POST with a body]
     #[arg(short = 'X', long, alias = "verb", value_name = "METHOD")]
@@ -42,6 +43,22 @@ pub(crate) struct RequestArgs {
     /// Whoever runs the target knows of the load
     #[arg(long)]
     pub(crate) authorized: bool,
+    /// Ask for compressed bodies: gzip, br, zstd or deflate
+    #[arg(long, conflicts_with = "disable_compression")]
+    pub(crate) compression: bool,
+    /// Ask for none, which is the default
+    #[arg(long)]
+    pub(crate) disable_compression: bool,
+    /// Whether users keep cookies: off, on, or iteration, which begins
+    /// each scenario without any [default: off]
+    #[arg(long, value_name = "WHEN", verbatim_doc_comment)]
+    pub(crate) cookies: Option<String>,
+    /// A file of cookies, as curl writes them, that each user has at first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cookies_load: Option<PathBuf>,
+    /// Write the cookies that users have in the end to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cookies_save: Option<PathBuf>,
     /// Send each request once, one after the other, and print it with its
     /// response; nothing is measured
     #[arg(long, verbatim_doc_comment)]

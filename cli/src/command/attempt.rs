@@ -9,13 +9,15 @@ use pummel_tuning::Host;
 use super::run::obey_signals;
 use crate::config::{self, Config};
 use crate::exit::{Code, Failure};
-use crate::output::{self, stderr};
+use crate::output::{self, CookieFile, stderr};
 
 /// Tries what was meant, and prints all of it.
 pub(super) fn attempt(config: &Config, host: &Host) -> Result<Code, Failure> {
     let choice = reactor::choose(config.reactor);
     let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
     let (plan, _) = config::plan(config, host, choice.kind)?;
+    let cookies = config.cookies_save.as_deref().map(CookieFile::prepare).transpose();
+    let cookies = cookies.map_err(Failure::usage)?;
     config.remarks.iter().for_each(|remark| stderr::line(remark));
     let control = Control::default();
     obey_signals(&control).map_err(Failure::impossible)?;
@@ -26,6 +28,9 @@ pub(super) fn attempt(config: &Config, host: &Host) -> Result<Code, Failure> {
     };
     let printed = output::exchanges(&report, config.display.format);
     printed.context("cannot write what was exchanged").map_err(Failure::impossible)?;
+    if let Some(file) = cookies {
+        file.write(&report.cookies).map_err(Failure::impossible)?;
+    }
     let good = report.exchanges.iter().all(pummel_engine::record::Exchange::is_good);
     Ok(match report.ending {
         Ending::Interrupted => Code::Interrupted,

@@ -20,7 +20,7 @@ use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Sur
 use crate::exit::{Code, Failure};
 use crate::lookup::Lookups;
 use crate::machine;
-use crate::output::{self, Environment, JunitFile, Paper, stderr};
+use crate::output::{self, CookieFile, Environment, JunitFile, Paper, stderr};
 use crate::progress::Progress;
 use crate::threshold;
 use crate::wall;
@@ -55,6 +55,8 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     }
     let junit = config.junit.as_deref().map(JunitFile::prepare).transpose();
     let junit = junit.map_err(Failure::usage)?;
+    let cookies = config.cookies_save.as_deref().map(CookieFile::prepare).transpose();
+    let cookies = cookies.map_err(Failure::usage)?;
     if config.display.plan == Announce::Yes {
         stderr::line(&announcement(&plan));
     }
@@ -90,6 +92,9 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     printed.context("cannot write the report").map_err(Failure::impossible)?;
     if let Some(file) = junit {
         file.write(&paper, &environment).map_err(Failure::impossible)?;
+    }
+    if let Some(file) = cookies {
+        file.write(&report.cookies).map_err(Failure::impossible)?;
     }
     let kept = findings.iter().all(threshold::Finding::passed);
     Ok(code(report.ending, verdict.status, config.strictness, kept))

@@ -5,6 +5,7 @@
 
 mod asked;
 mod capacity;
+mod cookies;
 pub(crate) mod duration;
 pub(crate) mod file;
 mod form;
@@ -32,10 +33,12 @@ use core::num::NonZeroU32;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use pummel_engine::plan::{Load, Pacing, Protocol, Stop, Timeouts, Wire, Work};
+use pummel_engine::plan::{Load, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work};
 use pummel_engine::reactor::Wish;
+use pummel_engine::units::Nanos;
 use pummel_tuning::Wanted;
 
+pub(crate) use cookies::HTTP_ONLY;
 pub(crate) use load::Most;
 pub(crate) use plan::{look_up, plan};
 pub(crate) use settings::{Settings, Surroundings};
@@ -44,7 +47,7 @@ pub(crate) use way::Way;
 
 use self::load::Terms;
 use self::threshold::Threshold;
-use crate::args::{MachineArgs, OutputArgs, Quoted, RunArgs};
+use crate::args::{MachineArgs, OutputArgs, Quoted, RequestArgs, RunArgs};
 
 /// What is said of `--latency-correction`.
 const CORRECTED: &str = "--latency-correction changes nothing: in an open loop, response times \
@@ -53,6 +56,11 @@ const CORRECTED: &str = "--latency-correction changes nothing: in an open loop, 
 /// What is said of `--wait-ongoing-requests-after-deadline`.
 const AWAITED: &str = "--wait-ongoing-requests-after-deadline changes nothing: last answers are \
                        always waited for, as long as --drain says";
+
+/// What is said where cookies can never be sent back.
+const LONELY: &str = "--cookies changes nothing: with a rate each slot brings a user of its own, \
+                      and none makes a second request; give --cookies-load, or a scenario of \
+                      several steps";
 
 /// A run as it was meant.
 #[derive(Clone, Debug)]
@@ -79,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) thresholds: Vec<Threshold>,
     /// Where the thresholds are written as JUnit has it.
     pub(crate) junit: Option<PathBuf>,
+    /// The file for the cookies that users have in the end.
+    pub(crate) cookies_save: Option<PathBuf>,
     /// Whether requests are tried instead of a run.
     pub(crate) tried: bool,
     /// URLs to be printed instead of a run.
@@ -141,14 +151,37 @@ impl Config {
     /// If what is spoken cannot send one of its requests.
     pub(crate) fn replace_work(&mut self, work: Option<Work>) -> Result<()> {
         let Some(work) = work else { return Ok(()) };
-        for asking in work.requests() {
-            if self.wire.protocol.may_be_http2() {
+        self.work = work;
+        self.ensure_sendable()
+    }
+
+    /// Refuses requests that what is spoken cannot send.
+    fn ensure_sendable(&self) -> Result<()> {
+        if self.wire.protocol.may_be_http2() {
+            for asking in self.work.requests() {
                 let checked = request::ensure_http2(&asking.request);
                 checked.with_context(|| format!("the request {}", Quoted(&asking.name)))?;
             }
         }
-        self.work = work;
         Ok(())
+    }
+
+    /// Gives users their cookies, once the work is known; `epoch` is the Unix time at the origin of
+    /// the engine's clock.
+    ///
+    /// # Errors
+    /// If what was asked for makes no sense, or a file of them cannot be read.
+    pub(crate) fn give_cookies(&mut self, args: &RequestArgs, epoch: Nanos) -> Result<()> {
+        let Some((cookies, save)) = cookies::understand(args)? else { return Ok(()) };
+        let lonely = self.load.is_open() && cookies.loaded.is_empty();
+        let single = |scenario: &Scenario| scenario.steps.len() == 1;
+        if lonely && self.work.scenarios().iter().all(single) {
+            self.remarks.push(LONELY.to_owned());
+        }
+        self.work = self.work.clone().with_cookies(cookies, epoch)?;
+        self.cookies_save = save;
+        // A field that varies is one more.
+        self.ensure_sendable()
     }
 
     /// Checks that the run has what its thresholds look at, once its work is known.
@@ -197,6 +230,7 @@ impl Config {
             strictness: if args.output.strict { Strictness::Strict } else { Strictness::Lenient },
             thresholds: threshold::all(&args.output.fail_if)?,
             junit: args.output.junit.clone(),
+            cookies_save: None,
             tried: args.request.dry_run,
             dump: urls.dump,
             remarks,

@@ -82,6 +82,7 @@ pub(super) fn build(
     let mut builder = Request::builder(&method, authority, path).map_err(reason)?;
     builder = common_fields(args, builder.scheme(target.scheme))?;
     builder = authorize(builder, args.basic_auth.as_deref()).context("--basic-auth")?;
+    builder = compress(args, builder)?;
     if let Some(body) = body {
         builder = body.clone().attach(builder).context(source(args))?;
     }
@@ -138,6 +139,17 @@ pub(super) fn authorize(builder: RequestBuilder, pair: Option<&str>) -> Result<R
     );
     let value = format!("Basic {}", base64(pair.as_bytes()));
     builder.field("Authorization", value.as_str()).map_err(reason)
+}
+
+/// What is asked for where compressed bodies are welcome; all of it can be decoded.
+const CODINGS: &str = "gzip, br, zstd, deflate";
+
+/// Asks for compressed bodies, if that is wanted, unless the request says what it takes.
+pub(super) fn compress(args: &RequestArgs, builder: RequestBuilder) -> Result<RequestBuilder> {
+    if !args.compression || builder.has_field("Accept-Encoding") {
+        return Ok(builder);
+    }
+    builder.field("Accept-Encoding", CODINGS).map_err(reason)
 }
 
 /// Refuses what HTTP/2 cannot send.

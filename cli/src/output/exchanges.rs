@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use pummel_engine::plan::Protocol;
-use pummel_engine::record::{Answer, End, Exchange, Found, Kept};
+use pummel_engine::record::{Answer, Coded, End, Exchange, Found, Kept};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 use pummel_proto_http::Version;
@@ -80,6 +80,9 @@ fn exchange_of(
                 writeln!(to, "< {}: {}", readable(name), readable(value))?;
             }
             content(&answer.body, "< ", to)?;
+            if let Some(coded) = &answer.coded {
+                writeln!(to, "< [{}]", decoding(coded))?;
+            }
         }
         End::Failed(trouble) => writeln!(to, "! {trouble}")?,
         End::TimedOut(phase) => writeln!(to, "! timeout: {}", phase.name())?,
@@ -175,6 +178,16 @@ fn content(body: &Kept, mark: &str, to: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// What became of the codings of a body.
+fn decoding(coded: &Coded) -> String {
+    let came = counted(coded.came, "byte");
+    match coded.decoded {
+        Ok(true) => format!("decoded from {came}"),
+        Ok(false) => format!("the beginning, decoded from {came}"),
+        Err(reason) => format!("{came} that cannot be decoded: {reason}"),
+    }
+}
+
 /// The bytes as text, if they are; of a text that is `cut` the last character may be.
 fn text(bytes: &[u8], cut: bool) -> Option<&str> {
     let text = match core::str::from_utf8(bytes) {
@@ -247,6 +260,15 @@ struct Said {
     status: u16,
     fields: Vec<[String; 2]>,
     body: Content,
+    /// What became of its codings.
+    coded: Option<Decoding>,
+}
+
+#[derive(Serialize)]
+struct Decoding {
+    bytes: u64,
+    whole: bool,
+    reason: Option<&'static str>,
 }
 
 /// A body: its text, if it is, or else the hexadecimal digits of its beginning.
@@ -316,6 +338,11 @@ fn said(answer: &Answer) -> Said {
         status: answer.status,
         fields: answer.fields.iter().map(|(name, value)| [lossy(name), lossy(value)]).collect(),
         body: content_of(&answer.body),
+        coded: answer.coded.map(|coded| Decoding {
+            bytes: coded.came,
+            whole: coded.decoded == Ok(true),
+            reason: coded.decoded.err(),
+        }),
     }
 }
 

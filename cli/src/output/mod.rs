@@ -2,6 +2,7 @@
 
 mod analysis;
 mod calibration;
+mod cookies;
 mod exchanges;
 pub(crate) mod json;
 mod judgement;
@@ -30,6 +31,7 @@ use crate::calibrate::Calibration;
 use crate::threshold::Finding;
 
 pub(crate) use calibration::best;
+pub(crate) use cookies::CookieFile;
 pub(crate) use junit::JunitFile;
 
 /// What was found out.
@@ -283,6 +285,7 @@ pub(crate) mod tests {
             },
             ticks_lost: 0,
             exchanges: Vec::new(),
+            cookies: Vec::new(),
             ending: Ending::Completed,
         }
     }

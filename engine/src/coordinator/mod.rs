@@ -27,6 +27,7 @@ use self::advice::no_connection;
 use self::lateness::Watch;
 use self::pulse::Pulse;
 use self::stage::{Ended, Stage, Threads};
+use crate::cookies::Cookie;
 use crate::error::RunError;
 use crate::plan::{Addresses, Plan, ShardPlan, split};
 use crate::reactor::thread as os_thread;
@@ -109,6 +110,7 @@ struct Coordinator<S: Stage> {
     interval: Snapshot,
     chronicle: Chronicle,
     exchanges: Vec<Exchange>,
+    cookies: Vec<Cookie>,
     interval_began: Instant,
     barrier: Option<Instant>,
     stopping: Stopping,
@@ -134,6 +136,7 @@ impl<S: Stage> Coordinator<S> {
             interval: Snapshot::default(),
             chronicle: Chronicle::default(),
             exchanges: Vec::new(),
+            cookies: Vec::new(),
             interval_began: now,
             barrier: None,
             stopping: Stopping::No,
@@ -193,6 +196,7 @@ impl<S: Stage> Coordinator<S> {
                             self.observers.tell(&Event::Draining);
                         }
                     }
+                    Reply::Cookies(cookies) => self.cookies.extend(cookies),
                     Reply::Exchanged(exchanges) => self.exchanges.extend(exchanges),
                     Reply::Finished(mut envelope, finished) => {
                         member.requests += envelope.ledger.accounted();
@@ -310,6 +314,7 @@ impl<S: Stage> Coordinator<S> {
             totals: std::mem::take(&mut self.totals),
             chronicle: std::mem::take(&mut self.chronicle),
             exchanges: std::mem::take(&mut self.exchanges),
+            cookies: Cookie::last_of_each(std::mem::take(&mut self.cookies)),
             shards: self.members.iter().filter_map(Member::report).collect(),
             coordinator: self.watch.lateness(),
             ticks_lost: self.observers.lost(),

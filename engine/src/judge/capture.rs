@@ -4,7 +4,7 @@ use super::json::{self, Fault, Value};
 use super::path::Path;
 use super::pattern::Grouped;
 use super::word::{Marker, Token};
-use super::{Missed, Needs, Response};
+use super::{Content, Missed, Needs, Response};
 
 /// The longest value that is captured.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
@@ -84,11 +84,12 @@ impl Capture {
             }
             Extractor::Field(name) => response.values(name).next().ok_or(Missed::NoField),
             Extractor::Cookie(name) => find_cookie(response, name).ok_or(Missed::NoCookie),
-            Extractor::Json(path) => return take_json(response, path, out),
-            Extractor::Pattern(grouped) => find_group(response, grouped),
+            Extractor::Json(path) => return take_json(response.body?, path, out),
+            Extractor::Pattern(grouped) => find_group(response.body?, grouped),
             Extractor::Between { before, after } => {
-                let between = before.split(response.body).and_then(|(_, rest)| after.split(rest));
-                let missed = if response.is_cut() { Missed::BodyCut } else { Missed::NoMarker };
+                let Content { bytes, is_cut } = response.body?;
+                let between = before.split(bytes).and_then(|(_, rest)| after.split(rest));
+                let missed = if is_cut { Missed::BodyCut } else { Missed::NoMarker };
                 between.map(|(value, _)| value).ok_or(missed)
             }
         };
@@ -128,32 +129,22 @@ where
     values.last()
 }
 
-fn find_group<'a, F>(response: &Response<'a, F>, grouped: &mut Grouped) -> Result<&'a [u8], Missed>
-where
-    F: Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
-{
-    if response.is_cut() {
-        grouped.find_before_cut(response.body).ok_or(Missed::BodyCut)
+fn find_group<'a>(body: Content<'a>, grouped: &mut Grouped) -> Result<&'a [u8], Missed> {
+    if body.is_cut {
+        grouped.find_before_cut(body.bytes).ok_or(Missed::BodyCut)
     } else {
-        grouped.find(response.body).ok_or(Missed::NoMatch)
+        grouped.find(body.bytes).ok_or(Missed::NoMatch)
     }
 }
 
-fn take_json<'a, F>(
-    response: &Response<'a, F>,
-    path: &Path,
-    out: &mut Vec<u8>,
-) -> Result<(), Missed>
-where
-    F: Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
-{
+fn take_json(body: Content<'_>, path: &Path, out: &mut Vec<u8>) -> Result<(), Missed> {
     let missed = |fault| match fault {
         Fault::Nowhere => Missed::NoValue,
-        Fault::Ended if response.is_cut() => Missed::BodyCut,
+        Fault::Ended if body.is_cut => Missed::BodyCut,
         Fault::Ended | Fault::NotJson => Missed::NotJson,
         Fault::TooDeep => Missed::TooDeep,
     };
-    let text = match json::find(response.body, response.is_cut(), path).map_err(missed)? {
+    let text = match json::find(body.bytes, body.is_cut, path).map_err(missed)? {
         Value::Text(text) => text,
         Value::Number(value) | Value::Bool(value) | Value::Null(value) | Value::Nested(value) => {
             return put(value, out);

@@ -5,7 +5,7 @@ use super::json::{self, Fault, Value};
 use super::path::Path;
 use super::pattern::Pattern;
 use super::word::{Marker, Sizes, Token};
-use super::{ExpectedStatus, Needs, Response, Unjudged};
+use super::{Content, ExpectedStatus, Needs, Response, Unjudged};
 use crate::units::Nanos;
 
 /// A test of responses, and what the report calls it.
@@ -123,11 +123,13 @@ impl Check {
         match &self.test {
             Test::Status(expected) => Ok(expected.holds(response.status)),
             Test::Field { name, value } => Ok(response.values(name).any(|line| value.holds(line))),
-            Test::Body(test) if response.is_cut() => {
-                test.holds_surely(response.body).then_some(true).ok_or(Unjudged::BodyCut)
-            }
-            Test::Body(test) => Ok(test.holds(response.body)),
-            Test::Json { path, value } => value.holds(response.body, response.is_cut(), path),
+            Test::Body(test) => match response.body? {
+                Content { bytes, is_cut: false } => Ok(test.holds(bytes)),
+                Content { bytes, is_cut: true } => {
+                    test.holds_surely(bytes).then_some(true).ok_or(Unjudged::BodyCut)
+                }
+            },
+            Test::Json { path, value } => value.holds(response.body?, path),
             Test::Size(sizes) => Ok(sizes.hold(response.body_len)),
             Test::Time(limit) => Ok(response.took < *limit),
         }
@@ -163,14 +165,14 @@ impl BodyTest {
 }
 
 impl JsonTest {
-    fn holds(&self, body: &[u8], is_cut: bool, path: &Path) -> Result<bool, Unjudged> {
-        match json::find(body, is_cut, path) {
+    fn holds(&self, body: Content<'_>, path: &Path) -> Result<bool, Unjudged> {
+        match json::find(body.bytes, body.is_cut, path) {
             Ok(value) => Ok(match self {
                 Self::Present => true,
                 Self::Equals(scalar) => scalar.equals(value),
             }),
             Err(Fault::Nowhere) => Ok(false),
-            Err(Fault::Ended) if is_cut => Err(Unjudged::BodyCut),
+            Err(Fault::Ended) if body.is_cut => Err(Unjudged::BodyCut),
             Err(Fault::Ended | Fault::NotJson) => Err(Unjudged::NotJson),
             Err(Fault::TooDeep) => Err(Unjudged::TooDeep),
         }

@@ -3,7 +3,7 @@
 //! Plain data in, an answer out: no clock, no connection, nothing of a run. Whatever can be worked
 //! out beforehand (a path, a pattern, what to search for) is parsed when a check or a capture is
 //! made, and a mistake in it is said there. Looking at a response then allocates nothing but what
-//! the first searches of a regular expression need.
+//! the first searches of a regular expression need; decoding a body that was compressed takes more.
 //!
 //! ```text
 //!  Check    Status │ Field  │ Body │ Json │ Size │ Time ──► true, false, or why it cannot be told
@@ -17,6 +17,7 @@
 mod capture;
 mod check;
 mod decimal;
+mod decode;
 mod error;
 mod json;
 mod nesting;
@@ -30,6 +31,7 @@ mod word;
 pub use capture::{Capture, Extractor, VALUE_BYTES_MAX};
 pub use check::{BodyTest, Check, FieldTest, JsonTest, Scalar, Test};
 pub use decimal::Number;
+pub use decode::{Codings, Undecoded};
 pub use error::{PathFault, RuleError};
 pub use path::{PATH_STEPS_MAX, Path};
 pub use pattern::{Group, Grouped, PATTERN_BYTES_MAX, Pattern};
@@ -50,23 +52,27 @@ pub struct Response<'a, F> {
     pub status: u16,
     /// Name and value of each field line.
     pub fields: F,
-    /// The beginning of the body: all of it, or as much as is kept.
-    pub body: &'a [u8],
-    /// Bytes of the whole body.
+    /// Its body without its codings, or why it has none so.
+    pub body: Result<Content<'a>, Undecoded>,
+    /// Bytes of the whole body, as it came.
     pub body_len: u64,
     /// How long it took, as the owner counts it.
     pub took: Nanos,
+}
+
+/// What a body says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// Its beginning: all of it, or as much as is kept.
+    pub bytes: &'a [u8],
+    /// Whether there was more.
+    pub is_cut: bool,
 }
 
 impl<'a, F> Response<'a, F>
 where
     F: Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
 {
-    /// Whether more came of the body than is kept.
-    fn is_cut(&self) -> bool {
-        self.body_len > self.body.len() as u64
-    }
-
     /// The values of the fields with this name.
     fn values(&self, name: &Token) -> impl Iterator<Item = &'a [u8]> {
         let fields = self.fields.clone();
@@ -79,7 +85,7 @@ where
 pub struct Needs {
     /// The field lines of its head.
     pub fields: bool,
-    /// Its body.
+    /// Its body, and what it is coded in.
     pub body: bool,
 }
 
@@ -143,6 +149,10 @@ reasons! {
         BodyCut = "body_cut", "the body is longer than what is kept, and that does not decide";
         /// The body is nested more deeply than is followed.
         TooDeep = "too_deep", "the body is nested more than {DEPTH_MAX} deep";
+        /// The body has a content coding that is not known.
+        Encoding = "encoding", "the body has a content coding that is not known";
+        /// The body is not in the content coding that it names.
+        NotDecoded = "not_decoded", "the body is not in the content coding that it names";
     }
 }
 
@@ -167,5 +177,9 @@ reasons! {
         TooDeep = "too_deep", "the body is nested more than {DEPTH_MAX} deep";
         /// The value is longer than [`VALUE_BYTES_MAX`].
         TooLong = "too_long", "the value is longer than {VALUE_BYTES_MAX} bytes";
+        /// The body has a content coding that is not known.
+        Encoding = "encoding", "the body has a content coding that is not known";
+        /// The body is not in the content coding that it names.
+        NotDecoded = "not_decoded", "the body is not in the content coding that it names";
     }
 }

@@ -26,7 +26,9 @@ type Lines<'a> = Copied<slice::Iter<'a, (&'a [u8], &'a [u8])>>;
 /// A response with this beginning of a body.
 fn response_of(body: &[u8], body_len: usize) -> Response<'_, Lines<'_>> {
     let took = Nanos::from_millis(20);
-    Response { status: 201, fields: FIELDS.iter().copied(), body, body_len: body_len as u64, took }
+    let content = Content { bytes: body, is_cut: body_len > body.len() };
+    let (body, body_len) = (Ok(content), body_len as u64);
+    Response { status: 201, fields: FIELDS.iter().copied(), body, body_len, took }
 }
 
 /// The response, of which `kept` bytes of the body are kept.
@@ -152,6 +154,26 @@ fn what_cannot_be_told_has_a_reason() {
     let deep = ["{\"b\":", &"[".repeat(600)].concat();
     assert_eq!(of(deep.as_bytes()), Err(Unjudged::TooDeep));
     assert_eq!(of(b"{\"a\":null}"), Ok(true));
+}
+
+#[test]
+fn a_body_that_cannot_be_decoded_is_a_reason_for_those_who_look_at_it() {
+    let size = Test::Size(Sizes::new(9, 9).unwrap());
+    for (undecoded, check, capture) in [
+        (Undecoded::Strange, Unjudged::Encoding, Missed::Encoding),
+        (Undecoded::Broken, Unjudged::NotDecoded, Missed::NotDecoded),
+    ] {
+        let coded = Response { body: Err(undecoded), ..response_of(b"123456789", 9) };
+        let holds = |test: Test| Check::new("c", test).holds(&coded);
+        assert_eq!(holds(json("$.a", Scalar::Null)), Err(check));
+        assert_eq!(holds(Test::Body(BodyTest::Contains(marker("1")))), Err(check));
+        assert_eq!(holds(size.clone()), Ok(true), "what came is measured");
+        for source in [at("$.a"), between("1", "3"), grouped("1", Group::Number(0))] {
+            let taken = Capture::new(source, 0).take(&coded, &mut Vec::new());
+            assert_eq!(taken, Err(capture));
+        }
+        assert_eq!((undecoded.name(), check.name()), (check.name(), capture.name()));
+    }
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub use target::{Addresses, Target};
 pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
 pub use work::{
-    Asking, Order, ROWS_MAX, STEPS_MAX, Scenario, Source, Step, Variable, Work, WorkError,
+    Asking, Cookies, Order, ROWS_MAX, STEPS_MAX, Scenario, Source, Step, Until, Variable, Work,
+    WorkError,
 };
 
 use crate::units::Nanos;
@@ -74,6 +75,9 @@ impl Plan {
     #[must_use]
     pub fn tried(mut self) -> Self {
         self.work = self.work.tried();
+        if self.load.is_open() {
+            self.work = self.work.by_strangers();
+        }
         self.load = Load::Closed { pipeline: NonZeroU8::MIN, spawn: None };
         self.connections = NonZeroU32::MIN;
         self.cores.0.truncate(1);

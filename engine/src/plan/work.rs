@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use pummel_proto_http::Request;
 
 use super::ExpectedStatus;
+use crate::cookies::Cookie;
 use crate::judge::{Capture, Check};
 use crate::units::Nanos;
 
@@ -23,6 +24,28 @@ pub struct Work {
     order: Order,
     variables: Vec<Variable>,
     epoch: Nanos,
+    cookies: Option<Cookies>,
+}
+
+/// The cookies of users.
+#[derive(Clone, Debug)]
+pub struct Cookies {
+    /// Until when a user keeps them.
+    pub until: Until,
+    /// What each user has at first.
+    pub loaded: Vec<Cookie>,
+    /// Whether the report tells what users have in the end.
+    pub told: bool,
+}
+
+/// Until when a user keeps its cookies. In an open loop each slot brings a user of its own, who has
+/// those of one scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Until the run ends.
+    End,
+    /// Until its scenario ends.
+    Scenario,
 }
 
 /// Which scenario a user begins.
@@ -69,6 +92,8 @@ pub enum Source {
     Choice(Vec<Vec<u8>>),
     /// A random UUID.
     Uuid,
+    /// The user's cookies for the request.
+    Cookies,
 }
 
 /// A request, and what is expected of its response.
@@ -153,6 +178,7 @@ impl Work {
             order: Order::ByWeight,
             variables: Vec::new(),
             epoch: Nanos::ZERO,
+            cookies: None,
         }
     }
 
@@ -185,8 +211,8 @@ impl Work {
                 }
             }
         }
-        let (order, variables) = (Order::ByWeight, Vec::new());
-        Ok(Self { requests, scenarios, order, variables, epoch: Nanos::ZERO })
+        let (order, variables, epoch) = (Order::ByWeight, Vec::new(), Nanos::ZERO);
+        Ok(Self { requests, scenarios, order, variables, epoch, cookies: None })
     }
 
     /// The same work, whose scenarios are done in turn.
@@ -223,6 +249,38 @@ impl Work {
         }
         (self.variables, self.epoch) = (variables, epoch);
         Ok(self)
+    }
+
+    /// The same work, whose users keep cookies; `epoch` is the Unix time at the origin of the
+    /// clock.
+    ///
+    /// # Errors
+    /// If there are as many values as a request can tell apart.
+    pub fn with_cookies(mut self, cookies: Cookies, epoch: Nanos) -> Result<Self, WorkError> {
+        let number = u16::try_from(self.variables.len());
+        let number = number.map_err(|_| WorkError::Variable(u16::MAX))?;
+        for asking in &mut self.requests {
+            asking.request = asking.request.clone().with_cookies(number);
+        }
+        // Behind all others, so that these are known where cookies are chosen.
+        self.variables.push(Variable { name: String::new(), source: Source::Cookies });
+        (self.cookies, self.epoch) = (Some(cookies), epoch);
+        Ok(self)
+    }
+
+    /// The same work, whose users keep cookies for one scenario at most.
+    #[must_use]
+    pub(super) fn by_strangers(mut self) -> Self {
+        if let Some(cookies) = &mut self.cookies {
+            cookies.until = Until::Scenario;
+        }
+        self
+    }
+
+    /// The cookies of users, if they keep any.
+    #[must_use]
+    pub const fn cookies(&self) -> Option<&Cookies> {
+        self.cookies.as_ref()
     }
 
     /// The values that are put into requests, by number.

@@ -46,10 +46,21 @@ pub struct Answer {
     pub status: u16,
     /// Name and value of each field line.
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Its body, as it came.
+    /// Its body, without its codings if they could be undone.
     pub body: Kept,
+    /// What became of its codings, if it had any.
+    pub coded: Option<Coded>,
     /// Whether its status was expected and all that was looked for was found.
     pub good: bool,
+}
+
+/// What became of the codings of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coded {
+    /// Bytes of the body as it came.
+    pub came: u64,
+    /// Whether all of it was decoded, or why nothing was.
+    pub decoded: Result<bool, &'static str>,
 }
 
 /// Bytes, of which the end may be left out.

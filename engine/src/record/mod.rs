@@ -18,7 +18,7 @@ mod secured;
 mod snapshot;
 mod timeline;
 
-pub use exchange::{Answer, End, Exchange, Found, Kept};
+pub use exchange::{Answer, Coded, End, Exchange, Found, Kept};
 pub use histogram::{Histogram, Quantile};
 pub use latencies::{Bounds, Latencies, Spans};
 pub use ledger::Ledger;

@@ -6,7 +6,7 @@
 use pummel_proto_http::{FieldLines, Version};
 
 use super::witness::Witness;
-use crate::judge::{Needs, Response};
+use crate::judge::{Codings, Content, Needs, Response, Undecoded};
 use crate::units::Nanos;
 
 /// The most that is kept of a body.
@@ -18,12 +18,16 @@ const BUFFER_KEEP_BYTES_MAX: usize = 64 * 1024;
 /// What is kept of responses, by the places of their requests.
 pub(super) struct Looks {
     places: Box<[Look]>,
+    /// Where bodies are decoded.
+    spare: Vec<u8>,
+    /// Whether users keep cookies.
+    pub(super) keeps_cookies: bool,
     /// Who keeps exchanges whole, where requests are tried.
     pub(super) witness: Option<Box<Witness>>,
 }
 
 /// What is kept of one.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Look {
     needs: Needs,
     lines: Vec<u8>,
@@ -31,14 +35,19 @@ pub(super) struct Look {
     ends: Vec<[u32; 2]>,
     body: Vec<u8>,
     body_len: u64,
+    /// What the body is coded in; where nobody looks at it, nothing.
+    codings: Codings,
+    /// Whether something is missing of the body, once its codings are undone.
+    decoded: Result<bool, Undecoded>,
     /// The version of a response in HTTP/1.x.
     version: Option<Version>,
 }
 
 impl Looks {
     /// Room for so many.
-    pub(super) fn new(places: usize, witness: Option<Witness>) -> Self {
-        Self { places: vec![Look::default(); places].into(), witness: witness.map(Box::new) }
+    pub(super) fn new(places: usize, keeps_cookies: bool, witness: Option<Witness>) -> Self {
+        let (places, spare) = (vec![Look::default(); places].into(), Vec::new());
+        Self { places, spare, keeps_cookies, witness: witness.map(Box::new) }
     }
 
     /// Takes out who has kept exchanges whole.
@@ -63,6 +72,10 @@ impl Looks {
         let Some(look) = place.and_then(|place| self.places.get_mut(place)) else { return };
         look.clear();
         (look.needs, look.version) = (needs, version);
+        if needs.body {
+            let coded = |(name, _): &(&[u8], _)| name.eq_ignore_ascii_case(b"content-encoding");
+            fields.iter().filter(coded).for_each(|(_, value)| look.codings.add(value));
+        }
         if needs.fields {
             for (name, value) in fields {
                 look.lines.extend_from_slice(name);
@@ -83,22 +96,50 @@ impl Looks {
         }
     }
 
-    /// Takes out what is kept of the response at `place`; it is [given back](Self::give).
+    /// Takes out what is kept of the response at `place`, without its codings; it is
+    /// [given back](Self::give).
     pub(super) fn take(&mut self, place: usize) -> Option<Look> {
-        self.places.get_mut(place).map(core::mem::take)
+        let mut look = self.places.get_mut(place).map(core::mem::take)?;
+        let is_cut = look.body_len > look.body.len() as u64;
+        look.decoded = if look.codings.is_none() {
+            Ok(is_cut)
+        } else {
+            let body = (&mut look.body, is_cut);
+            look.codings.undo(body, BODY_KEPT_BYTES_MAX, &mut self.spare)
+        };
+        Some(look)
     }
 
     /// Gives back what was taken, for its memory.
     pub(super) fn give(&mut self, place: usize, mut look: Look) {
         look.clear();
+        if self.spare.capacity() > BUFFER_KEEP_BYTES_MAX {
+            self.spare = Vec::new();
+        }
         if let Some(own) = self.places.get_mut(place) {
             *own = look;
         }
     }
 }
 
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            needs: Needs::NOTHING,
+            lines: Vec::new(),
+            ends: Vec::new(),
+            body: Vec::new(),
+            body_len: 0,
+            codings: Codings::default(),
+            decoded: Ok(false),
+            version: None,
+        }
+    }
+}
+
 impl Look {
     fn clear(&mut self) {
+        self.codings = Codings::default();
         self.lines.clear();
         self.ends.clear();
         self.body.clear();
@@ -111,6 +152,11 @@ impl Look {
     /// The version of a response in HTTP/1.x.
     pub(super) const fn version(&self) -> Option<Version> {
         self.version
+    }
+
+    /// Whether its body is coded.
+    pub(super) const fn is_coded(&self) -> bool {
+        !self.codings.is_none()
     }
 
     /// The response, which has that `status` and `took` so long.
@@ -126,6 +172,7 @@ impl Look {
             let part = |range| self.lines.get(range).unwrap_or_default();
             (part(begin..name_end), part(name_end..end))
         });
-        Response { status, fields, body: &self.body, body_len: self.body_len, took }
+        let body = self.decoded.map(|is_cut| Content { bytes: &self.body, is_cut });
+        Response { status, fields, body, body_len: self.body_len, took }
     }
 }

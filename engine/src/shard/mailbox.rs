@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::cookies::Cookie;
 use crate::plan::Addresses;
 use crate::reactor::Address;
 use crate::record::{Exchange, Snapshot, Trouble};
@@ -35,6 +36,8 @@ pub(crate) enum Reply {
     Envelope(Box<Snapshot>, Effort),
     /// No request starts any more.
     Draining,
+    /// What users have in the end.
+    Cookies(Vec<Cookie>),
     /// All exchanges of a try.
     Exchanged(Vec<Exchange>),
     /// The shard is done; its last envelope.

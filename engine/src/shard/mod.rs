@@ -9,6 +9,7 @@ mod deadline;
 mod dial;
 mod flight;
 mod full;
+mod jars;
 mod late;
 mod look;
 pub(crate) mod mailbox;
@@ -673,6 +674,9 @@ impl<R: Reactor> Shard<R> {
         };
         if let Some(witness) = self.traffic.looks.take_witness() {
             self.mailbox.reply(Reply::Exchanged(witness.into_exchanges()));
+        }
+        if self.plan.plan.work.cookies().is_some_and(|cookies| cookies.told) {
+            self.mailbox.reply(Reply::Cookies(self.traffic.users.cookies()));
         }
         let envelope = self.traffic.recorder.into_envelope();
         self.mailbox.reply(Reply::Finished(envelope, finished));

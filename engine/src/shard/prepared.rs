@@ -44,12 +44,14 @@ pub(super) fn is_paged(plan: &Plan) -> bool {
 pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
     let rendering = plan.wire.rendering();
     let tried = plan.work.order() == Order::Tried;
+    let keeps_cookies = plan.work.cookies().is_some();
     let mut looks = 0;
     let of = plan.work.requests().iter().zip(plan.work.row_of_each()).map(|(asking, row)| {
         let first_look = looks;
         let here = asking.checks.len() + asking.captures.len();
         looks += here;
-        let needs = Needs::of(&asking.checks, &asking.captures);
+        let mut needs = Needs::of(&asking.checks, &asking.captures);
+        needs.fields |= keeps_cookies;
         Prepared {
             serial: asking.request.serial(&rendering),
             expect: plan.expects(&asking.request),
@@ -59,7 +61,7 @@ pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
             needs: if tried { Needs::ALL } else { needs },
             first_look,
             row,
-            is_looked_at: tried || here > 0,
+            is_looked_at: tried || keeps_cookies || here > 0,
         }
     });
     of.collect()

@@ -98,6 +98,7 @@ impl Traffic {
         let slips = if differ { flights.places() } else { 0 };
         let flights_places = flights.places();
         let way = Way::new(&plan.plan)?;
+        let keeps_cookies = plan.plan.work.cookies().is_some();
         let looked_at = way.requests.iter().any(|request| request.is_looked_at);
         let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
         Ok(Self {
@@ -113,7 +114,11 @@ impl Traffic {
             open: 0,
             outstanding: 0,
             users: Users::new(plan, at_once),
-            looks: Looks::new(if looked_at { flights_places } else { 0 }, Witness::of(plan)),
+            looks: Looks::new(
+                if looked_at { flights_places } else { 0 },
+                keeps_cookies,
+                Witness::of(plan),
+            ),
             too_long: Vec::new(),
             slips: vec![h2::Slip::default(); slips],
             depth,
@@ -163,7 +168,8 @@ impl Traffic {
         let index = self.users.request_of(flight.user);
         if self.looks.any() {
             let needs = self.way.request(index).map_or(Needs::NOTHING, |request| request.needs);
-            connection.http.keep_fields(needs.fields);
+            // Among them is what a body is coded in.
+            connection.http.keep_fields(needs.fields || needs.body);
         }
         let place = match &mut connection.http {
             Http::One(http) => {

@@ -17,6 +17,7 @@ use core::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::values::{Row, Table};
+use crate::cookies::Cookie;
 use crate::pace::Random;
 use crate::plan::{Order, ShardPlan, Step};
 use crate::units::Instant;
@@ -87,7 +88,11 @@ impl Users {
         let due = Instant::from_origin(0);
         let state = State { scenario: 0, next: 0, request: None, due };
         let stream = SCENARIOS + u64::from(plan.share.index());
-        let mut values = Table::new(work, Random::new(plan.plan.seed, stream + VALUES));
+        let mut values = Table::new(
+            work,
+            plan.plan.load.is_open(),
+            Random::new(plan.plan.seed, stream + VALUES),
+        );
         (0..at_once).for_each(|_| values.grow());
         // The last one is the first to go.
         let idle = (0..).take(at_once).map(User).collect::<Vec<_>>();
@@ -165,6 +170,27 @@ impl Users {
             && let Some(request) = crowd.state(user).and_then(|state| state.request)
         {
             crowd.values.make(user.0, request, now);
+        }
+    }
+
+    /// Takes in the cookies that the response to the request of `user` sets.
+    pub(super) fn keep_cookies<'a>(
+        &mut self,
+        user: User,
+        now: Instant,
+        fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) {
+        let request = self.request_of(user);
+        if let Self::Diverse(crowd) = self {
+            crowd.values.keep_cookies((user.0, request), now, fields);
+        }
+    }
+
+    /// The cookies that all of them have.
+    pub(super) fn cookies(&self) -> Vec<Cookie> {
+        match self {
+            Self::Uniform => Vec::new(),
+            Self::Diverse(crowd) => crowd.values.cookies(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use pummel_proto_http::Values;
 
+use super::jars::Jars;
+use crate::cookies::Cookie;
 use crate::pace::Random;
 use crate::plan::{Source, Work};
 use crate::units::{Instant, Nanos};
@@ -19,6 +21,8 @@ pub(super) struct Table {
     drawn: u64,
     /// Unix time at the origin of the clock.
     epoch: Nanos,
+    /// The cookies of users, if they keep any.
+    jars: Option<Jars>,
 }
 
 /// The values of one user.
@@ -37,7 +41,7 @@ impl Values for Row<'_> {
 
 impl Table {
     /// The values of `work`; nobody has any yet.
-    pub(super) fn new(work: &Work, random: Random) -> Self {
+    pub(super) fn new(work: &Work, is_open: bool, random: Random) -> Self {
         let requests = work.requests().iter();
         Self {
             sources: work.variables().iter().map(|variable| variable.source.clone()).collect(),
@@ -47,12 +51,16 @@ impl Table {
             random,
             drawn: 0,
             epoch: work.epoch(),
+            jars: Jars::of(work, is_open),
         }
     }
 
     /// Room for one user more.
     pub(super) fn grow(&mut self) {
         self.counts.push(0);
+        if let Some(jars) = &mut self.jars {
+            jars.grow();
+        }
         self.cells.extend(self.sources.iter().map(|_| Vec::new()));
     }
 
@@ -67,8 +75,11 @@ impl Table {
         self.cells.get_mut(user as usize * self.sources.len() + usize::from(number))
     }
 
-    /// Forgets what a user has captured.
+    /// Forgets what a user has captured, and what it does not keep beyond a scenario.
     pub(super) fn forget(&mut self, user: u32) {
+        if let Some(jars) = &mut self.jars {
+            jars.begin(user);
+        }
         let from = user as usize * self.sources.len();
         let cells = self.cells.iter_mut().skip(from);
         for (source, cell) in self.sources.iter().zip(cells) {
@@ -78,6 +89,31 @@ impl Table {
         }
     }
 
+    /// Takes in the cookies that a response to the request with this index sets, at `now`.
+    pub(super) fn keep_cookies<'a>(
+        &mut self,
+        (user, request): (u32, u16),
+        now: Instant,
+        fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) {
+        let now = self.unix(now);
+        let from = user as usize * self.sources.len();
+        let row = self.cells.get(from..from + self.sources.len()).unwrap_or_default();
+        if let Some(jars) = &mut self.jars {
+            jars.keep((user, request), &Row(row), now, fields);
+        }
+    }
+
+    /// The cookies that all users have, each with the value that was set last.
+    pub(super) fn cookies(&self) -> Vec<Cookie> {
+        self.jars.as_ref().map(Jars::all).unwrap_or_default()
+    }
+
+    /// The Unix time at `now`.
+    fn unix(&self, now: Instant) -> Nanos {
+        Nanos::new(now.since_origin()) + self.epoch
+    }
+
     /// Makes the values that a user has for the request with this index, at `now`.
     pub(super) fn make(&mut self, user: u32, request: u16, now: Instant) {
         let Some(wanted) = self.wanted.get(usize::from(request)) else { return };
@@ -85,6 +121,7 @@ impl Table {
         let Some(count) = self.counts.get_mut(user as usize) else { return };
         let ordinal = *count;
         *count += 1;
+        let unix = self.unix(now).get();
         for &number in wanted {
             let Some(source) = self.sources.get(usize::from(number)) else { continue };
             let Some(cell) = self.cells.get_mut(from + usize::from(number)) else { continue };
@@ -92,13 +129,21 @@ impl Table {
                 continue;
             }
             cell.clear();
-            let unix = now.since_origin() + self.epoch.get();
+            if let (Source::Cookies, Some(jars)) = (source, &mut self.jars) {
+                let mut cookies = core::mem::take(cell);
+                let row = self.cells.get(from..from + self.sources.len()).unwrap_or_default();
+                jars.write((user, request), &Row(row), Nanos::new(unix), &mut cookies);
+                if let Some(cell) = self.cells.get_mut(from + usize::from(number)) {
+                    *cell = cookies;
+                }
+                continue;
+            }
             let mut draw = || {
                 self.drawn += 1;
                 self.random.at(self.drawn)
             };
             match source {
-                Source::Captured => {}
+                Source::Captured | Source::Cookies => {}
                 Source::Sequence => write_integer(ordinal.into(), cell),
                 Source::Seconds => write_integer((unix / 1_000_000_000).into(), cell),
                 Source::Milliseconds => write_integer((unix / 1_000_000).into(), cell),

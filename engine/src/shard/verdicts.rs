@@ -38,9 +38,10 @@ impl Traffic {
             let held = self.look((place, slot), flight.user, status, &moments);
             complete = held.complete;
             good &= held.checks && complete;
-        }
-        if let Some(witness) = &mut self.looks.witness {
-            witness.judged(good);
+            // A try looks at everything.
+            if let Some(witness) = &mut self.looks.witness {
+                witness.judged(good);
+            }
         }
         self.recorder.response(&moments, status, good, slot.0);
         self.recorder.row(row, &moments, |row, latency| row.response(latency, good));
@@ -66,7 +67,13 @@ impl Traffic {
             let answer = witness::answer(&look, status);
             self.witness((user, slot), moments, End::Answered(Box::new(answer)));
         }
-        self.ask(&look.response(status, moments.response()), (user, moments), &mut held);
+        {
+            let response = look.response(status, moments.response());
+            if self.looks.keeps_cookies {
+                self.users.keep_cookies(user, moments.finished, response.fields.clone());
+            }
+            self.ask(&response, (user, moments), &mut held);
+        }
         self.looks.give(place, look);
         held
     }

@@ -8,9 +8,10 @@ use super::conn::Http;
 use super::look::Look;
 use super::traffic::Traffic;
 use super::user::User;
+use crate::judge::Undecoded;
 use crate::plan::{Order, Plan, ShardPlan};
 use crate::reactor::Slot;
-use crate::record::{Answer, End, Exchange, Found, Kept, Moments};
+use crate::record::{Answer, Coded, End, Exchange, Found, Kept, Moments};
 use crate::units::Nanos;
 
 /// The most that is kept of a request, and of the body of a response.
@@ -78,11 +79,20 @@ impl Witness {
 pub(super) fn answer(look: &Look, status: u16) -> Answer {
     let response = look.response(status, Nanos::ZERO);
     let fields = response.fields.map(|(name, value)| (name.to_vec(), value.to_vec()));
+    let (content, came) = (response.body, response.body_len);
+    let coded = look.is_coded().then_some(Coded {
+        came,
+        decoded: content.map(|content| !content.is_cut).map_err(Undecoded::name),
+    });
+    // What cannot be decoded is not kept in the state in which that was given up.
+    let bytes = content.map_or(&[][..], |content| content.bytes).to_vec();
+    let len = if coded.is_some() { bytes.len() as u64 } else { came };
     Answer {
         version: look.version(),
         status,
         fields: fields.collect(),
-        body: Kept { bytes: response.body.to_vec(), len: response.body_len },
+        body: Kept { bytes, len },
+        coded,
         good: false,
     }
 }

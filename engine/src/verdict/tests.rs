@@ -145,6 +145,7 @@ fn run(slot: impl Fn(u64) -> Slot) -> Report {
         coordinator: Lateness::default(),
         ticks_lost: 0,
         exchanges: Vec::new(),
+        cookies: Vec::new(),
         ending: Ending::Completed,
     }
 }

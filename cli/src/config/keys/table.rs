@@ -107,6 +107,13 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("no_ua", "no-ua", Bool, "Send no User-Agent of pummel's own; needs authorized")
         .alias(&["no_default_ua"]),
     Key::flag("authorized", "authorized", Bool, "Whoever runs the target knows of the load"),
+    Key::flag("compression", "compression", Bool, "Ask for compressed bodies")
+        .rivals(&["disable_compression"]),
+    Key::flag("disable_compression", "disable-compression", Bool, "Ask for none, the default")
+        .rivals(&["compression"]),
+    Key::flag("cookies", "cookies", Text, "Whether users keep cookies: off, on or iteration"),
+    Key::flag("cookies_load", "cookies-load", Path, "File of cookies that each user has at first"),
+    Key::flag("cookies_save", "cookies-save", Path, "File for those that users have in the end"),
     Key::flag("dry_run", "dry-run", Bool, "Send each request once, and print what is exchanged"),
     Key::flag("status", "status", Statuses, "Statuses that count as ok"),
     // Connections and protocol.
@@ -169,7 +176,6 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("summary", Bool, "Print a report at the end").standing(Anyway),
     Key::new("no_charts", Bool, "Make no charts").standing(Anyway),
     Key::new("no_color", Bool, "Write without colours").standing(Anyway),
-    Key::new("disable_compression", Bool, "Ask for no compression").standing(Anyway),
     // What they ask for, and does nothing to the requests.
     Key::new("redirect", Integer, "Redirects to follow").standing(NotYet),
     Key::new("pool_max_idle_per_host", Integer, "Idle connections to keep").standing(NotYet),

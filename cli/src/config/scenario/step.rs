@@ -126,6 +126,8 @@ impl<'a> Builder<'a> {
             }
         }
         builder = self.authorize(builder, step, around)?;
+        builder = request::compress(&self.args.request, builder)
+            .map_err(|reason| step.0.because(&reason))?;
         if let Some((node, body)) = body {
             builder = body.attach(builder).map_err(|reason| node.because(&reason))?;
         }

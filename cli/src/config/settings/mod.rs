@@ -178,6 +178,8 @@ impl<'t> Settings<'t> {
             let work = work.map_err(|fault| file.failure(&fault))?;
             config.replace_work(work).map_err(Failure::usage)?;
         }
+        let given = config.give_cookies(&args.request, epoch());
+        given.map_err(|error| self.explain(Failure::usage(error)))?;
         let checked = config.check_thresholds();
         checked.map_err(|error| self.explain(Failure::usage(error)))?;
         for remark in &mut config.remarks {

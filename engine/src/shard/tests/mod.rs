@@ -2,10 +2,12 @@
 //! are compared exactly.
 
 mod bounds;
+mod codings;
 mod connections;
 mod conservation;
 mod fake;
 mod full;
+mod jars;
 mod pacing;
 mod schedule;
 mod steady;
@@ -23,6 +25,7 @@ use pummel_proto_http::Request;
 use self::fake::{Act, Acts, Asked, Door, Fake, Log, Script};
 use super::mailbox::{Effort, Finished, Opened, Order, Reply, mailbox};
 use super::{Phase, Shard};
+use crate::cookies::Cookie;
 use crate::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
     ShardPlan, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, Work, split,
@@ -53,6 +56,8 @@ struct Ended {
     finished: Finished,
     /// Of a try.
     exchanges: Vec<Exchange>,
+    /// Those that users have in the end.
+    cookies: Vec<Cookie>,
     log: Log,
     /// Zero if the run never started.
     barrier: Instant,
@@ -255,7 +260,8 @@ fn run_prepared(
                     full.clear();
                     spare = Some(full);
                 }
-                Reply::Draining | Reply::Exchanged(_) | Reply::Finished(..) => {}
+                Reply::Draining | Reply::Cookies(_) | Reply::Exchanged(_) | Reply::Finished(..) => {
+                }
             }
         }
         if opened.is_some()
@@ -278,14 +284,18 @@ fn run_prepared(
     let Some(Reply::Finished(last, finished)) = replies.pop() else {
         panic!("the last reply tells the end");
     };
-    let exchanges = match replies.pop() {
-        Some(Reply::Exchanged(exchanges)) => exchanges,
-        _ => Vec::new(),
-    };
+    let (mut exchanges, mut cookies) = (Vec::new(), Vec::new());
+    for reply in replies {
+        match reply {
+            Reply::Exchanged(all) => exchanges = all,
+            Reply::Cookies(all) => cookies = all,
+            _ => {}
+        }
+    }
     numbers.merge(&last);
     let log = log.borrow().clone();
     check_conserved(&numbers);
-    Ended { numbers, opened, finished, exchanges, log, barrier }
+    Ended { numbers, opened, finished, exchanges, cookies, log, barrier }
 }
 
 /// Each scheduled request has one outcome, and each outcome its latencies.

@@ -61,7 +61,7 @@ fn a_single_request_is_tried_as_well() {
 
 #[test]
 fn what_was_looked_for_is_told_and_a_scenario_ends_where_it_would() {
-    let script = telling(&[&saying("X: y", "{\"t\":\"7\"}"), &saying("X: y", "no")]);
+    let script = telling(&[&saying("X: y", "{\"t\":\"7\"}"), &saying("X: y", "<no>")]);
     let json = |number| Capture::new(Extractor::Json(Path::parse("$.t").unwrap()), number);
     let body = |text| Check::new(text, Test::Body(BodyTest::Contains(Marker::new(text).unwrap())));
     let mut first = asking("/a");

@@ -180,7 +180,7 @@ fn a_stop_leaves_nobody_behind() {
 }
 
 /// A server to which each page is a request, of which `answer` tells the response.
-fn reading(mut answer: impl FnMut(&str) -> String + 'static) -> Script {
+pub(super) fn reading(mut answer: impl FnMut(&str) -> String + 'static) -> Script {
     let hear = move |_, bytes: &[u8]| {
         let response = answer(core::str::from_utf8(bytes).unwrap());
         vec![(SERVICE, Act::Say(response.into_bytes()))]
