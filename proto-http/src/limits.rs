@@ -88,12 +88,12 @@ pub(crate) const H2_IGNORED_MAX: u16 = 4_000;
 /// How many frames of responses are accepted on streams that have ended, before this side has
 /// cancelled any.
 pub(crate) const H2_LATE_FRAMES_MIN: u32 = 16;
-/// How many more are accepted for each stream that it cancels: what can be under way then, at
-/// 16 KiB each.
-pub(crate) const H2_LATE_FRAMES_PER_CANCEL: u32 = 8_192;
+/// How many bytes of such frames are accepted beyond for each stream that it cancels: more than
+/// can be under way then, in the buffers of two kernels and of a server.
+pub(crate) const H2_LATE_BYTES_PER_CANCEL: u64 = 128 << 20;
 
-/// How many are accepted at most, however many streams it has cancelled.
-pub(crate) const H2_LATE_FRAMES_MAX: u32 = 256 * H2_LATE_FRAMES_PER_CANCEL;
+/// How many at most, however many streams it has cancelled.
+pub(crate) const H2_LATE_BYTES_MAX: u64 = 256 * H2_LATE_BYTES_PER_CANCEL;
 
 /// The buffer of a split head, or of a decoded string, is kept for the next one up to this size,
 /// and given back above it, so that one large head does not cost its size on every connection for
@@ -110,4 +110,3 @@ const _: () = assert!(HPACK_INTEGER_BYTES_MAX == u32::BITS.div_ceil(7));
 const _: () = assert!(H2_REQUEST_BLOCK_BYTES_MAX < H2_ROOM_BYTES_MIN);
 const _: () = assert!(H2_CONTINUATIONS_MAX as u32 * 16_384 >= H2_BLOCK_BYTES_MAX);
 const _: () = assert!(H2_PINGS_PENDING_MAX < H2_PINGS_MAX as usize);
-const _: () = assert!(H2_LATE_FRAMES_MIN < H2_LATE_FRAMES_PER_CANCEL);

@@ -125,6 +125,30 @@ struct Seen {
     body: Vec<u8>,
 }
 
+// RFC 9113 section 8.2.1.
+#[test]
+fn over_http2_a_field_neither_begins_nor_ends_with_a_blank() {
+    struct Blank;
+    impl Values for Blank {
+        fn value(&self, _: u16) -> &[u8] {
+            b" \tto ken\r\n"
+        }
+    }
+    let mut token = Text::default();
+    token.push_slot(Slot { value: 0, escape: Escape::Plain });
+    let request = Request::builder("GET", "h", "/").unwrap().field("x-token", token);
+    let request = request.unwrap().build();
+    let rendered = Rendered::set(&[&request]).unwrap();
+    let mut slip = Slip::default();
+    assert!(rendered[0].fill(&Blank, &mut slip));
+    let mut conn = h2::Conn::new(NonZeroU16::MIN);
+    conn.start(0).unwrap();
+    let mut out = Vec::new();
+    conn.transmit_with(&rendered, &[slip], &mut out, 1 << 16);
+    let seen = read(&mut loona_hpack::Decoder::new(), &out);
+    assert_eq!(seen[&1].fields["x-token"], "to ken");
+}
+
 #[test]
 fn over_http2_each_stream_has_its_values_in_any_number_of_pages() {
     let constant = Request::builder("GET", "h:1", "/c").unwrap().build();

@@ -50,7 +50,14 @@ fn parse(typed: &str) -> Result<ProxyUrl> {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     ensure!(!rest.contains(['/', '?', '#']), "a proxy has no path; write http://host:port");
     let (credentials, authority) = match rest.rsplit_once('@') {
-        Some((user, authority)) => (Some(unescaped(user)?), authority),
+        Some((user, authority)) => {
+            let mut credentials = unescaped(user)?;
+            // RFC 7617 section 2: a colon stands between them, also before no password.
+            if !user.contains(':') {
+                credentials.push(b':');
+            }
+            (Some(credentials), authority)
+        }
         None => (None, rest),
     };
     let (host, port) = target::host_and_port(authority, PORT)?;
@@ -187,6 +194,7 @@ mod tests {
         assert_eq!(at("p"), ("p".to_owned(), 80, None));
         assert_eq!(at("http://u:w@[::1]:1"), ("::1".to_owned(), 1, user("u:w")));
         assert_eq!(at("u%40x:w%2f@p:1"), ("p".to_owned(), 1, user("u@x:w/")));
+        assert_eq!(at("u@p:1"), ("p".to_owned(), 1, user("u:")));
     }
 
     #[test]

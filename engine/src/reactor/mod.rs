@@ -42,9 +42,10 @@
 //!   that names it, and copied it.
 //! - **R5** The page of a send that a ring has in hand is neither freed nor changed until the
 //!   completion of that send was reaped, also when its slot is closed and used again meanwhile. A
-//!   send that reports only failure has its bytes in the slot itself; they are changed by the next
-//!   such send, before which the owner promises that the peer has answered this one, and outlive a
-//!   close until the kernel has confirmed that nothing of the slot is pending.
+//!   send that reports only failure has its bytes in the slot itself, in memory that does not move
+//!   and outlives a close until the kernel has confirmed that nothing of the slot is pending. The
+//!   next such send changes them, when the peer has answered this one: one that answers what it
+//!   has not read may find the two mixed, and nothing else.
 //!
 //! A ring that is dropped first cancels what is pending, for closing it only starts that; if the
 //! kernel does not confirm, the memory is leaked.

@@ -179,6 +179,8 @@ pub(super) struct Connection {
     pub(super) heard: Instant,
     /// It takes no more requests, and is closed when those that it has are answered.
     pub(super) spent: bool,
+    /// The peer has told of its end, which is counted.
+    pub(super) leaving: bool,
     /// The connection stands in the shard's line of free ones.
     pub(super) in_line: bool,
     /// Since when it has had room for a request.
@@ -202,6 +204,7 @@ impl Connection {
             status: 0,
             heard: Instant::from_origin(0),
             spent: false,
+            leaving: false,
             in_line: false,
             free_since: Instant::from_origin(0),
             past: Past::Untried,
@@ -270,7 +273,7 @@ impl Connection {
         requests.clear();
         self.outgoing = Outgoing { requests, listed, ..Outgoing::default() };
         self.first_byte = None;
-        self.spent = false;
+        (self.spent, self.leaving) = (false, false);
     }
 }
 

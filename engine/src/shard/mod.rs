@@ -343,7 +343,7 @@ impl<R: Reactor> Shard<R> {
     /// Whether a closed loop has nobody left to talk to.
     fn lost_target(&mut self, now: Instant) -> bool {
         // A connection that is open and takes nothing is of no use either.
-        let busy = self.traffic.outstanding() > 0 || !self.free.is_empty();
+        let busy = self.traffic.in_flight() > 0 || !self.free.is_empty();
         if self.traffic.open() > 0 && busy {
             self.last_open = now;
         }

@@ -49,6 +49,11 @@ impl Renewal {
         {
             *since = Some(now);
             line.ready.push_back((slot, now));
+            // Those which have ended are let go before they outnumber the others.
+            if line.ready.len() > 2 * line.since.len() {
+                let since = &line.since;
+                line.ready.retain(|(slot, at)| since.get(slot.index()) == Some(&Some(*at)));
+            }
         }
     }
 

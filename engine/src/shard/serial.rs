@@ -7,7 +7,7 @@ use super::traffic::Traffic;
 use super::user::User;
 use crate::judge::Needs;
 use crate::reactor::Slot;
-use crate::record::{Cause, Phase};
+use crate::record::{Cause, Phase, Trouble};
 use crate::units::Instant;
 
 impl Traffic {
@@ -81,17 +81,28 @@ impl Traffic {
         Fate::Close
     }
 
-    /// The oldest request of `slot` has waited long enough.
-    pub(super) fn expire_in_order(&mut self, slot: Slot, now: Instant) -> Fate {
+    /// The request at `place` of `slot` has waited long enough; those before it and behind it end
+    /// with the connection.
+    pub(super) fn expire_in_order(&mut self, slot: Slot, place: usize, now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
         let Http::One(http) = &connection.http else { return Fate::Close };
         let sending = connection.outgoing.sending.is_some() || connection.outgoing.owed > 0;
-        let phase = if sending { Phase::Send } else { phase_of(http.phase()) };
+        let mut phase = if sending { Phase::Send } else { phase_of(http.phase()) };
         if let Some(errno) = connection.outgoing.failure {
             self.fail(slot, Phase::Send, Cause::System(errno), now);
-        } else if let Some(flight) = self.land(slot) {
-            let first_byte = self.first_byte(slot).unwrap_or(now);
-            self.timed_out(&flight.heard(first_byte), phase, slot, now);
+        } else {
+            let mut first_byte = self.first_byte(slot).unwrap_or(now);
+            while self.flights.oldest(slot.index()).is_some_and(|oldest| oldest != place)
+                && let Some(flight) = self.land(slot)
+            {
+                let trouble = Trouble { phase, cause: Cause::Abandoned };
+                self.failed(&flight.heard(first_byte), trouble, slot, now);
+                // Nothing has come of the next one.
+                (phase, first_byte) = (Phase::Wait, now);
+            }
+            if let Some(flight) = self.land(slot) {
+                self.timed_out(&flight.heard(first_byte), phase, slot, now);
+            }
         }
         self.abandon(slot, Cause::Abandoned, now);
         Fate::Close

@@ -117,6 +117,7 @@ impl Traffic {
                 if let Some(connection) = self.get(slot)
                     && !core::mem::replace(&mut connection.spent, true)
                 {
+                    connection.leaving = true;
                     self.recorder.connections().closed_by_peer += 1;
                 }
             }

@@ -140,17 +140,25 @@ impl Traffic {
         self.outstanding
     }
 
+    /// Those of them that are on a connection, and do not wait to be sent again.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.outstanding - u32::try_from(self.retries.len()).unwrap_or(self.outstanding)
+    }
+
     /// When the next request times out.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [&self.deadlines, &self.deadlines_again];
         let [deadline, again] = deadlines.map(|all| all.as_ref().and_then(Deadlines::next));
-        let retry = self.retries.front().and_then(|flight| self.deadline_of(flight));
+        let retry = self.retry_to_expire().map(|(_, deadline)| deadline);
         [self.timeouts.next(), deadline, again, retry].into_iter().flatten().min()
     }
 
-    /// When it is too late for `flight`, if it ever is.
-    fn deadline_of(&self, flight: &Flight) -> Option<Instant> {
-        self.deadlines.as_ref().map(|deadlines| flight.intended + deadlines.span())
+    /// The request to be sent again that is the first for which it will be too late, by its place
+    /// among them, and when that is. Who is under way in a scenario has no deadline.
+    fn retry_to_expire(&self) -> Option<(usize, Instant)> {
+        let span = self.deadlines.as_ref()?.span();
+        let place = self.retries.iter().position(|flight| !flight.onward)?;
+        self.retries.get(place).map(|flight| (place, flight.intended + span))
     }
 
     /// Requests that may start on `slot` now.
@@ -211,10 +219,9 @@ impl Traffic {
     /// Ends those that wait to be sent again and whose deadline has passed. None of them may be
     /// started after that, so this comes before anything starts.
     pub(super) fn expire_retries(&mut self, now: Instant) {
-        // The first of them has the earliest deadline.
-        while let Some(deadline) = self.retries.front().and_then(|first| self.deadline_of(first))
+        while let Some((place, deadline)) = self.retry_to_expire()
             && deadline <= now
-            && let Some(flight) = self.retries.pop_front()
+            && let Some(flight) = self.retries.remove(place)
         {
             self.outstanding -= 1;
             self.timed_out(&flight.heard(now), Phase::Queue, Slot(0), now);
@@ -269,6 +276,7 @@ impl Traffic {
 
     /// The peer closed its side of `slot`.
     pub(super) fn ended(&mut self, slot: Slot, end: End, now: Instant) -> Fate {
+        self.count_end(slot, end);
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Close };
         if let (End::Seen, Some(session)) = (end, &mut connection.tls)
             && let Err(trouble) = session.receive_end().and_then(|()| connection.is_complete())
@@ -278,11 +286,6 @@ impl Traffic {
         if let State::Opening(opening) = connection.state {
             return Fate::Unready(Trouble { phase: opening.step.phase(), cause: Cause::Closed });
         }
-        // TLS says when it ends; where it does not, anybody may have ended it.
-        let unsaid = end == End::Seen && connection.tls.is_some();
-        let lives = self.recorder.connections();
-        let count = if unsaid { &mut lives.cut_off } else { &mut lives.closed_by_peer };
-        *count += 1;
         let cause = connection.outgoing.failure.map_or(Cause::Closed, Cause::System);
         match &connection.http {
             Http::One(_) => self.ended_in_order(slot, cause, now),
@@ -292,6 +295,19 @@ impl Traffic {
             }
             Http::Two(_) => Fate::Close,
         }
+    }
+
+    /// Counts the end of `slot`, if it was ready, and the peer has not told of its end before.
+    fn count_end(&mut self, slot: Slot, end: End) {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return };
+        if connection.state != State::Open || core::mem::replace(&mut connection.leaving, true) {
+            return;
+        }
+        // TLS says when it ends; where it does not, anybody may have ended it.
+        let unsaid = end == End::Seen && connection.tls.is_some();
+        let lives = self.recorder.connections();
+        let count = if unsaid { &mut lives.cut_off } else { &mut lives.closed_by_peer };
+        *count += 1;
     }
 
     /// Receiving on `slot` failed.
@@ -344,7 +360,7 @@ impl Traffic {
         // A slow server is not a dead one: the connection is replaced at once.
         connection.attempts = 0;
         let fate = match connection.http {
-            Http::One(_) => self.expire_in_order(slot, now),
+            Http::One(_) => self.expire_in_order(slot, place, now),
             Http::Two(_) => self.expire_stream(slot, place, silent.is_some(), now),
         };
         Some((slot, fate))

@@ -5,10 +5,12 @@
 //! days, and one that only chats is cut off. Work is counted once and shared out when a budget is
 //! spent, which keeps the cost off the path of useful frames.
 
+use super::frame::HEADER_BYTES;
 use crate::error::ErrorKind;
 use crate::limits::{
-    H2_BYTES_PER_UPDATE, H2_EMPTY_DATA_MAX, H2_IGNORED_MAX, H2_LATE_FRAMES_MAX, H2_LATE_FRAMES_MIN,
-    H2_LATE_FRAMES_PER_CANCEL, H2_PINGS_MAX, H2_RESETS_MAX, H2_SETTINGS_MAX, H2_WINDOW_UPDATES_MAX,
+    H2_BYTES_PER_UPDATE, H2_EMPTY_DATA_MAX, H2_IGNORED_MAX, H2_LATE_BYTES_MAX,
+    H2_LATE_BYTES_PER_CANCEL, H2_LATE_FRAMES_MIN, H2_PINGS_MAX, H2_RESETS_MAX, H2_SETTINGS_MAX,
+    H2_WINDOW_UPDATES_MAX,
 };
 
 /// The kinds of frames that lead nowhere.
@@ -66,11 +68,18 @@ pub(super) struct Budgets {
     each: [Budget; KINDS],
     /// Frames of responses that may still come on streams that have ended.
     late: u32,
+    /// Bytes of such frames that may come before those are counted.
+    cancelled: u64,
 }
 
 impl Budgets {
     pub(super) const fn new() -> Self {
-        Self { work: 0, each: [Budget { used: 0, work: 0 }; KINDS], late: H2_LATE_FRAMES_MIN }
+        Self {
+            work: 0,
+            each: [Budget { used: 0, work: 0 }; KINDS],
+            late: H2_LATE_FRAMES_MIN,
+            cancelled: 0,
+        }
     }
 
     /// Notes a frame that was of use.
@@ -95,16 +104,18 @@ impl Budgets {
         if budget.used > waste.max() { Err(waste.error()) } else { Ok(()) }
     }
 
-    /// Pays for a frame of a response on a stream that has ended.
-    pub(super) fn spend_late(&mut self) -> Result<(), ErrorKind> {
-        self.late = self.late.checked_sub(1).ok_or(ErrorKind::H2StreamClosed)?;
+    /// Pays for a frame of a response, with a payload of `length` bytes, on a stream that has ended.
+    pub(super) fn spend_late(&mut self, length: u32) -> Result<(), ErrorKind> {
+        match self.cancelled.checked_sub(HEADER_BYTES as u64 + u64::from(length)) {
+            Some(left) => self.cancelled = left,
+            None => self.late = self.late.checked_sub(1).ok_or(ErrorKind::H2StreamClosed)?,
+        }
         Ok(())
     }
 
     /// Notes that this side ended a stream early, so that frames of it may be under way.
     pub(super) fn expect_late(&mut self) {
-        let late = self.late.saturating_add(H2_LATE_FRAMES_PER_CANCEL);
-        self.late = late.min(H2_LATE_FRAMES_MAX);
+        self.cancelled = (self.cancelled + H2_LATE_BYTES_PER_CANCEL).min(H2_LATE_BYTES_MAX);
     }
 }
 
@@ -161,15 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn late_frames_are_bought_by_cancelling() {
+    fn late_frames_are_bought_by_cancelling_however_small_they_are() {
         let mut budgets = Budgets::new();
-        let spend = |budgets: &mut Budgets| {
-            (0..u32::MAX).take_while(|_| budgets.spend_late().is_ok()).count()
+        let spend = |budgets: &mut Budgets, length| {
+            (0..u32::MAX).take_while(|_| budgets.spend_late(length).is_ok()).count() as u64
         };
-        assert_eq!(spend(&mut budgets), H2_LATE_FRAMES_MIN as usize);
-        budgets.expect_late();
-        assert_eq!(spend(&mut budgets), H2_LATE_FRAMES_PER_CANCEL as usize);
+        assert_eq!(spend(&mut budgets, 16_384), u64::from(H2_LATE_FRAMES_MIN));
+        for length in [100, 16_384] {
+            budgets.expect_late();
+            assert_eq!(
+                spend(&mut budgets, length),
+                H2_LATE_BYTES_PER_CANCEL / u64::from(9 + length)
+            );
+        }
         (0..1_000_000).for_each(|_| budgets.expect_late());
-        assert_eq!(spend(&mut budgets), H2_LATE_FRAMES_MAX as usize);
+        assert_eq!(spend(&mut budgets, 1 << 20), H2_LATE_BYTES_MAX / (9 + (1 << 20)));
     }
 }

@@ -370,7 +370,7 @@ impl Conn {
             Found::Never => return Err(ErrorKind::H2BadStream),
             Found::Ended => {
                 self.heads.skip(block)?;
-                self.budgets.spend_late()?;
+                self.budgets.spend_late(bytes_of(block))?;
                 return Ok(Step::Silent);
             }
         };
@@ -429,7 +429,7 @@ impl Conn {
             Found::Open(position) => position,
             Found::Never => return Err(ErrorKind::H2BadStream),
             Found::Ended => {
-                self.budgets.spend_late()?;
+                self.budgets.spend_late(header.length)?;
                 self.state = State::Skip(length + padding);
                 return Ok(Step::Silent);
             }
@@ -602,6 +602,11 @@ impl Conn {
             _ => Ok(Step::Silent),
         }
     }
+}
+
+/// How many bytes `block` has; none has more than a `u32` counts.
+pub(super) fn bytes_of(block: &[u8]) -> u32 {
+    u32::try_from(block.len()).unwrap_or(u32::MAX)
 }
 
 /// Takes up to `left` bytes off the front of `input`.

@@ -81,10 +81,12 @@ impl Rendered {
         bytes.clear();
         ends.clear();
         for value in &self.varying {
+            let begin = bytes.len();
             match value {
                 Value::Text(text) | Value::Optional(text) => text.fill(values, bytes),
                 Value::Length => write_number(self.body.filled_len(values), bytes),
             }
+            trim(bytes, begin);
             ends.push(bytes.len());
         }
         *body = (!self.body.is_constant()).then_some(bytes.len());
@@ -109,6 +111,19 @@ impl Rendered {
 
     pub(super) const fn is_head(&self) -> bool {
         self.is_head
+    }
+}
+
+/// Takes the blanks off both ends of the value that begins at `begin`: a field value has none there
+/// (RFC 9113 section 8.2.1).
+fn trim(bytes: &mut Vec<u8>, begin: usize) {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    while bytes.len() > begin && bytes.last().is_some_and(is_blank) {
+        bytes.pop();
+    }
+    let blanks = bytes.iter().skip(begin).take_while(|byte| is_blank(byte)).count();
+    if blanks > 0 {
+        bytes.drain(begin..begin + blanks);
     }
 }
 

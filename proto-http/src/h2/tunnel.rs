@@ -22,7 +22,7 @@ use super::head::HeadReader;
 use super::hpack::{Block, Field, Form};
 use super::outbox::{Outbox, Owed};
 use super::peer::Peer;
-use super::receive::{check_first, is_tls, recycled};
+use super::receive::{bytes_of, check_first, is_tls, recycled};
 use super::transmit::{PIECE_BYTES_MIN, REFILL_BYTES};
 use crate::error::{ErrorKind, ProtocolError};
 use crate::limits::{
@@ -336,7 +336,7 @@ impl Tunnel {
         for window in &mut self.send_windows {
             window.spend(bytes);
         }
-        self.budgets.work();
+        self.budgets.work_of(bytes);
     }
 
     /// Consumes from the front of `input` and returns the next event; `None` when all of `input` is
@@ -520,7 +520,7 @@ impl Tunnel {
             }
             Stage::Over | Stage::Failed(_) => {
                 self.heads.skip(block)?;
-                self.budgets.spend_late()?;
+                self.budgets.spend_late(bytes_of(block))?;
                 Ok(Step::Silent)
             }
         }
@@ -587,7 +587,7 @@ impl Tunnel {
         match self.stage {
             Stage::Asked => return Err(ErrorKind::H2UnexpectedData),
             Stage::Over | Stage::Failed(_) => {
-                self.budgets.spend_late()?;
+                self.budgets.spend_late(header.length)?;
                 self.next = Next::Skip(length + padding);
                 return Ok(Step::Silent);
             }

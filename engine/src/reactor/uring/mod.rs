@@ -211,6 +211,11 @@ impl Uring {
         debug_assert!(page.len() <= SILENT_BYTES_MAX, "such a send is small");
         let token = self.token(Operation::SendPageSilent, slot);
         if let Some(life) = self.lives.get_mut(slot.index()).filter(|life| life.socket.is_some()) {
+            // Memory that never moves: the kernel may still read what the last one left here, if
+            // the peer has answered without reading.
+            if life.silent.capacity() < SILENT_BYTES_MAX {
+                life.silent = Vec::with_capacity(SILENT_BYTES_MAX);
+            }
             life.silent.clear();
             life.silent.extend_from_slice(&page);
             let entry = send_entry(slot, &life.silent, token);
@@ -290,9 +295,13 @@ impl Uring {
             .is_some_and(|life| life.generation == token.generation && life.socket.is_some());
         if !current {
             self.give_back(raw.flags);
-            if matches!(token.operation, Operation::SendPage | Operation::Ignored)
-                && let Some(page) = self.pages.lingering.reaped(raw.token)
-            {
+            let of = match token.operation {
+                Operation::SendPage | Operation::Ignored => raw.token,
+                // Its answer was waited for, so that page was never handed over.
+                Operation::Ask => Token { operation: Operation::SendPage, ..token }.pack(),
+                _ => return None,
+            };
+            if let Some(page) = self.pages.lingering.reaped(of) {
                 self.pages.pool.give(page);
             }
             return None;
@@ -801,6 +810,45 @@ mod tests {
         uring.wait(clock::now() + Nanos::from_millis(5)).unwrap();
         assert!(uring.pop().is_none());
         assert_eq!(uring.pages.lingering.len(), 0, "the kernel has confirmed the cancellation");
+    }
+
+    #[test]
+    fn a_page_that_waits_for_its_turn_goes_with_its_connection() {
+        if !uring_works() {
+            return;
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut uring = Uring::new(1).unwrap();
+        for _ in 0..3 {
+            let _peer = connect(&mut uring, &listener);
+            let page = b"question".to_vec();
+            assert_eq!(uring.send_page(Slot(0), page, Confirm::Failure), Sending::Free);
+            let page = b"more".to_vec();
+            assert_eq!(uring.send_page(Slot(0), page, Confirm::InTurn), Sending::Pending);
+            uring.close(Slot(0), Close::Finish);
+            for _ in 0..3 {
+                uring.wait(clock::now() + Nanos::from_millis(2)).unwrap();
+                assert!(uring.pop().is_none());
+            }
+        }
+        assert_eq!(uring.pages.lingering.len(), 0);
+    }
+
+    #[test]
+    fn what_is_sent_silently_stays_where_it_is_whatever_the_peer_answers() {
+        if !uring_works() {
+            return;
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut uring = Uring::new(1).unwrap();
+        let _peer = connect(&mut uring, &listener);
+        let mut first = None;
+        for len in [1, 100, SILENT_BYTES_MAX, 7] {
+            let page = vec![b'x'; len];
+            assert_eq!(uring.send_page(Slot(0), page, Confirm::Failure), Sending::Free);
+            let memory = uring.lives[0].silent.as_ptr();
+            assert_eq!(*first.get_or_insert(memory), memory, "{len}");
+        }
     }
 
     #[test]

@@ -36,6 +36,11 @@ fn two_steps() -> Work {
     work(2, &[(1, &[Step::Request(0), Step::Think(THINK), Step::Request(1)])])
 }
 
+/// `/a`, and `/b` at once.
+pub(super) fn two_requests() -> Work {
+    work(2, &[(1, &[Step::Request(0), Step::Request(1)])])
+}
+
 pub(super) fn scripted(load: &Load, connections: u32, limit: Limit, work: Work) -> Plan {
     Plan { work, ..plan(load, connections, limit) }
 }
@@ -150,6 +155,21 @@ fn a_request_that_fails_ends_its_scenario() {
     let ended = run(plan, script);
     assert_eq!(ended_by_row(&ended.numbers), [(5, 0), (0, 5), (0, 0)]);
     check_rows(&ended.numbers);
+}
+
+#[test]
+fn in_a_pipeline_a_deadline_is_that_of_the_request_that_has_it() {
+    // Only the first request is answered; a second `/a` follows the first `/b`, which has none.
+    let script = server(|asked| match asked.nth {
+        0 => vec![(millis(1), Act::Say(OK.to_vec()))],
+        _ => Vec::new(),
+    });
+    let rate = Rate::new(100, Nanos::from_secs(1)).unwrap();
+    let mut plan = scripted(&piped(rate, 4), 1, Limit::Duration(millis(20)), two_requests());
+    plan.timeouts.deadline = Some(millis(20));
+    let ended = run(plan, script);
+    let rows = ended.numbers.rows.iter().map(|row| (row.ledger.timeouts, row.ledger.errors));
+    assert_eq!(rows.collect::<Vec<_>>(), [(1, 0), (0, 1)]);
 }
 
 #[test]

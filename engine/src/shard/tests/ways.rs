@@ -9,6 +9,7 @@ use std::rc::Rc;
 use pummel_proto_http::h2::frame::{self, Code, Header, Kind, PREFACE, Setting};
 
 use super::fake::Hear;
+use super::users::two_requests;
 use super::*;
 use crate::plan::{Keep, Means, Protocol, Proxy};
 use crate::reactor::{Confirm, SILENT_BYTES_MAX};
@@ -205,6 +206,54 @@ fn a_goaway_ends_a_connection_and_no_request() {
     assert_eq!((counts.goaways[0], ended.numbers.connections.opened), (20, 20));
     assert_eq!(counts.beyond_goaway, counts.retried);
     assert!(counts.retried > 0);
+}
+
+#[test]
+fn a_goaway_and_the_end_behind_it_are_counted_once() {
+    let mut inner = serving(|_, stream| vec![(millis(1), goaway(stream))]);
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let mut acts = inner.hear.as_mut().unwrap()(slot, bytes);
+        if acts.iter().any(|(after, _)| *after == millis(1)) {
+            acts.push((millis(2), Act::End));
+        }
+        acts
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let ended = run(two(&closed(1), 1, 1, requests(3)), script);
+    let lives = ended.numbers.connections;
+    assert_eq!((lives.opened, lives.closed_by_peer, lives.cut_off), (3, 3, 0), "{lives:?}");
+}
+
+#[test]
+fn a_closed_loop_that_waits_to_send_again_does_not_wait_for_ever() {
+    let mut inner = serving(|_, stream| vec![(millis(1), reset(stream, Code::RefusedStream))]);
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let mut acts = inner.hear.as_mut().unwrap()(slot, bytes);
+        if acts.iter().any(|(after, _)| *after == millis(1)) {
+            let mut settings = Vec::new();
+            frame::write_settings(&mut settings, &[(Setting::MaxConcurrentStreams, 0)]);
+            acts.push((millis(1), Act::Say(settings)));
+        }
+        acts
+    };
+    let script = Script { hear: Some(Box::new(hear)), ..deaf() };
+    let ended = run(two(&closed(1), 1, 1, requests(3)), script);
+    assert!(ended.finished.target_lost);
+    assert_eq!(ended.numbers.ledger.unfinished, 1, "{:?}", ended.numbers.ledger);
+}
+
+#[test]
+fn a_later_step_that_is_sent_again_has_no_deadline_either() {
+    let script = serving(|nth, stream| match nth {
+        1 => vec![(millis(30), reset(stream, Code::RefusedStream))],
+        _ => vec![(millis(1), ok(stream))],
+    });
+    let mut plan = two(&open(10), 1, 4, Limit::Duration(millis(100)));
+    plan.work = two_requests();
+    plan.timeouts.deadline = Some(millis(20));
+    let ended = run(plan, script);
+    let ledger = &ended.numbers.ledger;
+    assert_eq!((ledger.ok, ledger.timeouts, ended.numbers.multiplexed.retried), (2, 0, 1));
 }
 
 #[test]
@@ -428,6 +477,43 @@ fn a_connection_whose_keys_are_worn_makes_way_and_costs_no_request() {
     assert_eq!((ledger.ok, ledger.errors), (1_000, 0), "{:?}", ended.numbers.errors.rows());
     let lives = ended.numbers.connections;
     assert_eq!((lives.opened, lives.closed_by_peer, lives.cut_off), (4, 0, 0));
+}
+
+/// A server that ends each connection with its first answer, of which the last bytes are missing.
+fn cut_short(acceptor: Acceptor, missing: usize) -> Script {
+    let mut inner = secured(acceptor);
+    let hear = move |slot: Slot, bytes: &[u8]| {
+        let asked = bytes.first() == Some(&APPLICATION_DATA);
+        let mut acts = Acts::new();
+        for (after, act) in inner.hear.as_mut().unwrap()(slot, bytes) {
+            match act {
+                Act::Say(mut record) if asked => {
+                    record.truncate(record.len() - missing);
+                    acts.extend([(after, Act::Say(record)), (after + millis(1), Act::End)]);
+                }
+                act => acts.push((after, act)),
+            }
+        }
+        acts
+    };
+    Script { hear: Some(Box::new(hear)), ..deaf() }
+}
+
+/// The type of a record that holds what is spoken in TLS.
+const APPLICATION_DATA: u8 = 23;
+
+#[test]
+fn an_end_within_a_record_is_cut_off_like_one_behind_it() {
+    let (tls, connector, acceptor) = wearing_out(1 << 20);
+    let mut plan = plan(&closed(1), 1, requests(3));
+    plan.wire.tls = Some(tls);
+    let part = split(&Arc::new(plan)).remove(0);
+    let ended = run_prepared(part, cut_short(acceptor, 3), None, |shard| {
+        shard.traffic.way.connector = Some(connector);
+    });
+    let lives = ended.numbers.connections;
+    assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (0, 3));
+    assert_eq!((lives.opened, lives.cut_off, lives.closed_by_peer), (3, 3, 0));
 }
 
 #[test]

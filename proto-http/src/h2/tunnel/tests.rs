@@ -263,6 +263,22 @@ fn what_is_sent_keeps_to_both_windows_and_to_the_longest_frame() {
     assert!(tunnel.takes());
 }
 
+// A proxy may open both windows for each few kilobytes that it reads.
+#[test]
+fn long_uploads_pay_for_the_updates_of_their_windows() {
+    let grow = |by: u32| {
+        [0, STREAM].map(|stream| frame(Kind::WindowUpdate, 0, stream, &by.to_be_bytes())).concat()
+    };
+    let mut tunnel = open(&[]);
+    assert_eq!(hear(&mut tunnel, &grow(1 << 24)), "");
+    let updates = grow(4096).repeat(4);
+    for _ in 0..3_000 {
+        tunnel.send(&[b'x'; 16_384]);
+        assert_eq!(say(&mut tunnel).len(), 16_384 + 9);
+        assert_eq!(hear(&mut tunnel, &updates), "");
+    }
+}
+
 #[test]
 fn windows_that_the_peer_abuses_are_refused() {
     let grow = |by: u32| frame(Kind::WindowUpdate, 0, STREAM, &by.to_be_bytes());
