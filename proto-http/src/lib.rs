@@ -82,6 +82,7 @@ pub mod h2;
 pub mod limits;
 mod lines;
 mod request;
+mod stored;
 mod text;
 
 pub use error::{ErrorKind, ProtocolError, StartError};
@@ -90,4 +91,5 @@ pub use lines::{FieldLines, FieldLinesIter};
 pub use request::{
     Expect, Form, Rendering, Request, RequestBuilder, RequestError, Scheme, Serial, render_connect,
 };
-pub use text::{Escape, NoValues, Slot, Text, Values};
+pub use stored::{BodySource, Stored};
+pub use text::{Escape, NoValues, Slot, Text, Values, write_base64};

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::event::Version;
 use crate::h2::UPGRADE_SETTINGS;
+use crate::stored::Stored;
 use crate::text::{Escape, NoValues, Slot, Text, Values};
 
 /// The default `User-Agent`.
@@ -24,9 +25,16 @@ pub struct Request {
     authority: String,
     target: Text,
     fields: Vec<Field>,
-    body: Option<Text>,
+    body: Option<Body>,
     /// Whether no `User-Agent` is sent but one among the fields.
     is_anonymous: bool,
+}
+
+/// What a request carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Body {
+    Here(Text),
+    Stored(Stored),
 }
 
 /// What the connection that a request is sent on is secured by. HTTP/1.1 does not say it in a
@@ -148,7 +156,7 @@ pub enum RequestError {
     TooManyVarying(usize),
     /// The body has 4 GiB or more.
     #[error("send a body of {0} bytes over HTTP/2: it must be shorter than 4 GiB")]
-    BodyTooLong(usize),
+    BodyTooLong(u64),
 }
 
 impl Request {
@@ -217,10 +225,10 @@ impl Request {
         Expect { body: self.method != "HEAD", close }
     }
 
-    /// Returns whether each time it is sent, it is the same.
+    /// Returns whether each time it is sent, it is the same, and all of it is in memory.
     #[must_use]
     pub fn is_constant(&self) -> bool {
-        let body = self.body.as_ref().is_none_or(Text::is_constant);
+        let body = self.stored().is_none() && self.body().is_none_or(Text::is_constant);
         let fields = self.fields.iter().all(|field| field.value.is_constant());
         self.target.is_constant() && fields && body
     }
@@ -229,9 +237,38 @@ impl Request {
     #[must_use]
     pub fn values(&self) -> Vec<u16> {
         let fields = self.fields.iter().map(|field| &field.value);
-        let texts = [&self.target].into_iter().chain(fields).chain(&self.body);
+        let texts = [&self.target].into_iter().chain(fields).chain(self.body());
         let values: BTreeSet<u16> = texts.flat_map(Text::values).collect();
         values.into_iter().collect()
+    }
+
+    /// Returns the field lines that were added, in their order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Text)> {
+        self.fields.iter().map(|field| (field.name.as_str(), &field.value))
+    }
+
+    /// Returns the body, if there is one in memory.
+    #[must_use]
+    pub const fn body(&self) -> Option<&Text> {
+        match &self.body {
+            Some(Body::Here(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the body, if it is read as it is sent.
+    #[must_use]
+    pub const fn stored(&self) -> Option<&Stored> {
+        match &self.body {
+            Some(Body::Stored(stored)) => Some(stored),
+            _ => None,
+        }
+    }
+
+    /// Goes on with the request where its builder was left.
+    #[must_use]
+    pub const fn amend(self) -> RequestBuilder {
+        RequestBuilder { request: self }
     }
 
     /// Renders the request for HTTP/1.1: request line, `Host`, the default fields, the user's
@@ -252,7 +289,8 @@ impl Request {
         out
     }
 
-    /// The same, with places for the values.
+    /// The same, with places for the values. A body that is [stored](Self::stored) comes behind
+    /// it.
     #[must_use]
     pub fn serial(&self, rendering: &Rendering) -> Serial {
         let Rendering { version, form, fields, .. } = rendering;
@@ -291,7 +329,7 @@ impl Request {
         for (name, value) in fields {
             add_field(&mut head, name, &value.into());
         }
-        let body = self.body.clone().unwrap_or_default();
+        let body = self.content();
         match self.content_length() {
             Some(Length::Varies) => {
                 head.push("Content-Length: ");
@@ -415,9 +453,9 @@ impl Request {
         Ok(all.build())
     }
 
-    /// Returns the body, empty if there is none.
+    /// Returns the body that is in memory, empty if there is none.
     pub(crate) fn content(&self) -> Text {
-        self.body.clone().unwrap_or_default()
+        self.body().cloned().unwrap_or_default()
     }
 
     /// Returns the same request, which sends the value with this number as cookies: behind those of
@@ -488,7 +526,10 @@ impl Request {
     fn content_length(&self) -> Option<Length> {
         let announced = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
         match &self.body {
-            Some(body) => Some(body.constant().map_or(Length::Varies, |b| Length::Known(b.len()))),
+            Some(Body::Here(text)) => {
+                Some(text.constant().map_or(Length::Varies, |b| Length::Known(b.len() as u64)))
+            }
+            Some(Body::Stored(stored)) => Some(Length::Known(stored.length())),
             None => announced.then_some(Length::Known(0)),
         }
     }
@@ -496,7 +537,7 @@ impl Request {
 
 /// The length of a body.
 enum Length {
-    Known(usize),
+    Known(u64),
     Varies,
 }
 
@@ -639,7 +680,14 @@ impl RequestBuilder {
     /// Sets the body, which any method may have; an empty one is announced as `Content-Length: 0`.
     #[must_use]
     pub fn body(mut self, bytes: impl Into<Text>) -> Self {
-        self.request.body = Some(bytes.into());
+        self.request.body = Some(Body::Here(bytes.into()));
+        self
+    }
+
+    /// Sets a body that is read as it is sent.
+    #[must_use]
+    pub fn stored_body(mut self, body: Stored) -> Self {
+        self.request.body = Some(Body::Stored(body));
         self
     }
 

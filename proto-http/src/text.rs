@@ -45,6 +45,15 @@ pub enum Escape {
     /// As a component of a path or a query: all but the unreserved characters of RFC 3986 is
     /// percent-encoded.
     Component,
+    /// As a part of a path that may hold several segments: percent-encoded but for what RFC 3986
+    /// section 3.3 has in a path, `/` among it.
+    Path,
+    /// As a query, or a part of one: percent-encoded but for what RFC 3986 section 3.4 has there
+    /// and `&`, `=` and `+`, which separate.
+    Query,
+    /// As a value of `application/x-www-form-urlencoded`: a blank becomes `+`, and all but letters,
+    /// digits, `*`, `-`, `.` and `_` is percent-encoded.
+    Form,
     /// Within a string of JSON (RFC 8259 section 7).
     Json,
 }
@@ -201,8 +210,11 @@ impl Escape {
         match self {
             Self::Plain | Self::Field => 1,
             Self::Target if byte.is_ascii_graphic() && byte != b'#' => 1,
-            Self::Component if byte.is_ascii_alphanumeric() || is_unreserved(byte) => 1,
-            Self::Target | Self::Component => 3,
+            Self::Component | Self::Path | Self::Query if is_unreserved(byte) => 1,
+            Self::Path if is_of_path(byte) => 1,
+            Self::Query if is_of_query(byte) => 1,
+            Self::Form if byte.is_ascii_alphanumeric() || is_of_form(byte) => 1,
+            Self::Target | Self::Component | Self::Path | Self::Query | Self::Form => 3,
             Self::Json => match byte {
                 b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
                 0..0x20 => 6,
@@ -224,6 +236,15 @@ impl Escape {
             Self::Field => {
                 let blank = |byte: &u8| if byte.is_ascii_control() { b' ' } else { *byte };
                 out.extend(value.iter().map(blank));
+            }
+            Self::Form => {
+                for &byte in value {
+                    match byte {
+                        b' ' => out.push(b'+'),
+                        byte if self.weight(byte) == 1 => out.push(byte),
+                        byte => self.write_byte(byte, out),
+                    }
+                }
             }
             escape => {
                 // Whole runs of what stays as it is.
@@ -250,10 +271,55 @@ impl Escape {
     }
 }
 
-/// Whether `byte`, beside letters and digits, means nothing anywhere in a URL (RFC 3986 section
-/// 2.3).
+/// Appends `bytes` in base 64 with padding (RFC 4648 section 4) to `out`.
+pub fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for group in bytes.chunks(3) {
+        let byte = |index| u32::from(group.get(index).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let letter = LETTERS.get((bits >> (18 - 6 * place) & 63) as usize);
+            out.push(letter.filter(|_| place <= group.len()).copied().unwrap_or(b'='));
+        }
+    }
+}
+
+/// Whether `byte` means nothing anywhere in a URL (RFC 3986 section 2.3).
 const fn is_unreserved(byte: u8) -> bool {
-    matches!(byte, b'-' | b'.' | b'_' | b'~')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Whether `byte` stands in a path beside those, or between its segments.
+const fn is_of_path(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'/' | b':'
+            | b'@'
+            | b'!'
+            | b'$'
+            | b'&'
+            | b'\''
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b','
+            | b';'
+            | b'='
+    )
+}
+
+/// Whether `byte` stands in a query beside those, and separates nothing there.
+const fn is_of_query(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'?' | b'/' | b':' | b'@' | b'!' | b'$' | b'\'' | b'(' | b')' | b'*' | b',' | b';'
+    )
+}
+
+/// Whether `byte` takes one byte in a form beside letters and digits.
+const fn is_of_form(byte: u8) -> bool {
+    matches!(byte, b' ' | b'*' | b'-' | b'.' | b'_')
 }
 
 const fn hexadecimal(byte: u8) -> [u8; 2] {
@@ -322,11 +388,33 @@ mod tests {
             (Escape::Field, "a b/ü\"\\  %#?"),
             (Escape::Target, "a%20b/%C3%BC\"\\%0A%01%%23?"),
             (Escape::Component, "a%20b%2F%C3%BC%22%5C%0A%01%25%23%3F"),
+            (Escape::Path, "a%20b/%C3%BC%22%5C%0A%01%25%23%3F"),
+            (Escape::Query, "a%20b/%C3%BC%22%5C%0A%01%25%23?"),
+            (Escape::Form, "a+b%2F%C3%BC%22%5C%0A%01%25%23%3F"),
             (Escape::Json, "a b/ü\\\"\\\\\\n\\u0001%#?"),
         ] {
             let mut text = Text::default();
             text.push_slot(slot(0, escape));
             assert_eq!(filled(&text, &[value]), expected.as_bytes(), "{escape:?}");
+        }
+    }
+
+    #[test]
+    fn base64_is_what_the_rfc_has() {
+        // RFC 4648 section 10.
+        for (plain, coded) in [
+            (&b""[..], &b""[..]),
+            (b"f", b"Zg=="),
+            (b"fo", b"Zm8="),
+            (b"foo", b"Zm9v"),
+            (b"foob", b"Zm9vYg=="),
+            (b"fooba", b"Zm9vYmE="),
+            (b"foobar", b"Zm9vYmFy"),
+            (&[0xff, 0xfe], b"//4="),
+        ] {
+            let mut out = Vec::new();
+            write_base64(plain, &mut out);
+            assert_eq!(out, coded);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::hpack::{Block, Field, Form};
 use crate::limits::{H2_REQUEST_BLOCK_BYTES_MAX, H2_VARYING_FIELDS_MAX, HPACK_INTEGER_BYTES_MAX};
 use crate::request::{Line, Request, RequestError, Value, write_number};
+use crate::stored::Stored;
 use crate::text::{Text, Values};
 use alloc::vec::Vec;
 
@@ -16,6 +17,8 @@ pub struct Rendered {
     /// What the fields hold that differ from request to request, in their order.
     varying: Vec<Value>,
     body: Text,
+    /// The body, if it is read as it is sent.
+    stored: Option<Stored>,
     /// Bytes of the longest form of the block without those values, and of their lengths.
     fixed_length: usize,
     /// Whether the method is `HEAD`, so that no content comes back.
@@ -31,6 +34,36 @@ pub struct Slip {
     ends: Vec<usize>,
     /// Where the body begins, if it is here.
     body: Option<usize>,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    Here(&'a [u8]),
+    Stored(&'a Stored),
+}
+
+impl Content<'_> {
+    /// How many bytes that is. A body that is too long was seen when it was rendered.
+    pub(super) fn length(self) -> u32 {
+        let length = match self {
+            Self::Here(bytes) => bytes.len() as u64,
+            Self::Stored(stored) => stored.length(),
+        };
+        u32::try_from(length).unwrap_or(u32::MAX)
+    }
+
+    /// Appends `length` bytes, of which `unsent` and no more are left, to `out`.
+    pub(super) fn append(self, unsent: u32, length: usize, out: &mut Vec<u8>) {
+        let from = self.length().saturating_sub(unsent);
+        match self {
+            Self::Here(bytes) => {
+                let from = from as usize;
+                out.extend_from_slice(bytes.get(from..from + length).unwrap_or_default());
+            }
+            Self::Stored(stored) => stored.append(from.into(), length, out),
+        }
+    }
 }
 
 impl Rendered {
@@ -61,8 +94,10 @@ impl Rendered {
             return Err(RequestError::HeadTooLong(length));
         }
         let body = request.content();
-        if u32::try_from(body.literal().len()).is_err() {
-            return Err(RequestError::BodyTooLong(body.literal().len()));
+        let stored = request.stored().cloned();
+        let body_length = stored.as_ref().map_or(body.literal().len() as u64, Stored::length);
+        if u32::try_from(body_length).is_err() {
+            return Err(RequestError::BodyTooLong(body_length));
         }
         let varying = list.iter().map(|(_, value)| value).filter(|value| varies(value));
         let varying: Vec<Value> = varying.cloned().collect();
@@ -70,7 +105,7 @@ impl Rendered {
             return Err(RequestError::TooManyVarying(varying.len()));
         }
         let fixed_length = length + varying.len() * STRING_LENGTH_BYTES_MAX;
-        Ok(Self { block, varying, body, fixed_length, is_head: !request.expects().body })
+        Ok(Self { block, varying, body, stored, fixed_length, is_head: !request.expects().body })
     }
 
     /// Puts the values of a request into `slip`; says whether its header block can be sent then.
@@ -102,11 +137,14 @@ impl Rendered {
     }
 
     /// The body of the request that `slip` has the values of.
-    pub(super) fn body<'a>(&'a self, slip: Option<&'a Slip>) -> &'a [u8] {
-        match slip.and_then(|slip| slip.bytes.get(slip.body?..)) {
+    pub(super) fn body<'a>(&'a self, slip: Option<&'a Slip>) -> Content<'a> {
+        if let Some(stored) = &self.stored {
+            return Content::Stored(stored);
+        }
+        Content::Here(match slip.and_then(|slip| slip.bytes.get(slip.body?..)) {
             Some(body) => body,
             None => self.body.literal(),
-        }
+        })
     }
 
     pub(super) const fn is_head(&self) -> bool {

@@ -5,7 +5,7 @@ use super::frame::{self, END_STREAM, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_D
 use super::outbox::Owed;
 use super::peer::{Peer, TABLE_SIZE_BYTES_MAX};
 use super::receive::State;
-use super::rendered::{Rendered, Slip};
+use super::rendered::{Content, Rendered, Slip};
 use super::stream::Stream;
 use crate::limits::H2_VARYING_FIELDS_MAX;
 use alloc::vec::Vec;
@@ -71,7 +71,7 @@ impl<'a> Requests<'a> {
 
 impl<'a> Filled<'a> {
     #[inline]
-    fn body(&self) -> &'a [u8] {
+    fn body(&self) -> Content<'a> {
         self.rendered.body(self.slip)
     }
 }
@@ -198,8 +198,7 @@ impl Conn {
                 return;
             }
             stream.is_head = request.rendered.is_head();
-            // Its length was seen to fit when it was rendered.
-            stream.unsent = u32::try_from(request.body().len()).unwrap_or(u32::MAX);
+            stream.unsent = request.body().length();
             if stream.unsent > 0 {
                 self.uploads.begin();
             }
@@ -263,7 +262,7 @@ fn write_head(peer: &mut Peer, stream: u32, request: &Filled<'_>, page: &mut Pag
     page.out.extend_from_slice(&[0; HEADER_BYTES]);
     peer.table.write_size(form, page.out);
     block.write(form, values, page.out);
-    let flags = if request.body().is_empty() { END_STREAM } else { 0 };
+    let flags = if request.body().length() == 0 { END_STREAM } else { 0 };
     let header = Header { length: 0, kind: Kind::Headers, flags, stream };
     frame::frame_block(page.out, at, header, peer.payload_max);
     true
@@ -272,7 +271,12 @@ fn write_head(peer: &mut Peer, stream: u32, request: &Filled<'_>, page: &mut Pag
 /// Writes a frame of at most `most` bytes of what is unsent of `body`; `None` if a window or the
 /// page has no room for a sensible one.
 #[inline]
-fn write_content(stream: &mut Stream, body: &[u8], most: u32, page: &mut Page<'_>) -> Option<u32> {
+fn write_content(
+    stream: &mut Stream,
+    body: Content<'_>,
+    most: u32,
+    page: &mut Page<'_>,
+) -> Option<u32> {
     let wanted = stream.unsent.min(most).min(stream.send_window.available());
     let room = page.room().saturating_sub(HEADER_BYTES);
     let length = room.min(wanted as usize);
@@ -280,13 +284,12 @@ fn write_content(stream: &mut Stream, body: &[u8], most: u32, page: &mut Page<'_
         return None;
     }
     let sent = u32::try_from(length).unwrap_or(wanted);
-    let begin = body.len().checked_sub(stream.unsent as usize)?;
-    let content = body.get(begin..begin + length)?;
+    let unsent = stream.unsent;
     stream.unsent -= sent;
     stream.send_window.spend(sent);
     let flags = if stream.unsent == 0 { END_STREAM } else { 0 };
     let header = Header { length: sent, kind: Kind::Data, flags, stream: stream.id() };
     frame::write_header(page.out, header);
-    page.out.extend_from_slice(content);
+    body.append(unsent, length, page.out);
     Some(sent)
 }
