@@ -5,8 +5,10 @@
 //! resolved, the request is rendered, the cores are chosen. [`split()`] cuts it into one
 //! [`ShardPlan`] per shard.
 
+mod date;
 mod load;
 mod pacing;
+mod signing;
 mod split;
 mod stop;
 mod target;
@@ -19,8 +21,10 @@ use core::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64};
 use pummel_proto_http::{Expect, Request};
 
 pub use crate::judge::ExpectedStatus;
+pub use date::DatePart;
 pub use load::{Arrivals, Load, OnFull, Shape, Spawn, Stage, Stages, Timetable};
 pub use pacing::Pacing;
+pub use signing::{Signing, SigningKey};
 pub use split::{ShardPlan, Share, split};
 pub use stop::{Limit, Stop, Timeouts};
 pub use target::{Addresses, Target};
@@ -62,12 +66,13 @@ pub struct Plan {
 
 impl Plan {
     /// Most requests outstanding on one connection of HTTP/1.x: as the load says, but only one
-    /// where that announces the end of its connection (RFC 9112 section 9.6).
+    /// where that announces the end of its connection (RFC 9112 section 9.6), or has a body that is
+    /// read as it is sent.
     #[must_use]
     pub fn depth(&self) -> NonZeroU8 {
-        let mut requests = self.work.requests().iter();
-        let closes = requests.any(|asking| self.expects(&asking.request).close);
-        if closes { NonZeroU8::MIN } else { self.load.pipeline() }
+        let mut requests = self.work.requests().iter().map(|asking| &asking.request);
+        let alone = requests.any(|one| self.expects(one).close || one.stored().is_some());
+        if alone { NonZeroU8::MIN } else { self.load.pipeline() }
     }
 
     /// The same plan for a try: each scenario once, one request after the other on one connection,

@@ -3,9 +3,9 @@
 use core::num::NonZeroU32;
 use std::collections::{HashMap, HashSet};
 
-use pummel_proto_http::Request;
+use pummel_proto_http::{Request, Text};
 
-use super::ExpectedStatus;
+use super::{DatePart, ExpectedStatus, Signing};
 use crate::cookies::Cookie;
 use crate::judge::{Capture, Check};
 use crate::units::Nanos;
@@ -71,7 +71,7 @@ pub struct Variable {
 }
 
 /// Where a value comes from: anew for each request that has it, but for what is captured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A capture; empty until there was one in the scenario under way.
     Captured,
@@ -94,6 +94,37 @@ pub enum Source {
     Uuid,
     /// The user's cookies for the request.
     Cookies,
+    /// The date and the time of day, in UTC.
+    Date(Vec<DatePart>),
+    /// A text in base 64, whose values have lower numbers than this one.
+    Base64(Text),
+    /// The SHA-256 of such a text, in hexadecimal digits.
+    Sha256(Text),
+    /// The AWS signature of a request, in hexadecimal digits.
+    Signature(Box<Signing>),
+}
+
+impl Source {
+    /// The values that this one is made from.
+    #[must_use]
+    pub fn ingredients(&self) -> Vec<u16> {
+        match self {
+            Self::Base64(text) | Self::Sha256(text) => text.values().collect(),
+            Self::Signature(signing) => signing.values().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether it is the same for everybody as long as the second is the same, if what it is made
+    /// from is.
+    #[must_use]
+    pub fn lasts_a_second(&self) -> bool {
+        match self {
+            Self::Seconds | Self::Base64(_) | Self::Sha256(_) | Self::Signature(_) => true,
+            Self::Date(parts) => !parts.iter().any(|part| matches!(part, DatePart::Fraction(_))),
+            _ => false,
+        }
+    }
 }
 
 /// A request, and what is expected of its response.
@@ -235,7 +266,7 @@ impl Work {
     /// The same work with values to be put in; `epoch` is the Unix time at the origin of the clock.
     ///
     /// # Errors
-    /// If a request has a value that is not among them.
+    /// If a request has a value that is not among them, or one is made from what comes after it.
     pub fn with_variables(
         mut self,
         variables: Vec<Variable>,
@@ -246,6 +277,11 @@ impl Work {
         let last = put_in.chain(captures.map(Capture::variable)).max();
         if let Some(last) = last.filter(|&last| usize::from(last) >= variables.len()) {
             return Err(WorkError::Variable(last));
+        }
+        for (own, variable) in (0..).zip(&variables) {
+            if let Some(&later) = variable.source.ingredients().iter().find(|&&one| one >= own) {
+                return Err(WorkError::Variable(later));
+            }
         }
         (self.variables, self.epoch) = (variables, epoch);
         Ok(self)

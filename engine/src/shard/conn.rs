@@ -11,7 +11,7 @@
 
 use core::num::{NonZeroU8, NonZeroU16};
 
-use pummel_proto_http::{Phase as HttpPhase, h1, h2};
+use pummel_proto_http::{Phase as HttpPhase, Stored, h1, h2};
 
 use crate::reactor::Errno;
 use crate::record::{Phase, TlsTrouble, Trouble};
@@ -155,6 +155,8 @@ pub(super) struct Outgoing {
     pub(super) owed: usize,
     /// Those requests, where they differ: what is owed is the end of it.
     pub(super) requests: Vec<u8>,
+    /// The body behind the only one of them, where that is read as it is sent.
+    pub(super) stored: Option<Stored>,
     /// A request has started since the last page.
     pub(super) asks: bool,
     /// A page was sent of which nothing is known until its request is answered.

@@ -5,6 +5,7 @@
 //! reactor tells, so that the same inputs give the same run.
 
 mod conn;
+mod date;
 mod deadline;
 mod dial;
 mod flight;
@@ -19,6 +20,7 @@ mod patience;
 mod prepared;
 mod renewal;
 mod serial;
+mod sign;
 mod streams;
 mod supply;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! written into a page of the reactor right before the shard waits, once per turn and connection,
 //! so that whatever a turn has to say to a server goes out in one send.
 
+use pummel_proto_http::Stored;
 use pummel_proto_http::h2::{self, Lent, TunnelEvent};
 
 use super::conn::{Fate, Http, Outgoing, State, Step, phase_of};
@@ -119,7 +120,7 @@ impl Traffic {
     /// The request of `user` has started on `slot`, and is to be written there.
     pub(super) fn owe(&mut self, slot: Slot, user: User) {
         let index = self.users.request_of(user);
-        let Some(Prepared { serial, .. }) = self.way.request(index) else { return };
+        let Some(Prepared { serial, stored, .. }) = self.way.request(index) else { return };
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
         let outgoing = &mut connection.outgoing;
         outgoing.asks = true;
@@ -136,6 +137,10 @@ impl Traffic {
         let before = outgoing.requests.len();
         serial.fill(&self.users.values(user), &mut outgoing.requests);
         outgoing.owed += outgoing.requests.len() - before;
+        outgoing.stored.clone_from(stored);
+        if let Some(stored) = stored {
+            outgoing.owed = outgoing.owed.saturating_add(behind(stored));
+        }
     }
 
     /// How the send of a page of `len` bytes on `slot` is to be reported. Where requests come one
@@ -223,15 +228,18 @@ impl Traffic {
             return Ok(());
         }
         let room = PAGE.saturating_sub(page.len());
-        let Outgoing { requests, owed, .. } = &mut connection.outgoing;
+        let Outgoing { requests, owed, stored, .. } = &mut connection.outgoing;
         let serial = self.way.only.as_deref().unwrap_or(requests);
+        let stored = stored.as_ref();
         let slips = self.slips.get(self.flights.row(slot.index())).unwrap_or_default();
         let Some(session) = &mut connection.tls else {
             match &mut connection.http {
-                Http::One(_) => {
-                    let whole = copies(serial, owed, room);
-                    whole.for_each(|part| page.extend_from_slice(part));
-                }
+                Http::One(_) => match stored {
+                    Some(stored) => write_stored(serial, stored, owed, (page, room)),
+                    None => {
+                        copies(serial, owed, room).for_each(|part| page.extend_from_slice(part));
+                    }
+                },
                 Http::Two(http) => http.transmit_with(&self.way.rendered, slips, page, room),
             }
             return Ok(());
@@ -239,17 +247,20 @@ impl Traffic {
         let room = room.saturating_sub(SEAL);
         let written = match &mut connection.http {
             // One request is sealed where it stands, several in as few records as there may be.
-            Http::One(_) if *owed <= serial.len() => {
+            Http::One(_) if *owed <= serial.len() && stored.is_none() => {
                 copies(serial, owed, room).try_for_each(|part| session.write(part, page))
             }
             http => {
                 let scratch = &mut self.way.scratch;
                 scratch.clear();
-                match http {
-                    Http::One(_) => {
+                match (http, stored) {
+                    (Http::One(_), Some(stored)) => {
+                        write_stored(serial, stored, owed, (scratch, room));
+                    }
+                    (Http::One(_), None) => {
                         copies(serial, owed, room).for_each(|part| scratch.extend_from_slice(part));
                     }
-                    Http::Two(http) => {
+                    (Http::Two(http), _) => {
                         http.transmit_with(&self.way.rendered, slips, scratch, room);
                     }
                 }
@@ -403,9 +414,36 @@ fn copies<'r>(
     })
 }
 
+/// How many bytes of a request come behind its head.
+fn behind(stored: &Stored) -> usize {
+    usize::try_from(stored.length()).unwrap_or(usize::MAX)
+}
+
+/// Appends at most `room` bytes of the only request of which `owed` bytes are still to be written
+/// to `out`: its `head`, then the body that is `stored`. Takes them off.
+fn write_stored(
+    head: &[u8],
+    stored: &Stored,
+    owed: &mut usize,
+    (out, room): (&mut Vec<u8>, usize),
+) {
+    let body = behind(stored);
+    let left = owed.saturating_sub(body);
+    let part = head.get(head.len().saturating_sub(left)..).unwrap_or_default();
+    let part = part.get(..room).unwrap_or(part);
+    out.extend_from_slice(part);
+    *owed -= part.len();
+    if *owed <= body {
+        let length = (*owed).min(room - part.len());
+        stored.append((body - *owed) as u64, length, out);
+        *owed -= length;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pummel_proto_http::BodySource;
 
     #[test]
     fn requests_are_written_one_after_the_other_whatever_room_there_is() {
@@ -417,6 +455,39 @@ mod tests {
                 }
             }
             assert_eq!(written, b"hello".repeat(3), "{room}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_read_as_it_is_sent_comes_behind_the_head() {
+        #[derive(Debug)]
+        struct Ten;
+
+        impl BodySource for Ten {
+            fn length(&self) -> u64 {
+                10
+            }
+
+            fn read(&self, from: u64, into: &mut [u8]) {
+                let digits = b"0123456789".iter().skip(usize::try_from(from).unwrap());
+                into.iter_mut().zip(digits).for_each(|(to, digit)| *to = *digit);
+            }
+
+            fn failure(&self) -> Option<&str> {
+                None
+            }
+        }
+
+        for room in 1..20 {
+            let stored = Stored::new(Ten);
+            let (mut owed, mut written) = (4 + behind(&stored), Vec::new());
+            while owed > 0 {
+                let mut page = Vec::new();
+                write_stored(b"head", &stored, &mut owed, (&mut page, room));
+                assert!((1..=room).contains(&page.len()));
+                written.append(&mut page);
+            }
+            assert_eq!(written, b"head0123456789", "{room}");
         }
     }
 }

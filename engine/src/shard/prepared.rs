@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pummel_proto_http::{Expect, NoValues, Serial, h2};
+use pummel_proto_http::{Expect, NoValues, Serial, Stored, h2};
 
 use crate::judge::{Capture, Check, Needs};
 use crate::plan::{ExpectedStatus, Order, Plan};
@@ -11,6 +11,8 @@ use crate::plan::{ExpectedStatus, Order, Plan};
 pub(super) struct Prepared {
     /// As HTTP/1.x.
     pub(super) serial: Serial,
+    /// The body behind it, where that is read as it is sent.
+    pub(super) stored: Option<Stored>,
     pub(super) expect: Expect,
     pub(super) expected: ExpectedStatus,
     pub(super) checks: Box<[Check]>,
@@ -54,6 +56,7 @@ pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
         needs.fields |= keeps_cookies;
         Prepared {
             serial: asking.request.serial(&rendering),
+            stored: asking.request.stored().cloned(),
             expect: plan.expects(&asking.request),
             expected: asking.expected.clone(),
             checks: asking.checks.clone().into(),

@@ -1,8 +1,11 @@
 //! The values that a user puts into requests.
 
-use pummel_proto_http::Values;
+use std::collections::BTreeSet;
+
+use pummel_proto_http::{Values, write_base64};
 
 use super::jars::Jars;
+use super::{date, sign};
 use crate::cookies::Cookie;
 use crate::pace::Random;
 use crate::plan::{Source, Work};
@@ -11,11 +14,19 @@ use crate::units::{Instant, Nanos};
 /// The values of all users of a shard, a row for each.
 pub(super) struct Table {
     sources: Box<[Source]>,
-    /// Which values each request has.
+    /// Which values are made for each request, in the order in which they are.
     wanted: Box<[Box<[u16]>]>,
+    /// Values that are captured.
+    captured: Box<[u16]>,
+    /// Values that are the same for everybody as long as the second is the same.
+    shared: Box<[Option<Shared>]>,
     cells: Vec<Vec<u8>>,
     /// Requests of each user so far.
     counts: Vec<u64>,
+    /// What a value is made from, in one piece.
+    scratch: Vec<u8>,
+    /// Where requests are signed.
+    desk: sign::Desk,
     random: Random,
     /// Random numbers drawn so far.
     drawn: u64,
@@ -23,6 +34,14 @@ pub(super) struct Table {
     epoch: Nanos,
     /// The cookies of users, if they keep any.
     jars: Option<Jars>,
+}
+
+/// A value as it is within one second.
+#[derive(Clone)]
+struct Shared {
+    /// Of Unix time.
+    second: u64,
+    value: Vec<u8>,
 }
 
 /// The values of one user.
@@ -42,12 +61,19 @@ impl Values for Row<'_> {
 impl Table {
     /// The values of `work`; nobody has any yet.
     pub(super) fn new(work: &Work, is_open: bool, random: Random) -> Self {
-        let requests = work.requests().iter();
+        let sources: Box<[Source]> =
+            work.variables().iter().map(|variable| variable.source.clone()).collect();
+        let wanted = work.requests().iter().map(|asking| asking.request.values());
+        let captured = (0..).zip(&sources).filter(|(_, source)| **source == Source::Captured);
         Self {
-            sources: work.variables().iter().map(|variable| variable.source.clone()).collect(),
-            wanted: requests.map(|asking| asking.request.values().into()).collect(),
+            wanted: wanted.map(|values| made_for(values, &sources)).collect(),
+            captured: captured.map(|(number, _)| number).collect(),
+            shared: shared(&sources),
+            sources,
             cells: Vec::new(),
             counts: Vec::new(),
+            scratch: Vec::new(),
+            desk: sign::Desk::default(),
             random,
             drawn: 0,
             epoch: work.epoch(),
@@ -81,9 +107,8 @@ impl Table {
             jars.begin(user);
         }
         let from = user as usize * self.sources.len();
-        let cells = self.cells.iter_mut().skip(from);
-        for (source, cell) in self.sources.iter().zip(cells) {
-            if matches!(source, Source::Captured) {
+        for number in &self.captured {
+            if let Some(cell) = self.cells.get_mut(from + usize::from(*number)) {
                 cell.clear();
             }
         }
@@ -122,20 +147,27 @@ impl Table {
         let ordinal = *count;
         *count += 1;
         let unix = self.unix(now).get();
+        let second = unix / 1_000_000_000;
         for &number in wanted {
-            let Some(source) = self.sources.get(usize::from(number)) else { continue };
-            let Some(cell) = self.cells.get_mut(from + usize::from(number)) else { continue };
-            if matches!(source, Source::Captured) {
-                continue;
-            }
-            cell.clear();
+            let index = usize::from(number);
+            let Some(source) = self.sources.get(index) else { continue };
             if let (Source::Cookies, Some(jars)) = (source, &mut self.jars) {
+                let Some(cell) = self.cells.get_mut(from + index) else { continue };
                 let mut cookies = core::mem::take(cell);
+                cookies.clear();
                 let row = self.cells.get(from..from + self.sources.len()).unwrap_or_default();
                 jars.write((user, request), &Row(row), Nanos::new(unix), &mut cookies);
-                if let Some(cell) = self.cells.get_mut(from + usize::from(number)) {
+                if let Some(cell) = self.cells.get_mut(from + index) {
                     *cell = cookies;
                 }
+                continue;
+            }
+            let cells = self.cells.get_mut(from..).unwrap_or_default();
+            let Some((row, [cell, ..])) = cells.split_at_mut_checked(index) else { continue };
+            cell.clear();
+            let mut shared = self.shared.get_mut(index).and_then(Option::as_mut);
+            if let Some(known) = shared.as_deref().filter(|known| known.second == second) {
+                cell.extend_from_slice(&known.value);
                 continue;
             }
             let mut draw = || {
@@ -145,7 +177,7 @@ impl Table {
             match source {
                 Source::Captured | Source::Cookies => {}
                 Source::Sequence => write_integer(ordinal.into(), cell),
-                Source::Seconds => write_integer((unix / 1_000_000_000).into(), cell),
+                Source::Seconds => write_integer(second.into(), cell),
                 Source::Milliseconds => write_integer((unix / 1_000_000).into(), cell),
                 Source::Random { from, to } => {
                     let span = i128::from(*to) - i128::from(*from) + 1;
@@ -157,9 +189,48 @@ impl Table {
                     cell.extend_from_slice(options.get(chosen).map_or(&[], Vec::as_slice));
                 }
                 Source::Uuid => write_uuid([draw(), draw()], cell),
+                Source::Date(parts) => date::write(parts, unix, cell),
+                Source::Base64(text) => {
+                    self.scratch.clear();
+                    text.fill(&Row(row), &mut self.scratch);
+                    write_base64(&self.scratch, cell);
+                }
+                Source::Sha256(text) => self.desk.digest(text, &Row(row), cell),
+                Source::Signature(signing) => self.desk.sign(signing, &Row(row), cell),
+            }
+            if let Some(shared) = &mut shared {
+                shared.second = second;
+                shared.value.clone_from(cell);
             }
         }
     }
+}
+
+/// The numbers of all that is made for a request with these `values`, which are in ascending
+/// order: what a value is made from comes before it. A capture is there already.
+fn made_for(values: Vec<u16>, sources: &[Source]) -> Box<[u16]> {
+    let mut all: BTreeSet<u16> = values.into_iter().collect();
+    let mut below = u16::MAX;
+    while let Some(&number) = all.range(..=below).next_back() {
+        let source = sources.get(usize::from(number));
+        all.extend(source.map(Source::ingredients).unwrap_or_default());
+        let Some(next) = number.checked_sub(1) else { break };
+        below = next;
+    }
+    let is_made = |number: &u16| sources.get(usize::from(*number)) != Some(&Source::Captured);
+    all.into_iter().filter(is_made).collect()
+}
+
+/// Room for each value that is the same for everybody within a second.
+fn shared(sources: &[Source]) -> Box<[Option<Shared>]> {
+    let mut all: Vec<Option<Shared>> = Vec::with_capacity(sources.len());
+    for source in sources {
+        let from = source.ingredients();
+        let lasting = |number: &u16| matches!(all.get(usize::from(*number)), Some(Some(_)));
+        let lasts = source.lasts_a_second() && from.iter().all(lasting);
+        all.push(lasts.then(|| Shared { second: u64::MAX, value: Vec::new() }));
+    }
+    all.into()
 }
 
 /// A number from 0 to `span` − 1, by all bits of `random`; `span` is at most 2⁶⁴.
@@ -169,7 +240,7 @@ fn within(random: u64, span: i128) -> i128 {
 }
 
 /// Appends `number` in decimal digits.
-fn write_integer(number: i128, out: &mut Vec<u8>) {
+pub(super) fn write_integer(number: i128, out: &mut Vec<u8>) {
     if number < 0 {
         out.push(b'-');
     }
@@ -204,7 +275,11 @@ fn write_uuid([high, low]: [u64; 2], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use core::num::NonZeroU32;
+
     use super::*;
+    use crate::plan::{Asking, DatePart, ExpectedStatus, Scenario, Step, Variable};
+    use pummel_proto_http::{Escape, Request, Slot, Text};
 
     #[test]
     fn integers_are_written_in_full() {
@@ -221,6 +296,49 @@ mod tests {
         let span = i128::from(i64::MAX) - i128::from(i64::MIN) + 1;
         assert_eq!(within(u64::MAX, span), span - 1);
         assert_eq!(within(u64::MAX, 1), 0);
+    }
+
+    #[test]
+    fn what_lasts_a_second_is_made_once_in_it_and_what_it_is_made_from_comes_first() {
+        let slot = |value| {
+            let mut text = Text::from("at ");
+            text.push_slot(Slot { value, escape: Escape::Plain });
+            text
+        };
+        let hour = vec![DatePart::Hour, DatePart::Second];
+        let sources = [
+            Source::Captured,
+            Source::Date(hour),
+            Source::Base64(slot(1)),
+            Source::Sequence,
+            Source::Base64(slot(3)),
+            Source::Base64(slot(2)),
+        ];
+        assert_eq!(*made_for(vec![0, 4, 5], &sources), [1, 2, 3, 4, 5]);
+        let lasting = |shared: &Option<Shared>| shared.is_some();
+        let all: Vec<bool> = shared(&sources).iter().map(lasting).collect();
+        assert_eq!(all, [false, true, true, false, false, true]);
+
+        let request = Request::builder("GET", "h", "/").unwrap().field("A", slot(2)).unwrap();
+        let asking = Asking::new(String::new(), request.build(), ExpectedStatus::default());
+        let scenario = Scenario {
+            name: String::new(),
+            weight: NonZeroU32::MIN,
+            steps: vec![Step::Request(0)],
+        };
+        let variables = sources.map(|source| Variable { name: String::new(), source });
+        let work = Work::new(vec![asking], vec![scenario]).unwrap();
+        let work = work.with_variables(variables.to_vec(), Nanos::ZERO).unwrap();
+        let mut table = Table::new(&work, false, Random::new(1, 1));
+        (0..2).for_each(|_| table.grow());
+        for (user, nanos, expected) in [
+            (0, 7_200_000_000_000, "YXQgMDIwMA=="),
+            (1, 7_200_999_999_999, "YXQgMDIwMA=="),
+            (1, 7_201_000_000_000, "YXQgMDIwMQ=="),
+        ] {
+            table.make(user, 0, Instant::from_origin(nanos));
+            assert_eq!(table.row(user).value(2), expected.as_bytes());
+        }
     }
 
     #[test]
