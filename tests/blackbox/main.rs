@@ -17,6 +17,7 @@ mod scenarios;
 mod schedule;
 mod secured;
 mod selftest;
+mod signed;
 mod target;
 mod thresholds;
 mod tries;

@@ -74,6 +74,27 @@ fn lines_of_a_file_are_bodies_in_turn() {
 }
 
 #[test]
+fn a_large_file_is_sent_as_it_is() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("large");
+        // No piece is like another, and the last one is short.
+        let bytes: Vec<u8> = (0..400_000_u32).flat_map(u32::to_le_bytes).skip(1).collect();
+        fs::write(&file, &bytes).unwrap();
+        let line = format!("{} -D {} -X put -c 3 -n 9 --shards 1", peer.url(), file.display());
+        let (_, report) = peer.ask(&line);
+        assert_eq!(report["counts"]["ok"], 9, "{protocol:?}");
+        let asked = peer.recorder.asked();
+        assert_eq!(asked.len(), 9);
+        for asked in asked {
+            assert_eq!(asked.field("content-length"), Some(&*bytes.len().to_string()));
+            assert!(asked.method == "PUT" && asked.body == bytes, "{protocol:?}");
+        }
+    }
+}
+
+#[test]
 fn a_form_is_a_text_and_a_file_between_boundaries() {
     for protocol in PROTOCOLS {
         let peer = Peer::new(protocol, ok);

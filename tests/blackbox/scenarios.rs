@@ -187,6 +187,48 @@ fn every_request_is_what_the_file_says() {
     }
 }
 
+#[test]
+fn values_are_encoded_and_dated_as_is_said() {
+    let file = r#"
+[scenario]
+vars = { who = "Jo /é", pair = "{{who}}:{{seq}}" }
+
+[[scenario.steps]]
+path = "/{{encode(who, path)}}?f={{encode(pair, form)}}&t={{now(%H:%M)}}"
+headers = [
+    "Date: {{now('%a, %d %b %Y %H:%M:%S GMT')}}",
+    "X-B: {{base64(pair)}}",
+    "X-Seq: {{seq}}",
+]
+json = { day = "{{now(%F)}}", who = "{{encode(who)}}", b = "{{base64(timestamp_s)}}" }
+"#;
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        peer.report(file, "-c 1 -n 2 --seed 1");
+        let asked = peer.recorder.asked();
+        assert_eq!(asked.len(), 2);
+        for asked in &asked {
+            let n = seq(asked);
+            // `printf 'Jo /é:0' | base64`
+            let pair = if n == 0 { "Sm8gL8OpOjA=" } else { "Sm8gL8OpOjE=" };
+            assert_eq!(asked.field("x-b"), Some(pair));
+            let date = asked.field("date").unwrap();
+            let [weekday, day, month, year, time, zone] =
+                <[&str; 6]>::try_from(date.split(' ').collect::<Vec<_>>()).unwrap();
+            assert!(weekday.len() == 4 && month.len() == 3 && zone == "GMT", "{date}");
+            let minute = time.get(..5).unwrap().replace(':', "%3A");
+            assert_eq!(asked.path, format!("/Jo%20/%C3%A9?f=Jo+%2F%C3%A9%3A{n}&t={minute}"));
+            let body: Value = serde_json::from_str(&asked.text()).unwrap();
+            assert_eq!(body["who"], "Jo%20%2F%C3%A9");
+            let given = body["day"].as_str().unwrap();
+            assert!(given.starts_with(&format!("{year}-")), "{given} {date}");
+            assert!(given.ends_with(&format!("-{day}")), "{given} {date}");
+            // Ten digits are 16 letters of base 64, two of them padding.
+            assert_eq!(body["b"].as_str().map(str::len), Some(16));
+        }
+    }
+}
+
 /// Version 4, in the usual form.
 fn is_uuid(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();

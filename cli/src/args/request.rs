@@ -37,6 +37,12 @@ pub(crate) struct RequestArgs {
     /// USER:PASSWORD, in the field Authorization
     #[arg(short = 'a', long, value_name = "PAIR", allow_hyphen_values = true)]
     pub(crate) basic_auth: Option<String>,
+    /// Sign for AWS, by --basic-auth ACCESS:SECRET: aws:amz:REGION:SERVICE
+    #[arg(long, value_name = "SCOPE", conflicts_with = "form")]
+    pub(crate) aws_sigv4: Option<String>,
+    /// Token of the session that --aws-sigv4 signs in
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) aws_session: Option<String>,
     /// Send no User-Agent of pummel's own; needs --authorized
     #[arg(long, alias = "no-default-ua")]
     pub(crate) no_ua: bool,

@@ -83,6 +83,10 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
         }
         Err(error) => return Err(Failure::impossible(error)),
     };
+    let mut requests = config.work.requests().iter();
+    if let Some(said) = requests.find_map(|asking| asking.request.stored()?.failure()) {
+        return Err(Failure::impossible(anyhow!("{said}")));
+    }
     let seen = watcher.and_then(Watcher::finish);
     let verdict = Verdict::of(&report, &machine::of(&report, host, seen.as_ref()));
     let findings = threshold::judge(&config.thresholds, &report, verdict.status);

@@ -6,7 +6,10 @@ use core::num::NonZeroU32;
 use anyhow::{Context, Result, ensure};
 use pummel_engine::plan::{Asking, STEPS_MAX, Scenario, Step, Work};
 
+use super::aws::Signer;
 use super::request;
+use super::scenario::Variables;
+use super::settings::epoch;
 use super::urls::Urls;
 use crate::args::RunArgs;
 
@@ -26,10 +29,15 @@ pub(super) fn work(
          and a run has {STEPS_MAX} at most; give as many of one as of the other"
     );
     let host = args.wire.host.as_deref();
+    let signer = Signer::understand(&args.request)?;
+    let mut variables = Variables::default();
     let pairs = urls.paths.iter().cycle().zip(bodies.iter().cycle()).take(count);
     let (mut requests, mut longest) = (Vec::with_capacity(count), 0);
     for (path, body) in pairs {
-        let request = request::build(&args.request, host, (&urls.target, path), body.as_ref())?;
+        let mut request = request::build(&args.request, host, (&urls.target, path), body.as_ref())?;
+        if let Some(signer) = &signer {
+            request = signer.sign(request, &mut variables)?;
+        }
         // They differ in their paths alone.
         if may_be_http2 && path.len() > longest {
             request::ensure_http2(&request)?;
@@ -40,7 +48,8 @@ pub(super) fn work(
     if requests.len() == 1
         && let Some(only) = requests.pop()
     {
-        return Ok((Work::only(only, expected), None));
+        let work = Work::only(only, expected).with_variables(variables.into_all(), epoch())?;
+        return Ok((work, None));
     }
     // Requests without a name are one to the report.
     let asking = |request| Asking::new(String::new(), request, expected.clone());
@@ -51,6 +60,7 @@ pub(super) fn work(
     };
     let requests = requests.into_iter().map(asking).collect();
     let work = Work::new(requests, steps.map(scenario).collect())?.in_turn();
+    let work = work.with_variables(variables.into_all(), epoch())?;
     Ok((work, Some(remark(paths, of_bodies))))
 }
 

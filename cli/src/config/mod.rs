@@ -4,6 +4,7 @@
 //! machine will do.
 
 mod asked;
+mod aws;
 mod capacity;
 mod cookies;
 pub(crate) mod duration;
@@ -25,6 +26,7 @@ mod target;
 pub(crate) mod threshold;
 mod timetable;
 mod tls;
+mod upload;
 mod urls;
 mod way;
 mod wire;

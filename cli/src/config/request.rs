@@ -1,23 +1,32 @@
 //! The request and the statuses that count as ok.
 
 use core::ops::RangeInclusive;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pummel_engine::plan::{ExpectedStatus, STEPS_MAX};
-use pummel_proto_http::{Request, RequestBuilder, RequestError, Text};
+use pummel_proto_http::{Request, RequestBuilder, RequestError, Stored, Text};
 
 use super::form;
 use super::proxy::base64;
 use super::target::TargetUrl;
+use super::upload;
 use crate::args::{Quoted, RequestArgs};
 
 /// What a request carries.
 #[derive(Clone, Debug)]
 pub(super) struct Body {
-    bytes: Text,
+    content: Content,
     kind: Kind,
+}
+
+/// The bytes of a body.
+#[derive(Clone, Debug)]
+enum Content {
+    Here(Text),
+    /// Those of a file, which are read as they are sent.
+    Stored(Stored),
 }
 
 /// What the field Content-Type says of a body.
@@ -34,18 +43,30 @@ enum Kind {
 impl Body {
     /// A body of which nothing is known.
     pub(super) fn new(bytes: impl Into<Text>) -> Self {
-        Self { bytes: bytes.into(), kind: Kind::Open }
+        Self { content: Content::Here(bytes.into()), kind: Kind::Open }
+    }
+
+    /// The bytes of a file.
+    fn file(path: &Path) -> Result<Self> {
+        let typed = path.display().to_string();
+        let opened = File::open(path).map_err(anyhow::Error::from);
+        let read = opened.and_then(|file| upload::read(file, &typed));
+        let content = read.with_context(|| format!("cannot read body file {}", Quoted(&typed)))?;
+        Ok(match content {
+            Ok(stored) => Self { content: Content::Stored(stored), kind: Kind::Open },
+            Err(bytes) => Self::new(bytes),
+        })
     }
 
     /// A body of JSON.
     pub(super) fn json(bytes: Text) -> Self {
-        Self { bytes, kind: Kind::Usual("application/json") }
+        Self { content: Content::Here(bytes), kind: Kind::Usual("application/json") }
     }
 
     /// A form, of which a boundary must not stand in any of `texts` either.
     pub(super) fn form(parts: &[form::Part], texts: &[&str]) -> Result<Self> {
         let (kind, bytes) = form::assemble(parts, texts)?;
-        Ok(Self { bytes, kind: Kind::Needed(kind) })
+        Ok(Self { content: Content::Here(bytes), kind: Kind::Needed(kind) })
     }
 
     /// Gives it to a request, which has all of its fields already.
@@ -59,7 +80,10 @@ impl Body {
             Kind::Usual(kind) if !typed => builder.field("Content-Type", kind).map_err(reason)?,
             Kind::Usual(_) | Kind::Open => builder,
         };
-        Ok(builder.body(self.bytes))
+        Ok(match self.content {
+            Content::Here(bytes) => builder.body(bytes),
+            Content::Stored(stored) => builder.stored_body(stored),
+        })
     }
 }
 
@@ -81,7 +105,7 @@ pub(super) fn build(
     let authority = host.unwrap_or(&target.authority);
     let mut builder = Request::builder(&method, authority, path).map_err(reason)?;
     builder = common_fields(args, builder.scheme(target.scheme))?;
-    builder = authorize(builder, args.basic_auth.as_deref()).context("--basic-auth")?;
+    builder = authorize(builder, args).context("--basic-auth")?;
     builder = compress(args, builder)?;
     if let Some(body) = body {
         builder = body.clone().attach(builder).context(source(args))?;
@@ -126,11 +150,18 @@ pub(super) fn common_fields(
     Ok(builder)
 }
 
-/// Adds who asks, `user:password`, unless the request says it already.
-pub(super) fn authorize(builder: RequestBuilder, pair: Option<&str>) -> Result<RequestBuilder> {
-    let Some(pair) = pair.filter(|_| !builder.has_field("Authorization")) else {
-        return Ok(builder);
-    };
+/// Adds who asks as `args` have it, unless the request says it already, or is signed by them.
+pub(super) fn authorize(builder: RequestBuilder, args: &RequestArgs) -> Result<RequestBuilder> {
+    match args.basic_auth.as_deref() {
+        Some(pair) if args.aws_sigv4.is_none() && !builder.has_field("Authorization") => {
+            authorize_as(builder, pair)
+        }
+        _ => Ok(builder),
+    }
+}
+
+/// Adds who asks: `user:password`.
+pub(super) fn authorize_as(builder: RequestBuilder, pair: &str) -> Result<RequestBuilder> {
     // The pair is a secret, and not for messages.
     ensure!(pair.contains(':'), "there is no colon between user and password; write USER:PASSWORD");
     ensure!(
@@ -193,21 +224,20 @@ pub(super) fn method(typed: Option<&str>, has_body: bool) -> String {
     }
 }
 
-/// The bodies that requests have in turn, at least one or that there is none. They are read whole:
-/// they are sent from memory.
+/// The bodies that requests have in turn, at least one or that there is none. They are read whole,
+/// and sent from memory, but for the one body of a large file.
 pub(super) fn bodies(args: &RequestArgs) -> Result<Vec<Option<Body>>> {
-    let read = |path: &Path| {
-        let typed = path.display().to_string();
-        fs::read(path).with_context(|| format!("cannot read body file {}", Quoted(&typed)))
-    };
     if let Some(text) = &args.data {
         return Ok(vec![Some(Body::new(text))]);
     }
     if let Some(path) = &args.data_file {
-        return Ok(vec![Some(Body::new(read(path)?))]);
+        return Ok(vec![Some(Body::file(path)?)]);
     }
     if let Some(path) = &args.data_lines {
-        return lines(&read(path)?, &path.display().to_string());
+        let typed = path.display().to_string();
+        let bytes = fs::read(path);
+        let bytes = bytes.with_context(|| format!("cannot read body file {}", Quoted(&typed)))?;
+        return lines(&bytes, &typed);
     }
     if args.form.is_empty() {
         return Ok(vec![None]);
@@ -478,12 +508,20 @@ mod tests {
         );
     }
 
+    /// The bytes of a body that is in memory.
+    fn bytes(body: &Body) -> Vec<u8> {
+        match &body.content {
+            Content::Here(text) => text.literal().to_vec(),
+            Content::Stored(stored) => panic!("{stored:?}"),
+        }
+    }
+
     #[test]
     fn a_file_of_lines_is_a_body_for_each() {
         let of = |text: &[u8]| {
             let all = lines(text, "f").map_err(|error| error.to_string())?;
             let all = all.into_iter().flatten();
-            Ok::<_, String>(all.map(|body| body.bytes.literal().to_vec()).collect::<Vec<_>>())
+            Ok::<_, String>(all.map(|body| bytes(&body)).collect::<Vec<_>>())
         };
         assert_eq!(of(b"a\r\n\n\xFF b\n").unwrap(), [&b"a"[..], b"", b"\xFF b"]);
         assert_eq!(of(b"a").unwrap(), [b"a"]);

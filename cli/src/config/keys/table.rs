@@ -104,6 +104,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("accept", "accept", Text, "The field Accept"),
     Key::flag("content_type", "content-type", Text, "The field Content-Type"),
     Key::flag("basic_auth", "basic-auth", Text, "user:password, in the field Authorization"),
+    Key::flag("aws_sigv4", "aws-sigv4", Text, "Sign requests for AWS: aws:amz:region:service"),
+    Key::flag("aws_session", "aws-session", Text, "Token of the session that aws_sigv4 signs in"),
     Key::flag("no_ua", "no-ua", Bool, "Send no User-Agent of pummel's own; needs authorized")
         .alias(&["no_default_ua"]),
     Key::flag("authorized", "authorized", Bool, "Whoever runs the target knows of the load"),
@@ -204,8 +206,6 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("sinks", Section(SINKS), "Where numbers go during the run").standing(NotYet),
     Key::new("distributed", Section(DISTRIBUTED), "Runs on several machines").standing(NotYet),
     // What they ask for, and without which a run would be another.
-    Key::new("aws_session", Text, "Token of a session").standing(Missing("AWS signatures are")),
-    Key::new("aws_sigv4", Text, "aws:amz:region:service").standing(Missing("AWS signatures are")),
     Key::new("http3", Bool, "Speak HTTP/3").standing(Missing("HTTP/3 is")),
     Key::new("scenario", Table, "Several requests in order"),
     Key::new("scenarios", Table, "Scenarios by name, which users choose by weight"),

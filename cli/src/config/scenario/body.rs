@@ -31,7 +31,7 @@ fn write(
         Value::Float(_) => return Err(node.fault("is a number that JSON has not")),
         Value::Text(text) => {
             let quote = if scope.is_number(text) { "" } else { "\"" };
-            let value = variables.compile_all(text, Escape::Json, scope);
+            let value = variables.compile(text, [Escape::Json; 2], scope);
             out.push(quote);
             out.append(&value.map_err(|said| node.fault(&said))?);
             out.push(quote);

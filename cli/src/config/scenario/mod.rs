@@ -4,6 +4,7 @@
 //! by weight; `targets` are requests by weight, which is the same with one step each.
 
 mod body;
+mod date;
 mod look;
 mod step;
 mod template;
@@ -14,6 +15,7 @@ use pummel_engine::plan::{Scenario, Work};
 use pummel_engine::units::Nanos;
 
 use self::step::Builder;
+pub(super) use self::template::Variables;
 use super::file::{Fault, File, Node};
 use super::target::TargetUrl;
 use crate::args::{Quoted, RunArgs};
@@ -90,12 +92,9 @@ pub(super) fn work(
     let root = &file.root;
     let scenarios = scenarios(root)?;
     let targets = Part(root).get("targets")?;
-    let (Some(at), mut builder) = (
-        scenarios.first().map(|part| part.0).or(targets),
-        Builder::new(args, target, file.folder()),
-    ) else {
-        return Ok(None);
-    };
+    let Some(at) = scenarios.first().map(|part| part.0).or(targets) else { return Ok(None) };
+    let builder = Builder::new(args, target, file.folder());
+    let mut builder = builder.map_err(|reason| at.because(&reason))?;
     if let (Some(targets), Some(_)) = (targets, scenarios.first()) {
         return Err(targets.fault("does not go with scenarios; give one of them"));
     }

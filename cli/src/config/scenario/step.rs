@@ -8,6 +8,7 @@ use pummel_proto_http::{Escape, Request, RequestBuilder, Text};
 use super::template::{Name, Scope, Variables};
 use super::{Part, body, look};
 use crate::args::{Quoted, RunArgs};
+use crate::config::aws::Signer;
 use crate::config::file::{Fault, Node};
 use crate::config::form;
 use crate::config::request::{self, Body};
@@ -42,6 +43,7 @@ pub(super) struct Builder<'a> {
     /// Where paths begin.
     folder: &'a Path,
     variables: Variables,
+    signer: Option<Signer>,
     requests: Vec<Asking>,
 }
 
@@ -55,8 +57,14 @@ struct Around<'n> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(args: &'a RunArgs, target: &'a TargetUrl, folder: &'a Path) -> Self {
-        Self { args, target, folder, variables: Variables::default(), requests: Vec::new() }
+    pub(super) fn new(
+        args: &'a RunArgs,
+        target: &'a TargetUrl,
+        folder: &'a Path,
+    ) -> anyhow::Result<Self> {
+        let signer = Signer::understand(&args.request)?;
+        let variables = Variables::default();
+        Ok(Self { args, target, folder, variables, signer, requests: Vec::new() })
     }
 
     pub(super) fn into_parts(self) -> (Vec<Asking>, Vec<Variable>) {
@@ -131,7 +139,11 @@ impl<'a> Builder<'a> {
         if let Some((node, body)) = body {
             builder = body.attach(builder).map_err(|reason| node.because(&reason))?;
         }
-        let request = builder.build();
+        let mut request = builder.build();
+        if let Some(signer) = &self.signer {
+            let signed = signer.sign(request, &mut self.variables);
+            request = signed.map_err(|reason| step.0.because(&reason))?;
+        }
         let expected = self.expected(step)?;
         let name = match around.name {
             "" => name,
@@ -159,7 +171,7 @@ impl<'a> Builder<'a> {
             }
             (None, None) => (step.0, self.target.path.clone()),
         };
-        let text = self.variables.compile(&path, Escape::Component, &around.scope);
+        let text = self.variables.compile(&path, [Escape::Plain, Escape::Component], &around.scope);
         let text = text.map_err(|said| node.fault(&said))?;
         let escaped = target::ensure_escaped(&String::from_utf8_lossy(text.literal()));
         escaped.map(|()| text).map_err(|reason| node.because(&reason))
@@ -219,7 +231,7 @@ impl<'a> Builder<'a> {
 
     /// A template in a body or a field.
     fn compile(&mut self, node: &Node, template: &str, scope: &Scope) -> Result<Text, Fault> {
-        let text = self.variables.compile(template, Escape::Plain, scope);
+        let text = self.variables.compile(template, [Escape::Plain; 2], scope);
         text.map_err(|said| node.fault(&said))
     }
 
@@ -260,9 +272,12 @@ impl<'a> Builder<'a> {
     ) -> Result<RequestBuilder, Fault> {
         let Some(node) = around.scenario.map(|part| part.get("basic_auth")).transpose()?.flatten()
         else {
-            let pair = self.args.request.basic_auth.as_deref();
-            return request::authorize(builder, pair).map_err(|r| step.0.because(&r));
+            let common = &self.args.request;
+            return request::authorize(builder, common).map_err(|r| step.0.because(&r));
         };
+        if self.signer.is_some() {
+            return Err(node.fault("and aws_sigv4 do not go together; give one of them"));
+        }
         if builder.has_field("Authorization") {
             return Err(node.fault("and a header Authorization do not go together; give one"));
         }
@@ -271,7 +286,7 @@ impl<'a> Builder<'a> {
             return Err(node.fault("varies, which is not supported; name one user"));
         };
         let pair = String::from_utf8_lossy(pair);
-        request::authorize(builder, Some(&pair)).map_err(|reason| node.because(&reason))
+        request::authorize_as(builder, &pair).map_err(|reason| node.because(&reason))
     }
 
     /// Adds the field of a line `Name: value`.

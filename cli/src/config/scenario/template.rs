@@ -1,32 +1,34 @@
 //! `{{name}}` in a text: what is known now is folded into it, the rest becomes places for values.
 
 use pummel_engine::plan::{Source, Variable};
-use pummel_proto_http::{Escape, Slot, Text};
+use pummel_proto_http::{Escape, Slot, Text, write_base64};
 
+use super::date;
 use crate::args::Quoted;
 use crate::config::keys::nearest;
-use crate::config::proxy::base64;
 
 /// What may stand between braces beside names of variables, for errors.
-const FUNCTIONS: [&str; 10] = [
+const FUNCTIONS: [&str; 12] = [
     "seq",
     "step",
     "timestamp_ms",
     "timestamp_s",
+    "now",
     "uuid",
     "random",
     "choice",
     "env",
     "base64",
+    "encode",
     "raw",
 ];
 
-/// How deep variables may refer to variables.
-const DEPTH_MAX: usize = 16;
+/// How deep variables may refer to variables, and functions to functions; a variable takes two.
+const DEPTH_MAX: usize = 32;
 
 /// The values of a run that are made anew for each request, each once.
 #[derive(Debug, Default)]
-pub(super) struct Variables {
+pub(in crate::config) struct Variables {
     all: Vec<Variable>,
 }
 
@@ -74,7 +76,7 @@ enum Part {
 }
 
 impl Variables {
-    pub(super) fn into_all(self) -> Vec<Variable> {
+    pub(in crate::config) fn into_all(self) -> Vec<Variable> {
         self.all
     }
 
@@ -85,46 +87,48 @@ impl Variables {
 
     /// The number of the value that is called `name`, and made so.
     fn number(&mut self, name: &str, source: Source) -> Result<u16, String> {
-        if let Some(at) = self.all.iter().position(|known| known.name == name) {
-            return u16::try_from(at).map_err(|_| TOO_MANY.to_owned());
+        let same = |known: &Variable| known.name == name && known.source == source;
+        match self.all.iter().position(same) {
+            Some(at) => u16::try_from(at).map_err(|_| TOO_MANY.to_owned()),
+            None => self.own(name, source),
         }
+    }
+
+    /// The number of a value that nobody else has.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub(in crate::config) fn own(&mut self, name: &str, source: Source) -> Result<u16, String> {
         let at = u16::try_from(self.all.len()).map_err(|_| TOO_MANY.to_owned())?;
         self.all.push(Variable { name: name.to_owned(), source });
         Ok(at)
     }
 
-    /// Understands `template`, whose values are written with `escape`.
+    /// The number of the date in this format.
+    ///
+    /// # Errors
+    /// If there is no such format, or there are too many values.
+    pub(in crate::config) fn date(&mut self, format: &str) -> Result<u16, String> {
+        self.number(&format!("now({format})"), Source::Date(date::parts(format)?))
+    }
+
+    /// Understands `template`: what stands in it for itself is written with the first escape,
+    /// values with the second.
     ///
     /// # Errors
     /// The rest of a sentence that begins with where the template stands.
     pub(super) fn compile(
         &mut self,
         template: &str,
-        escape: Escape,
+        escapes: [Escape; 2],
         scope: &Scope,
     ) -> Result<Text, String> {
         let mut text = Text::default();
-        self.append(template, [Escape::Plain, escape], (scope, DEPTH_MAX), &mut text)?;
+        self.append(template, escapes, (scope, DEPTH_MAX), &mut text)?;
         Ok(text)
     }
 
-    /// The same, where what is no value is escaped, too.
-    ///
-    /// # Errors
-    /// The same.
-    pub(super) fn compile_all(
-        &mut self,
-        template: &str,
-        escape: Escape,
-        scope: &Scope,
-    ) -> Result<Text, String> {
-        let mut text = Text::default();
-        self.append(template, [escape; 2], (scope, DEPTH_MAX), &mut text)?;
-        Ok(text)
-    }
-
-    /// Appends `template` to `text`: what stands in it for itself with the first escape, values
-    /// with the second.
+    /// Appends `template` to `text`.
     fn append(
         &mut self,
         template: &str,
@@ -132,70 +136,130 @@ impl Variables {
         (scope, depth): (&Scope, usize),
         text: &mut Text,
     ) -> Result<(), String> {
-        let Some(depth) = depth.checked_sub(1) else {
-            return Err("its variables refer to each other for ever; break the circle".to_owned());
-        };
+        let Some(depth) = depth.checked_sub(1) else { return Err(TOO_DEEP.to_owned()) };
         let mut rest = template;
         while let Some((before, after)) = rest.split_once("{{") {
             let Some((expression, behind)) = after.split_once("}}") else {
                 return Err(format!("{} has no }}}} behind it", Quoted(&format!("{{{{{after}"))));
             };
             text.push_value(before.as_bytes(), literal);
-            let (expression, escape) = match call(expression.trim()) {
-                Some(("raw", inner)) => (inner, Escape::Plain),
-                _ => (expression.trim(), escape),
-            };
-            match self.understand(expression, scope)? {
-                Part::Known(value) => text.push_value(&value, escape),
-                Part::Made(value) => text.push_slot(Slot { value, escape }),
-                Part::Nested(nested) => {
-                    self.append(&nested, [escape; 2], (scope, depth), text)?;
-                }
-            }
+            self.append_value(expression.trim(), escape, (scope, depth), text)?;
             rest = behind;
         }
         text.push_value(rest.as_bytes(), literal);
         Ok(())
     }
 
-    fn understand(&mut self, expression: &str, scope: &Scope) -> Result<Part, String> {
+    /// Appends what stands between braces to `text`.
+    fn append_value(
+        &mut self,
+        expression: &str,
+        escape: Escape,
+        (scope, depth): (&Scope, usize),
+        text: &mut Text,
+    ) -> Result<(), String> {
+        let Some(depth) = depth.checked_sub(1) else { return Err(TOO_DEEP.to_owned()) };
+        let within = match call(expression) {
+            Some(("raw", inner)) => Some((inner, Escape::Plain)),
+            Some(("encode", arguments)) => Some(encoding(arguments)?),
+            _ => None,
+        };
+        if let Some((inner, escape)) = within {
+            return self.append_value(inner, escape, (scope, depth), text);
+        }
+        match self.understand(expression, (scope, depth))? {
+            Part::Known(value) => text.push_value(&value, escape),
+            Part::Made(value) => text.push_slot(Slot { value, escape }),
+            Part::Nested(nested) => self.append(&nested, [escape; 2], (scope, depth), text)?,
+        }
+        Ok(())
+    }
+
+    fn understand(
+        &mut self,
+        expression: &str,
+        (scope, depth): (&Scope, usize),
+    ) -> Result<Part, String> {
         if let Some(name) = scope.find(expression) {
             return Ok(Part::Nested(name.meaning.clone()));
         }
-        if let Some(at) = self
-            .all
-            .iter()
-            .position(|known| known.name == expression && matches!(known.source, Source::Captured))
-        {
+        if let Some(at) = self.capture(expression) {
             return u16::try_from(at).map(Part::Made).map_err(|_| TOO_MANY.to_owned());
         }
-        let made = |source| (expression.to_owned(), source);
-        let (name, source) = match expression {
-            "step" => return Ok(Part::Known(scope.step.to_string().into_bytes())),
-            "seq" => made(Source::Sequence),
-            "timestamp_ms" => made(Source::Milliseconds),
-            "timestamp_s" => made(Source::Seconds),
-            "uuid" => made(Source::Uuid),
-            _ => match call(expression) {
-                Some(("random", arguments)) => made(random(arguments)?),
-                Some(("choice", arguments)) => made(choice(arguments)?),
-                Some(("env", name)) => {
-                    let value = std::env::var_os(name).ok_or_else(|| {
-                        format!("{{{{{expression}}}}}: the environment has no {}", Quoted(name))
-                    })?;
-                    return Ok(Part::Known(value.into_encoded_bytes()));
+        let source = match (expression, call(expression)) {
+            ("step", _) => return Ok(Part::Known(scope.step.to_string().into_bytes())),
+            ("seq", _) => Source::Sequence,
+            ("timestamp_ms", _) => Source::Milliseconds,
+            ("timestamp_s", _) => Source::Seconds,
+            ("uuid", _) => Source::Uuid,
+            ("now", _) => Source::Date(date::parts("")?),
+            (_, Some(("now", format))) => Source::Date(date::parts(unquoted(format))?),
+            (_, Some(("random", arguments))) => random(arguments)?,
+            (_, Some(("choice", arguments))) => choice(arguments)?,
+            (_, Some(("env", name))) => {
+                let value = std::env::var_os(name).ok_or_else(|| {
+                    format!("{{{{{expression}}}}}: the environment has no {}", Quoted(name))
+                })?;
+                return Ok(Part::Known(value.into_encoded_bytes()));
+            }
+            (_, Some(("base64", argument))) => {
+                let text = self.argument(argument, (scope, depth))?;
+                match text.constant() {
+                    Some(known) => {
+                        let mut coded = Vec::new();
+                        write_base64(known, &mut coded);
+                        return Ok(Part::Known(coded));
+                    }
+                    None => Source::Base64(text),
                 }
-                Some(("base64", text)) => {
-                    return Ok(Part::Known(base64(unquoted(text).as_bytes()).into_bytes()));
-                }
-                _ => return Err(unknown(expression, scope)),
-            },
+            }
+            _ => return Err(unknown(expression, scope)),
         };
-        self.number(&name, source).map(Part::Made)
+        self.number(expression, source).map(Part::Made)
+    }
+
+    /// Where the capture with this name is, if there is one.
+    fn capture(&self, name: &str) -> Option<usize> {
+        let is = |known: &Variable| known.name == name && known.source == Source::Captured;
+        self.all.iter().position(is)
+    }
+
+    /// What a function is given: a text between quotes, a value, or what could be neither a name
+    /// nor a call, which stands for itself.
+    fn argument(&mut self, typed: &str, within: (&Scope, usize)) -> Result<Text, String> {
+        let mut text = Text::default();
+        let could_be_name = typed.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+        if unquoted(typed) == typed && (could_be_name || call(typed).is_some()) {
+            self.append_value(typed, Escape::Plain, within, &mut text)?;
+        } else {
+            text.push(unquoted(typed));
+        }
+        Ok(text)
     }
 }
 
 const TOO_MANY: &str = "has more values than 65,536";
+
+const TOO_DEEP: &str = "its variables refer to each other for ever; break the circle";
+
+/// What is encoded, and how: the arguments of `encode`.
+fn encoding(arguments: &str) -> Result<(&str, Escape), String> {
+    let (inner, how) = arguments.rsplit_once(',').unwrap_or((arguments, "component"));
+    let escape = match unquoted(how) {
+        "component" => Escape::Component,
+        "path" => Escape::Path,
+        "query" => Escape::Query,
+        "form" => Escape::Form,
+        "none" => Escape::Plain,
+        other => {
+            return Err(format!(
+                "encode(…, {}) is unknown; write component, path, query, form or none",
+                Quoted(other)
+            ));
+        }
+    };
+    Ok((inner.trim(), escape))
+}
 
 /// `name(arguments)`.
 fn call(expression: &str) -> Option<(&str, &str)> {
@@ -249,6 +313,8 @@ mod tests {
     use super::*;
     use pummel_proto_http::Values;
 
+    const PLAIN: [Escape; 2] = [Escape::Plain; 2];
+
     struct Named<'v>(&'v [Variable]);
 
     impl Values for Named<'_> {
@@ -259,17 +325,17 @@ mod tests {
 
     fn scope() -> Scope {
         let names = [("user", "jo e"), ("deep", "{{user}}-{{seq}}"), ("user", "Jo \"e\"")];
-        Scope { names: names.map(|(name, meaning)| text(name, meaning)).to_vec(), step: 3 }
+        Scope { names: names.map(|(name, meaning)| text_of(name, meaning)).to_vec(), step: 3 }
     }
 
-    fn text(name: &str, meaning: &str) -> Name {
+    fn text_of(name: &str, meaning: &str) -> Name {
         Name { word: name.to_owned(), meaning: meaning.to_owned(), is_number: false }
     }
 
     /// The template with each value that is made shown by its name.
     fn shown(template: &str, escape: Escape) -> Result<String, String> {
         let mut variables = Variables::default();
-        let text = variables.compile(template, escape, &scope())?;
+        let text = variables.compile(template, [Escape::Plain, escape], &scope())?;
         let all = variables.into_all();
         let mut out = Vec::new();
         text.fill(&Named(&all), &mut out);
@@ -283,24 +349,72 @@ mod tests {
         assert_eq!(shown("{{user}}", Escape::Json).unwrap(), "Jo \\\"e\\\"");
         assert_eq!(shown("{{raw(user)}}", Escape::Component).unwrap(), "Jo \"e\"");
         assert_eq!(shown("{{base64('a b')}}", Escape::Plain).unwrap(), "YSBi");
+        assert_eq!(shown("{{base64(a:b)}}", Escape::Plain).unwrap(), "YTpi");
+        assert_eq!(shown("{{base64(user)}}", Escape::Component).unwrap(), "Sm8gImUi");
         let mut variables = Variables::default();
-        let text = variables.compile("{{user}}{{step}}", Escape::Plain, &scope()).unwrap();
+        let text = variables.compile("{{user}}{{step}}", PLAIN, &scope()).unwrap();
         assert!(text.is_constant() && variables.into_all().is_empty());
     }
 
     #[test]
     fn what_is_made_has_one_number_however_often_it_stands_there() {
         let mut variables = Variables::default();
-        let text = variables.compile("{{seq}} {{uuid}} {{seq}}", Escape::Plain, &scope()).unwrap();
+        let text = variables.compile("{{seq}} {{uuid}} {{seq}}", PLAIN, &scope()).unwrap();
         assert_eq!(text.values().collect::<Vec<_>>(), [0, 1, 0]);
         assert_eq!(shown("{{deep}}", Escape::Plain).unwrap(), "Jo \"e\"-seq");
         assert_eq!(shown("{{deep}}", Escape::Component).unwrap(), "Jo%20%22e%22-seq");
     }
 
     #[test]
+    fn a_value_is_encoded_as_is_said_wherever_it_stands() {
+        for (how, expected) in [
+            ("component", "Jo%20%22e%22"),
+            ("path", "Jo%20%22e%22"),
+            ("form", "Jo+%22e%22"),
+            ("'none'", "Jo \"e\""),
+        ] {
+            for escape in [Escape::Plain, Escape::Json, Escape::Component] {
+                let template = format!("{{{{ encode(user, {how}) }}}}");
+                assert_eq!(shown(&template, escape).unwrap(), expected);
+            }
+        }
+        assert_eq!(shown("{{encode(user)}}", Escape::Json).unwrap(), "Jo%20%22e%22");
+        let mut variables = Variables::default();
+        let text = variables.compile("{{encode(deep,form)}}", PLAIN, &scope()).unwrap();
+        assert_eq!((text.literal(), text.values().count()), (&b"Jo+%22e%22-"[..], 1));
+    }
+
+    #[test]
+    fn what_is_only_known_later_is_made_from_what_comes_before_it() {
+        let mut variables = Variables::default();
+        variables.captured("token").unwrap();
+        let template = "{{base64(deep)}}{{base64(token)}}{{base64(random(1, 9))}}{{base64(deep)}}";
+        let text = variables.compile(template, PLAIN, &scope()).unwrap();
+        assert_eq!(text.values().collect::<Vec<_>>(), [2, 3, 5, 2]);
+        let all = variables.into_all();
+        let from = |at: usize| all[at].source.ingredients();
+        assert_eq!([from(2), from(3), from(5)], [[1], [0], [4]]);
+        let other = Scope { names: vec![text_of("deep", "{{uuid}}")], step: 1 };
+        let mut variables = Variables { all };
+        let text = variables.compile("{{base64(deep)}}", PLAIN, &other).unwrap();
+        assert_eq!(text.values().collect::<Vec<_>>(), [7], "the same words, another meaning");
+    }
+
+    #[test]
+    fn dates_are_understood_at_load() {
+        let mut variables = Variables::default();
+        variables.compile("{{now}} {{now(%F)}} {{now('%H')}}", PLAIN, &scope()).unwrap();
+        let all = variables.into_all();
+        let date = |at: usize| all[at].source.clone();
+        assert_eq!(date(0), Source::Date(date::parts("%FT%TZ").unwrap()));
+        assert_eq!(date(1), Source::Date(date::parts("%Y-%m-%d").unwrap()));
+        assert_eq!(date(2), Source::Date(date::parts("%H").unwrap()));
+    }
+
+    #[test]
     fn what_is_not_understood_is_named_with_a_remedy() {
         let scope_of =
-            |name: &str, meaning: &str| Scope { names: vec![text(name, meaning)], step: 1 };
+            |name: &str, meaning: &str| Scope { names: vec![text_of(name, meaning)], step: 1 };
         for (template, said) in [
             ("{{usr}}", "{{usr}} is unknown; did you mean user?"),
             ("{{xyzzy}}", "{{xyzzy}} is unknown; name it in vars"),
@@ -308,6 +422,15 @@ mod tests {
             ("{{user", "\"{{user\" has no }} behind it"),
             ("{{random(5,1)}}", "random(5,1) has no number in it; swap them"),
             ("{{random(x)}}", "random(\"x\") is not understood; write for example random(1,100)"),
+            (
+                "{{encode(user, url)}}",
+                "encode(…, \"url\") is unknown; write component, path, query, form or none",
+            ),
+            ("{{base64(usr)}}", "{{usr}} is unknown; did you mean user?"),
+            (
+                "{{now(%Q)}}",
+                "%Q means nothing in a date; write %Y %m %d %H %M %S, %3f, %j, %a %b or %%",
+            ),
             ("{{choice()}}", "choice() has nothing to choose from; write for example choice(a,b)"),
             (
                 "{{env(NOT_SET_AT_ALL)}}",
@@ -316,7 +439,7 @@ mod tests {
         ] {
             assert_eq!(shown(template, Escape::Plain).unwrap_err(), said);
         }
-        let circle = Variables::default().compile("{{a}}", Escape::Plain, &scope_of("a", "x{{a}}"));
+        let circle = Variables::default().compile("{{a}}", PLAIN, &scope_of("a", "x{{a}}"));
         assert!(circle.unwrap_err().contains("refer to each other for ever"));
     }
 }

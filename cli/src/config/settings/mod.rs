@@ -81,7 +81,7 @@ pub(crate) struct Settings<'t> {
 }
 
 /// The Unix time at the origin of the engine's clock.
-fn epoch() -> Nanos {
+pub(super) fn epoch() -> Nanos {
     let unix = wall::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let unix = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
     Nanos::new(unix.saturating_sub(clock::now().since_origin()))

@@ -1,0 +1,99 @@
+//! Requests that are signed for AWS, as a server verifies them.
+
+use std::collections::BTreeSet;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use tests::Asked;
+
+use super::scenarios::{PROTOCOLS, Peer, ok};
+use super::{check_refusal, pummel};
+
+const FLAGS: &str = "-a AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG --aws-sigv4 aws:amz:eu-central-1:s3";
+
+fn hexadecimal(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn authenticated(key: &[u8], message: &str) -> Vec<u8> {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    hmac.update(message.as_bytes());
+    hmac.finalize().into_bytes().to_vec()
+}
+
+/// The signature that a server computes from what it received. Paths and queries of these tests
+/// are in their canonical form already, and parameters in their order.
+fn expected(asked: &Asked, names: &str, moment: &str) -> String {
+    let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+    let fields: String =
+        names.split(';').map(|name| format!("{name}:{}\n", asked.field(name).unwrap())).collect();
+    let payload = hexadecimal(Sha256::digest(&asked.body));
+    assert_eq!(asked.field("x-amz-content-sha256"), Some(payload.as_str()));
+    let canonical = format!("{}\n{path}\n{query}\n{fields}\n{names}\n{payload}", asked.method);
+    let scope = format!("{}/eu-central-1/s3/aws4_request", &moment[..8]);
+    let hash = hexadecimal(Sha256::digest(canonical));
+    let mut key = b"AWS4wJalrXUtnFEMI/K7MDENG".to_vec();
+    for part in scope.split('/') {
+        key = authenticated(&key, part);
+    }
+    let signed = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hash}");
+    hexadecimal(authenticated(&key, &signed))
+}
+
+#[track_caller]
+fn check(asked: &Asked) {
+    let moment = asked.field("x-amz-date").unwrap();
+    assert!(moment.len() == 16 && moment.ends_with('Z') && moment.starts_with("20"), "{moment}");
+    let line = asked.field("authorization").unwrap();
+    let begin = format!(
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{}/eu-central-1/s3/aws4_request, SignedHeaders=",
+        &moment[..8]
+    );
+    let rest = line.strip_prefix(&begin).unwrap_or_else(|| panic!("{line}"));
+    let (names, signature) = rest.split_once(", Signature=").unwrap();
+    assert!(names.split(';').any(|name| name == "host"), "{names}");
+    assert_eq!(signature, expected(asked, names, moment), "{asked:?}");
+}
+
+#[test]
+fn each_request_is_signed_as_it_is_received() {
+    let file = r#"
+[scenario]
+[[scenario.steps]]
+path = "/a/{{uuid}}?n={{seq}}"
+headers = ["X-Id: {{uuid}}", "X-Env: a b"]
+
+[[scenario.steps]]
+path = "/b"
+json = { n = "{{seq}}", who = "{{uuid}}" }
+"#;
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        peer.ask(&format!("{}/x?a=b -c 2 -n 10 --aws-session TOKEN {FLAGS}", peer.url()));
+        peer.report(file, &format!("-c 2 -n 20 {FLAGS}"));
+        let asked = peer.recorder.asked();
+        assert_eq!(asked.len(), 30);
+        asked.iter().for_each(check);
+        let with_token = asked.iter().filter(|it| it.field("x-amz-security-token").is_some());
+        assert_eq!(with_token.count(), 10);
+        let bodies: Vec<String> =
+            asked.iter().filter(|it| it.path == "/b").map(Asked::text).collect();
+        assert_eq!(bodies.iter().collect::<BTreeSet<_>>().len(), bodies.len());
+        assert!(bodies.len() > 1);
+    }
+}
+
+#[test]
+fn what_cannot_be_signed_is_refused() {
+    for (line, words) in [
+        ("--aws-sigv4 aws:amz:x:s3", "--basic-auth"),
+        ("--aws-session T", "--aws-sigv4"),
+        ("-a A:B --aws-sigv4 s3", "aws:amz:REGION:SERVICE"),
+        ("-a A:B --aws-sigv4 aws:amz:x:s3 -F a=b", "do not go together"),
+        ("-a A:B --aws-sigv4 aws:amz:x:s3 -H X-Amz-Date:x", "leave the header out"),
+    ] {
+        let line = format!("http://127.0.0.1:1 {line}");
+        let outcome = tests::run(&mut pummel(line.split_whitespace())).unwrap();
+        check_refusal(&outcome, 2, &[words]);
+    }
+}
