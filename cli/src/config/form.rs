@@ -3,7 +3,7 @@
 //! Files are read once, before the run: it sends them from memory.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pummel_proto_http::Text;
@@ -27,7 +27,17 @@ pub(super) struct Spec<'t> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value<'t> {
     Text(&'t str),
-    File { path: PathBuf, kind: &'t str },
+    File(FileSpec<'t>),
+}
+
+/// A file as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileSpec<'t> {
+    pub(super) path: &'t str,
+    /// What it is.
+    pub(super) kind: &'t str,
+    /// What it is called, unless that is its own name.
+    pub(super) name: Option<&'t str>,
 }
 
 /// A part as it is sent.
@@ -39,8 +49,9 @@ pub(super) struct Part {
 }
 
 impl<'t> Spec<'t> {
-    /// Understands `NAME=VALUE` or `NAME=@FILE[;type=TYPE]`, the file relative to `folder`.
-    pub(super) fn parse(typed: &'t str, folder: &Path) -> Result<Self> {
+    /// Understands `NAME=VALUE` or `NAME=@FILE`, behind which `;type=TYPE` and `;filename=NAME` may
+    /// stand.
+    pub(super) fn parse(typed: &'t str) -> Result<Self> {
         let (name, value) =
             typed.split_once('=').filter(|(name, _)| !name.is_empty()).with_context(|| {
                 format!("{} is no part of a form; write NAME=VALUE or NAME=@FILE", Quoted(typed))
@@ -48,7 +59,8 @@ impl<'t> Spec<'t> {
         let Some(file) = value.strip_prefix('@') else {
             return Ok(Self { name, value: Value::Text(value) });
         };
-        let (path, kind) = file.rsplit_once(";type=").unwrap_or((file, UNKNOWN));
+        let file = FileSpec::parse(file);
+        let FileSpec { path, kind, .. } = file;
         ensure!(!path.is_empty(), "{} names no file; write NAME=@FILE", Quoted(typed));
         let visible = kind.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         ensure!(
@@ -56,7 +68,24 @@ impl<'t> Spec<'t> {
             "{} is no type of a file; write for example ;type=image/png",
             Quoted(kind)
         );
-        Ok(Self { name, value: Value::File { path: folder.join(path), kind } })
+        Ok(Self { name, value: Value::File(file) })
+    }
+}
+
+impl<'t> FileSpec<'t> {
+    /// What stands behind `@`: a path, and what is said of the file.
+    fn parse(typed: &'t str) -> Self {
+        let (mut path, mut kind, mut name) = (typed, None, None);
+        // Each is there once at most, so what stands before it may hold its words.
+        loop {
+            let found = [(";type=", &mut kind), (";filename=", &mut name)];
+            let found = found.into_iter().filter(|(_, known)| known.is_none());
+            let last = found.filter_map(|(word, place)| Some((path.rfind(word)?, word, place)));
+            let Some((at, word, place)) = last.max_by_key(|(at, ..)| *at) else { break };
+            *place = path.get(at + word.len()..);
+            path = path.get(..at).unwrap_or_default();
+        }
+        Self { path, kind: kind.unwrap_or(UNKNOWN), name }
     }
 }
 
@@ -66,13 +95,14 @@ impl Part {
         Self { head: format!("form-data; name=\"{}\"\r\n", escaped(name)), content }
     }
 
-    /// A part with the bytes of a file.
-    pub(super) fn file(name: &str, path: &Path, kind: &str) -> Result<Self> {
+    /// A part with the bytes of a file, whose path begins in `folder`.
+    pub(super) fn file(name: &str, file: &FileSpec<'_>, folder: &Path) -> Result<Self> {
+        let (path, kind) = (folder.join(file.path), file.kind);
         let shown = path.display().to_string();
-        let bytes = fs::read(path)
+        let bytes = fs::read(&path)
             .map_err(|error| anyhow!("cannot read file {}: {error}", Quoted(&shown)))?;
-        let file = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let (name, file) = (escaped(name), escaped(&file));
+        let own = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let (name, file) = (escaped(name), escaped(file.name.unwrap_or(&own)));
         let head =
             format!("form-data; name=\"{name}\"; filename=\"{file}\"\r\nContent-Type: {kind}\r\n");
         Ok(Self { head, content: Text::from(bytes) })
@@ -117,7 +147,7 @@ mod tests {
     use super::*;
 
     fn spec(typed: &str) -> Result<Spec<'_>, String> {
-        Spec::parse(typed, Path::new("d")).map_err(|error| error.to_string())
+        Spec::parse(typed).map_err(|error| error.to_string())
     }
 
     fn shown(text: &Text) -> String {
@@ -127,13 +157,18 @@ mod tests {
     #[test]
     fn a_part_is_a_text_or_a_file() {
         let text = |value| Value::Text(value);
-        let file = |path: &str, kind| Value::File { path: PathBuf::from(path), kind };
+        let named = |path, kind, name| Value::File(FileSpec { path, kind, name });
+        let file = |path, kind| named(path, kind, None);
         for (typed, name, value) in [
             ("a=b", "a", text("b")),
             ("a=", "a", text("")),
             ("a=b=c;type=x", "a", text("b=c;type=x")),
-            ("a=@f", "a", file("d/f", UNKNOWN)),
+            ("a=@f", "a", file("f", UNKNOWN)),
             ("a=@/f;g;type=image/png", "a", file("/f;g", "image/png")),
+            ("a=@f;filename=x y.png", "a", named("f", UNKNOWN, Some("x y.png"))),
+            ("a=@f;filename=x;type=a/b", "a", named("f", "a/b", Some("x"))),
+            ("a=@f;type=a/b;filename=x", "a", named("f", "a/b", Some("x"))),
+            ("a=@f;type=x/y;type=a/b", "a", file("f;type=x/y", "a/b")),
         ] {
             assert_eq!(spec(typed), Ok(Spec { name, value }));
         }
@@ -154,7 +189,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a \"b\".bin");
         fs::write(&path, b"\x00\r\n\xFF").unwrap();
-        let file = Part::file("f\n", &path, "image/png").unwrap();
+        let typed = FileSpec { path: "a \"b\".bin", kind: "image/png", name: None };
+        let file = Part::file("f\n", &typed, folder.path()).unwrap();
+        let renamed = FileSpec { name: Some("other.png"), ..typed };
+        let renamed = Part::file("f", &renamed, folder.path()).unwrap();
+        assert!(renamed.head.contains("filename=\"other.png\""), "{renamed:?}");
         let parts = [Part::text("a\"", Text::from("1")), file];
         let (kind, body) = assemble(&parts, &[]).unwrap();
         let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
@@ -188,7 +227,8 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let said = Part::file("a", Path::new("/no/such"), UNKNOWN).unwrap_err();
+        let file = FileSpec { path: "/no/such", kind: UNKNOWN, name: None };
+        let said = Part::file("a", &file, Path::new("d")).unwrap_err();
         assert!(format!("{said:#}").starts_with("cannot read file \"/no/such\": No such"));
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Terms {
     pub(super) load: Load,
     pub(super) stop: Stop,
     pub(super) timeouts: Timeouts,
+    /// What the user should know of it.
+    pub(super) remarks: Vec<String>,
 }
 
 /// The measured window as far as it was typed.
@@ -91,12 +93,28 @@ pub(super) fn understand(args: &LoadArgs, connections: NonZeroU32) -> Result<Ter
     let timeouts = timeouts(args)?;
     let length = meant.as_ref().and_then(|meant| meant.length);
     let limit = window.limit(length);
+    let mut remarks = Vec::new();
     if let Some(meant) = meant {
         ensure_starts(&meant, window.warmup, limit)?;
+        remarks.extend(meant.remark);
+        remarks.extend(aside(args));
     }
     let drain = args.drain.as_deref().map(duration::parse).transpose().context("--drain")?;
     let drain = drain.unwrap_or(timeouts.request.max(DRAIN_MIN));
-    Ok(Terms { load, stop: Stop { warmup: window.warmup, limit, drain }, timeouts })
+    Ok(Terms { load, stop: Stop { warmup: window.warmup, limit, drain }, timeouts, remarks })
+}
+
+/// What is said of flags for a closed loop beside a schedule, with which strest takes them.
+fn aside(args: &LoadArgs) -> Option<String> {
+    let flag = match (args.spawn_rate, &args.spawn_interval) {
+        (Some(_), _) => "--spawn-rate",
+        (None, Some(_)) => "--spawn-interval",
+        (None, None) => return None,
+    };
+    Some(format!(
+        "{flag} is left aside: connections join in without a schedule only; for a rate that rises, \
+         give --ramp"
+    ))
 }
 
 fn load(args: &LoadArgs, meant: Option<&Meant>, connections: NonZeroU32) -> Result<Load> {
@@ -108,16 +126,6 @@ fn load(args: &LoadArgs, meant: Option<&Meant>, connections: NonZeroU32) -> Resu
         ensure_closed(args)?;
         return Ok(Load::Closed { pipeline, spawn: spawn(args)? });
     };
-    for (flag, given) in [
-        ("--spawn-rate", args.spawn_rate.is_some()),
-        ("--spawn-interval", args.spawn_interval.is_some()),
-    ] {
-        ensure!(
-            !given,
-            "{flag} lets the connections of a closed loop join in little by little; \
-             in an open loop the schedule says how many requests start, give --ramp"
-        );
-    }
     let on_full = match args.on_full.as_deref() {
         None | Some("queue") => OnFull::Queue,
         Some("drop") => OnFull::Drop,
@@ -269,7 +277,7 @@ mod tests {
     use super::*;
 
     fn read(args: &LoadArgs) -> Result<(Load, Stop, Timeouts)> {
-        let Terms { load, stop, timeouts } = understand(args, connections(args)?)?;
+        let Terms { load, stop, timeouts, .. } = understand(args, connections(args)?)?;
         Ok((load, stop, timeouts))
     }
 
@@ -427,8 +435,16 @@ mod tests {
             let args = LoadArgs { rate: Some("5".into()), ..args };
             assert!(read(&args).is_ok(), "{args:?}");
         }
-        refused(&LoadArgs { spawn_rate: Some(1), ..open() }, "--spawn-rate lets");
-        refused(&LoadArgs { spawn_interval: Some("1".into()), ..open() }, "--spawn-interval lets");
+    }
+
+    #[test]
+    fn connections_that_join_in_are_left_aside_beside_a_schedule() {
+        let rate = LoadArgs { spawn_rate: Some(1), ..open() };
+        let interval = LoadArgs { spawn_interval: Some("1".into()), ..open() };
+        for (args, flag) in [(rate, "--spawn-rate"), (interval, "--spawn-interval")] {
+            let said = understand(&args, connections(&args).unwrap()).unwrap().remarks;
+            assert!(said[0].starts_with(&format!("{flag} is left aside")), "{said:?}");
+        }
     }
 
     #[test]

@@ -203,8 +203,10 @@ impl Config {
         let urls = urls::understand(args)?;
         let target = urls.target.clone();
         let connections = load::connections(&args.load)?;
-        let Terms { load, stop, timeouts } = load::understand(&args.load, connections)?;
-        let wire::Terms { wire, way, mut remarks } = wire::understand(args, &target)?;
+        let Terms { load, stop, timeouts, mut remarks } =
+            load::understand(&args.load, connections)?;
+        let wire::Terms { wire, way, remarks: of_wire } = wire::understand(args, &target)?;
+        remarks.extend(of_wire);
         if args.load.timetable.latency_correction {
             remarks.push(CORRECTED.to_owned());
         }

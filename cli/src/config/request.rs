@@ -244,11 +244,11 @@ pub(super) fn bodies(args: &RequestArgs) -> Result<Vec<Option<Body>>> {
     }
     let mut parts = Vec::new();
     for typed in &args.form {
-        let spec = form::Spec::parse(typed, Path::new("")).context("--form")?;
+        let spec = form::Spec::parse(typed).context("--form")?;
         parts.push(match spec.value {
             form::Value::Text(text) => form::Part::text(spec.name, Text::from(text)),
-            form::Value::File { path, kind } => {
-                let file = form::Part::file(spec.name, &path, kind);
+            form::Value::File(file) => {
+                let file = form::Part::file(spec.name, &file, Path::new(""));
                 file.with_context(|| format!("--form {}", Quoted(typed)))?
             }
         });

@@ -22,6 +22,8 @@ pub(super) struct Meant {
     pub(super) length: Option<Nanos>,
     /// The flag that says how many requests start.
     pub(super) flag: &'static str,
+    /// What the user should know of it.
+    pub(super) remark: Option<String>,
 }
 
 /// Understands the schedule; `None` is a closed loop, which has none.
@@ -29,6 +31,7 @@ pub(super) fn understand(args: &LoadArgs, window: Window) -> Result<Option<Meant
     let typed = &args.timetable;
     let arrivals = arrivals(typed.arrivals.as_deref())?;
     let bursts = typed.burst_rate.is_some() || typed.burst_delay.is_some();
+    let mut remark = None;
     let (shape, length, flag) = match base(args)? {
         Some((base, flag)) => {
             ensure!(
@@ -49,6 +52,13 @@ pub(super) fn understand(args: &LoadArgs, window: Window) -> Result<Option<Meant
                  for example --stage 10s:0..500"
             );
             let (stages, length) = stages(&typed.stage, window)?;
+            let shorter = window.length.filter(|&given| given < length);
+            remark = shorter.map(|shorter| {
+                format!(
+                    "--duration ends the run after {shorter}, within its stages, which last \
+                     {length} together"
+                )
+            });
             (Shape::Stages(stages), Some(length), "--stage")
         }
         None => {
@@ -64,7 +74,7 @@ pub(super) fn understand(args: &LoadArgs, window: Window) -> Result<Option<Meant
             (burst(typed.burst_rate, typed.burst_delay.as_deref())?, None, "--burst-delay")
         }
     };
-    Ok(Some(Meant { timetable: Timetable { shape, arrivals }, length, flag }))
+    Ok(Some(Meant { timetable: Timetable { shape, arrivals }, length, flag, remark }))
 }
 
 /// The rate of an open loop without stages, and the flag that says it.
@@ -114,12 +124,6 @@ fn stages(texts: &[String], window: Window) -> Result<(Stages, Nanos)> {
         texts.iter().map(|text| stage(text)).collect::<Result<_>>().context("--stage")?;
     let length = stages.iter().fold(Nanos::ZERO, |sum, stage| sum + stage.length);
     ensure!(length <= LONGEST, "the stages last longer than a year together; give shorter ones");
-    if let Some(shorter) = window.length.filter(|&given| given < length) {
-        bail!(
-            "--duration leaves {shorter} for stages that last {length} together; \
-             give it no less, or leave it out"
-        );
-    }
     Ok((begun(stages, window.warmup)?, length))
 }
 
@@ -246,7 +250,10 @@ mod tests {
         let meant = understand(&args, lasting(0, None)).unwrap().unwrap();
         assert_eq!(meant.length, Some(Nanos::from_secs(107)));
         assert!(understand(&args, lasting(0, Some(Nanos::from_secs(107)))).is_ok());
-        refused(&args, lasting(0, Some(Nanos::from_secs(106))), "--duration leaves 106 s");
+        let cut = understand(&args, lasting(0, Some(Nanos::from_secs(106)))).unwrap().unwrap();
+        let said = "--duration ends the run after 106 s, within its stages, which last 107 s";
+        assert!(cut.remark.unwrap().starts_with(said));
+        assert_eq!((cut.timetable, meant.remark), (meant.timetable, None));
     }
 
     #[test]
@@ -308,7 +315,6 @@ mod tests {
             (&["1s:5", "1s:0"], "the last --stage ends at 0"),
             (&["1s:5..0"], "the last --stage ends at 0"),
             (&["8000h:1", "8000h:1"], "longer than a year together"),
-            (&["8s:1", "3s:1"], "--duration leaves 10.0 s for stages that last 11.0 s"),
         ] {
             refused(&typed(None, stages), window, words);
         }

@@ -246,7 +246,7 @@ impl<'a> Builder<'a> {
         for item in node.items() {
             let typed = item.text()?;
             texts.push(typed);
-            let spec = form::Spec::parse(typed, self.folder).map_err(|r| item.because(&r))?;
+            let spec = form::Spec::parse(typed).map_err(|r| item.because(&r))?;
             if spec.name.contains("{{") {
                 return Err(item.fault("has a name that varies; only values may"));
             }
@@ -254,13 +254,31 @@ impl<'a> Builder<'a> {
                 form::Value::Text(text) => {
                     form::Part::text(spec.name, self.compile(item, text, scope)?)
                 }
-                form::Value::File { path, kind } => {
-                    let file = form::Part::file(spec.name, &path, kind);
-                    file.map_err(|reason| item.because(&reason))?
-                }
+                form::Value::File(file) => self.part(item, spec.name, &file, scope)?,
             });
         }
         Body::form(&parts, &texts).map_err(|reason| node.because(&reason))
+    }
+
+    /// A part with a file, whose path and name may hold what is known before the run.
+    fn part(
+        &mut self,
+        item: &Node,
+        name: &str,
+        file: &form::FileSpec<'_>,
+        scope: &Scope,
+    ) -> Result<form::Part, Fault> {
+        let mut known = |template: &str| {
+            let text = self.compile(item, template, scope)?;
+            let text = text.constant().map(|text| String::from_utf8_lossy(text).into_owned());
+            text.ok_or_else(|| {
+                item.fault("has a file that varies; files are read before the run, so name one")
+            })
+        };
+        let path = known(file.path)?;
+        let called = file.name.map(&mut known).transpose()?;
+        let file = form::FileSpec { path: &path, kind: file.kind, name: called.as_deref() };
+        form::Part::file(name, &file, self.folder).map_err(|reason| item.because(&reason))
     }
 
     /// Adds who asks: as the scenario says, or else as is said for all, unless a field does.
