@@ -181,122 +181,79 @@ fn the_schema_is_one_document() {
     assert_eq!(schema["properties"]["rate"]["anyOf"][0]["type"], "number");
 }
 
-/// A file that shows what strest reads, in both forms; and one that rises in stages.
-const STREST: [(&str, &str); 3] = [
+/// Files that make no sense, and how the line about each begins behind the file's name.
+const WRONG: &[(&str, &str)] = &[
+    ("url = \"http://h\"\nrate = true", "2:8: rate is true; give a number"),
+    ("url = \"http://h\"\nconnections = \"many\"", "2:15: connections is \"many\""),
+    ("url = \"http://h\"\nheaders = 5", "2:11: headers"),
+    ("url = \"http://h\"\nratte = 5", "2:1: unknown key \"ratte\"; did you mean \"rate\"?"),
+    ("url = \"http://h\"\nrate = 5\nrpm = 5", "3:1: rpm and rate do not go together"),
+    ("url = \"http://h\"\nrate = 5\n[load]\nrate = 5", "3:2: load and rate do not go together"),
+    ("url = \"http://h\"\n[load]\n", "2:2: load has neither rate nor stages"),
     (
-        "strest.toml",
-        r#"
-url = "http://localhost:3000"
-method = "get"
-duration = 60
-timeout = "10s"
-warmup = "5s"
-status = 200
-no_ui = true
-ui_window_ms = 10000
-summary = true
-no_charts = true
-
-tls_min = "1.2"
-tls_max = "1.3"
-http2 = true
-alpn = ["h2"]
-
-headers = [
-  "Content-Type: application/json",
-  "X-Env: local",
-]
-
-metrics_range = "10-30"
-metrics_max = 1000000
-
-[load]
-rate = 1000
-
-[[load.stages]]
-duration = "10s"
-target = 500
-
-[[load.stages]]
-duration = "20s"
-target = 1500
-"#,
+        "url = \"http://h\"\nload = { stages = [{ duration = 1, target = 5, rpm = 5 }] }",
+        "2:50: load.stages[0]: target and rpm do not go together",
+    ),
+    ("url = \"http://h\"\ndata = \"x\"\ndata_file = \"y\"", "3:1: data_file and data do not"),
+    ("url = \"http://h\"\ndata = \"x\"\ndata_lines = \"y\"", "3:1: data_lines and data do not"),
+    ("url = \"http://h\"\nform = [\"a=b\"]\ndata = \"x\"", "3:1: data and form do not go"),
+    (
+        "url = \"http://h\"\nurls_from_file = true\nrand_regex_url = true",
+        "3:1: rand_regex_url and urls_from_file do not go together",
+    ),
+    ("url = \"http://h\"\nipv4 = true\nipv6 = true", "3:1: ipv6 and ipv4 do not go together"),
+    (
+        "url = \"http://h\"\naws_sigv4 = \"aws:amz:x:s3\"\nform = [\"a=b\"]\nbasic_auth = \"a:b\"",
+        "3:1: form and aws_sigv4 do not go together",
+    ),
+    ("url = \"http://h\"\naws_sigv4 = \"aws:amz:x:s3\"", "2:1: aws_sigv4 signs with ACCESS"),
+    ("url = \"http://h\"\naws_sigv4 = \"s3\"\nbasic_auth = \"a:b\"", "2:13: aws_sigv4 \"s3\" is"),
+    ("url = \"http://h\"\naws_session = \"T\"", "2:1: aws_session is for aws_sigv4"),
+    ("url = \"http://h/[a\"\nrand_regex_url = true", "2:1: rand_regex_url: \"http://h/[a\" is no"),
+    ("url = \"urls\"\nurls_from_file = true", "2:1: urls_from_file: cannot read"),
+    ("url = \"http://h\"\ndata_file = \"none\"", "2:13: cannot read body file"),
+    ("url = \"http://h\"\nform = [\"a=@none\"]", "2:9: form \"a=@none\": cannot read file"),
+    (
+        "scenario = { steps = [{ path = \"/\" }] }",
+        "1:1: scenario leads nowhere; give it a base_url, or url beside it",
     ),
     (
-        "strest.json",
-        r#"{
-  "url": "http://localhost:3000",
-  "method": "get",
-  "duration": 60,
-  "warmup": "5s",
-  "status": 200,
-  "no_ui": true,
-  "ui_window_ms": 10000,
-  "summary": true,
-  "no_charts": true,
-  "tls_min": "1.2",
-  "tls_max": "1.3",
-  "http2": true,
-  "alpn": ["h2"],
-  "headers": [
-    "Content-Type: application/json",
-    "X-Env: local"
-  ],
-  "metrics_range": "10-30",
-  "metrics_max": 1000000,
-  "load": {
-    "rate": 1000,
-    "stages": [
-      { "duration": "10s", "target": 500 },
-      { "duration": "20s", "target": 1500 }
-    ]
-  }
-}
-"#,
+        "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\npath = \"/{{usr}}\"",
+        "4:8: scenario.steps[0].path {{usr}} is unknown",
     ),
     (
-        "ramp.toml",
-        r#"
-url = "http://localhost:3000"
-duration = 300
-
-[load]
-rate = 100
-
-[[load.stages]]
-duration = "60s"
-target = 300
-
-[[load.stages]]
-duration = "120s"
-target = 800
-"#,
+        "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\n\
+         checks = [{ body_matches = \"(\" }]",
+        "4:28: scenario.steps[0].checks[0].body_matches: ",
+    ),
+    (
+        "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\n\
+         capture = { t = { json = \"$.a[\" } }",
+        "4:26: scenario.steps[0].capture.t.json: ",
+    ),
+    (
+        "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\npath = \"/{{now(%Q)}}\"",
+        "4:8: scenario.steps[0].path %Q means nothing in a date",
+    ),
+    (
+        "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\n\
+         form = [\"a=@{{uuid}}.png\"]",
+        "4:9: scenario.steps[0].form[0] has a file that varies; files are read before the run",
     ),
 ];
 
 #[test]
-fn files_of_strest_run_as_they_are() {
-    let folder = folder(&STREST);
-    for (name, protocol, rate) in
-        [("strest.toml", "h2", 1000), ("strest.json", "h2", 1000), ("ramp.toml", "http/1.1", 100)]
-    {
-        let target = Target::start("");
-        // Its load for a moment, where the target of the test is.
-        let here = ["--url", &target.url, "-n", "20", "--warmup", "0", "-c", "2", "--json"];
-        let args = ["--config", name].into_iter().chain(here);
-        let outcome = run(pummel_in(folder.path(), args));
-        let report = report(&outcome);
-        assert_eq!(report["counts"]["ok"], 20, "{outcome:?}");
-        assert_eq!(report["plan"]["protocol"], protocol);
-        let stages = report["plan"]["stages"].as_array().unwrap();
-        assert_eq!(stages.len(), 2, "{stages:?}");
-        assert_eq!(stages[0]["from_per_s"].as_f64(), Some(f64::from(rate)), "{stages:?}");
-        if name != "ramp.toml" {
-            let idle =
-                format!("{name}: ui_window_ms, metrics_range and metrics_max have no effect");
-            assert!(outcome.stderr.contains(&idle), "{outcome:?}");
-            assert!(outcome.stderr.contains("tls_min, tls_max and alpn are left aside"));
-        }
-        target.end();
+fn a_file_that_makes_no_sense_is_refused_with_its_place() {
+    for (toml, said) in WRONG {
+        let folder = folder(&[("pummel.toml", toml)]);
+        let outcome = run(pummel_in(folder.path(), []));
+        assert_eq!(outcome.code, Some(2), "{toml}: {outcome:?}");
+        let mut lines = outcome.stderr.lines().filter(|line| line.starts_with("pummel: "));
+        let line = lines.find(|line| line.starts_with("pummel: pummel.toml:")).unwrap_or_default();
+        assert!(
+            line.starts_with(&format!("pummel: pummel.toml:{said}")),
+            "{toml}:\n{}\nexpected {said}",
+            outcome.stderr
+        );
     }
 }

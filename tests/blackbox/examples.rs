@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::pummel;
 use super::target::Target;
@@ -11,6 +12,12 @@ use super::target::Target;
 /// Runs an example against the built-in target; returns its report.
 #[track_caller]
 fn run(name: &str) -> Value {
+    run_in(name).0
+}
+
+/// The same, and the folder in which it ran.
+#[track_caller]
+fn run_in(name: &str) -> (Value, TempDir) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples").join(name);
     let text = fs::read_to_string(path).unwrap();
     let target = Target::start("");
@@ -28,7 +35,7 @@ fn run(name: &str) -> Value {
     for bad in ["failed", "errors", "timeouts"] {
         assert_eq!(counts[bad], 0, "{name}: {counts} {}", report["checks"]);
     }
-    report
+    (report, folder)
 }
 
 /// The requests of each row that ended well, by name.
@@ -80,6 +87,21 @@ fn weighted_mix() {
     let rows = rows(&run("weighted-mix.toml"));
     let [(_, reads), (_, writes)] = rows[..] else { panic!("two targets") };
     assert!(reads > 6 * writes && writes > 0, "nine to one: {rows:?}");
+}
+
+#[test]
+fn upload() {
+    let rows = rows(&run("upload.toml"));
+    assert!(matches!(&rows[..], [] | [_]), "{rows:?}");
+}
+
+#[test]
+fn thresholds() {
+    let (report, folder) = run_in("thresholds.toml");
+    let judged = report["thresholds"].as_array().unwrap();
+    assert_eq!(judged.len(), 3, "{judged:?}");
+    let junit = fs::read_to_string(folder.path().join("pummel-junit.xml")).unwrap();
+    assert!(junit.contains("tests=\"3\"") && junit.contains("failures=\"0\""), "{junit}");
 }
 
 #[test]

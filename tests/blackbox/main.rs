@@ -18,6 +18,7 @@ mod schedule;
 mod secured;
 mod selftest;
 mod signed;
+mod strest;
 mod target;
 mod thresholds;
 mod tries;

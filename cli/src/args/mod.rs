@@ -13,6 +13,7 @@ mod quoted;
 mod refusal;
 mod request;
 mod selftest;
+mod strest;
 mod target;
 mod timetable;
 mod tls;

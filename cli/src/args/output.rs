@@ -13,7 +13,7 @@ pub(crate) struct OutputArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Show progress as lines, not as a live bar
-    #[arg(long)]
+    #[arg(long, alias = "no-ui")]
     pub(crate) no_tui: bool,
     /// Exit with 3 when the verdict is SUSPECT, not only when INVALID
     #[arg(long)]

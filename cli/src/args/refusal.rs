@@ -8,7 +8,7 @@ use std::error::Error as _;
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Quoted;
+use super::{Quoted, strest};
 
 /// What is wrong, in a line.
 pub(super) fn line(error: &Error) -> String {
@@ -28,6 +28,9 @@ pub(super) fn line(error: &Error) -> String {
 /// A flag that there is not, or a word where none belongs.
 fn unknown(error: &Error) -> Option<String> {
     let word = text(error, ContextKind::InvalidArg)?;
+    if let Some(said) = strest::missing(word) {
+        return Some(said);
+    }
     if !word.starts_with('-') {
         return Some(format!("{} is one word too many", Quoted(word)));
     }

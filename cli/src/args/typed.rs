@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use super::{Command, RunArgs, Words, refusal};
+use super::{Command, RunArgs, Words, refusal, strest};
 use crate::exit::Failure;
 use crate::output as out;
 
@@ -42,7 +42,7 @@ pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Type
 
 impl Typed {
     fn read(line: Vec<OsString>) -> Result<Self, clap::Error> {
-        let matches = Words::command().try_get_matches_from(&line)?;
+        let matches = strest::with_idle(Words::command()).try_get_matches_from(&line)?;
         let words = Words::from_arg_matches(&matches)?;
         let of_run = matches.subcommand_matches("config").unwrap_or(&matches);
         let given = given(of_run);
@@ -60,6 +60,11 @@ impl Typed {
     /// The flags of a run that were given; a target counts as `url`, however it was spelt.
     pub(crate) fn flags(&self) -> impl Iterator<Item = &str> {
         self.given.keys().map(String::as_str)
+    }
+
+    /// Flags that were given and have no effect yet, with their dashes.
+    pub(crate) fn idle(&self) -> Vec<String> {
+        strest::idle(self.flags())
     }
 
     /// Whether the flag was given.
@@ -95,7 +100,7 @@ fn given(matches: &ArgMatches) -> BTreeMap<String, Vec<OsString>> {
         let values = matches.get_raw(id).into_iter().flatten();
         values.map(ToOwned::to_owned).collect()
     };
-    let command = Words::command();
+    let command = strest::with_idle(Words::command());
     let args = command.get_arguments().map(|arg| (arg.get_id().as_str(), arg.get_long()));
     args.filter(|(id, _)| typed(id))
         .map(|(id, long)| (long.unwrap_or("url").to_owned(), values(id)))
@@ -120,6 +125,21 @@ mod tests {
         assert_eq!(line.values("header").unwrap(), ["a:b", "c:d"]);
         assert!(!line.gives("pipeline") && line.values("rate").is_none());
         assert!(typed("p config --show -u x").gives("url"));
+    }
+
+    #[test]
+    fn flags_of_strest_are_taken_and_those_without_an_effect_named() {
+        let line = typed("p -u x --no-charts --summary --no-ui --metrics-max 5 --tmp-path=/t");
+        assert_eq!(line.idle(), ["--metrics-max", "--tmp-path"]);
+        assert!(line.run().output.no_tui);
+        for (line, said) in [
+            ("p x --replay", "--replay: replaying a run is not supported yet"),
+            ("p --agent-join=h:1", "--agent-join: runs on several machines are not supported yet"),
+            ("p --script s.wasm", "--script: scenarios that a program makes are not supported yet"),
+        ] {
+            let words = line.split(' ').map(OsString::from).collect();
+            assert_eq!(refusal::line(&Typed::read(words).unwrap_err()), said);
+        }
     }
 
     #[test]

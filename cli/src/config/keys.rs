@@ -150,6 +150,13 @@ pub(crate) fn of_flag(flag: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.flag == Some(flag))
 }
 
+/// The keys of strest that set nothing here, and are no tables.
+pub(crate) fn idle() -> impl Iterator<Item = &'static Key> {
+    let is_table = |key: &Key| matches!(key.kind, Kind::Section(_) | Kind::Table | Kind::Tables);
+    let idles = |key: &Key| matches!(key.standing, Standing::Anyway | Standing::NotYet);
+    KEYS.iter().filter(move |key| idles(key) && !is_table(key) && key.name != "$schema")
+}
+
 /// All names of `keys`, for a search.
 pub(crate) fn names(keys: &'static [Key]) -> Vec<&'static str> {
     keys.iter().flat_map(|key| [key.name].into_iter().chain(key.aliases.iter().copied())).collect()

@@ -202,10 +202,12 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("alloc_profiler_ms", Integer, "How often to log allocations").standing(NotYet),
     Key::new("alloc_profiler_dump_ms", Integer, "How often to dump the heap").standing(NotYet),
     Key::new("alloc_profiler_dump_path", Path, "Folder for dumps of the heap").standing(NotYet),
-    Key::new("script", Path, "A program that makes scenarios").standing(NotYet),
     Key::new("sinks", Section(SINKS), "Where numbers go during the run").standing(NotYet),
-    Key::new("distributed", Section(DISTRIBUTED), "Runs on several machines").standing(NotYet),
     // What they ask for, and without which a run would be another.
+    Key::new("script", Path, "A program that makes scenarios")
+        .standing(Missing("scenarios that a program makes are")),
+    Key::new("distributed", Section(DISTRIBUTED), "Runs on several machines")
+        .standing(Missing("runs on several machines are")),
     Key::new("http3", Bool, "Speak HTTP/3").standing(Missing("HTTP/3 is")),
     Key::new("scenario", Table, "Several requests in order"),
     Key::new("scenarios", Table, "Scenarios by name, which users choose by weight"),

@@ -76,6 +76,23 @@ pub(super) fn section(root: &Node) -> Option<&'static str> {
     ["scenario", "scenarios", "targets"].into_iter().find(|key| table.get(key).is_some())
 }
 
+/// What is said of a file whose scenarios or targets nobody can find, as none has a URL.
+pub(super) fn unaimed(root: &Node) -> Option<Fault> {
+    if let Some(first) = scenarios(root).ok()?.first() {
+        return Some(first.0.fault("leads nowhere; give it a base_url, or url beside it"));
+    }
+    let targets = Part(root).get("targets").ok()??;
+    Some(targets.fault("lead nowhere; give the first one a url, or url beside them"))
+}
+
+/// What beside the one scenario of a file is not done, if there is something: strest keeps it for
+/// those who control a run from elsewhere.
+pub(super) fn left_aside(root: &Node) -> Option<Fault> {
+    let table = root.any_table().ok()?;
+    let several = table.get("scenario").and(table.get("scenarios"))?;
+    Some(several.fault("is left aside beside scenario, which is done"))
+}
+
 /// The work that the scenarios or targets of a file make, if it has some.
 ///
 /// `args` are what goes for each of their requests; `target` is where they go; `epoch` is the Unix

@@ -127,6 +127,9 @@ impl<'t> Settings<'t> {
     /// If a file or a variable makes no sense by itself, or a value of theirs is none of its flag.
     pub(crate) fn gather(typed: &'t Typed, around: &Surroundings) -> Result<Self, Failure> {
         let mut remarks = Vec::new();
+        let idle = typed.idle();
+        let idle: Vec<&str> = idle.iter().map(String::as_str).collect();
+        remarks.extend(listed(&idle, "has no effect yet", "have no effect yet"));
         let file = find(typed, around, &mut remarks)?;
         let mut lower = Vec::new();
         if let Some(file) = &file {
@@ -166,6 +169,9 @@ impl<'t> Settings<'t> {
             args.target.url = base.or(args.target.url);
         }
         if let (None, Some(file)) = (args.target.any(), &self.file) {
+            if let Some(fault) = scenario::unaimed(&file.root) {
+                return Err(file.failure(&fault));
+            }
             return Err(Failure::usage(anyhow!(
                 "{}: no target; give url there, or a URL on the command line",
                 file.name()
@@ -177,6 +183,8 @@ impl<'t> Settings<'t> {
             let work = scenario::work(file, &args, &config.target, epoch());
             let work = work.map_err(|fault| file.failure(&fault))?;
             config.replace_work(work).map_err(Failure::usage)?;
+            let aside = scenario::left_aside(&file.root);
+            config.remarks.extend(aside.map(|fault| file.remark(&fault)));
         }
         let given = config.give_cookies(&args.request, epoch());
         given.map_err(|error| self.explain(Failure::usage(error)))?;

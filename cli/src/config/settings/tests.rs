@@ -404,9 +404,9 @@ fn remarks(world: &World, words: &str) -> Vec<String> {
 fn what_has_no_effect_is_said_in_a_line() {
     let found = "settings come from pummel.toml";
     let toml = "url = \"h\"\nfps = 5\nno_charts = true\nsummary = false\nkeep_tmp = false\n\
-                http3 = false\n[distributed]\nrole = \"agent\"\n[sinks.otel]\npath = \"x\"";
+                http3 = false\n[sinks.otel]\npath = \"x\"";
     let world = World::new("pummel.toml", toml, &[("PUMMEL_TIME_UNIT", "ms"), ("PUMMEL_FPS", "")]);
-    let idle = "pummel.toml: fps, summary, distributed and sinks have no effect yet";
+    let idle = "pummel.toml: fps, summary and sinks have no effect yet";
     assert_eq!(remarks(&world, "p"), [found, idle, "PUMMEL_TIME_UNIT has no effect yet"]);
     let toml = "url = \"h\"\nrate = 5\nlatency_correction = true\nstreams = 5";
     let world = World::new("pummel.toml", toml, &[("PUMMEL_RATTE", "5"), ("PUMMELRATE", "5")]);
