@@ -183,16 +183,16 @@ fn the_schema_is_one_document() {
 
 /// Files that make no sense, and how the line about each begins behind the file's name.
 const WRONG: &[(&str, &str)] = &[
-    ("url = \"http://h\"\nrate = true", "2:8: rate is true; give a number"),
-    ("url = \"http://h\"\nconnections = \"many\"", "2:15: connections is \"many\""),
+    ("url = \"http://h\"\nrate = true", "2:8: rate is true, and a number or a text is"),
+    ("url = \"http://h\"\nconnections = \"many\"", "2:15: connections is the text \"many\""),
     ("url = \"http://h\"\nheaders = 5", "2:11: headers"),
     ("url = \"http://h\"\nratte = 5", "2:1: unknown key \"ratte\"; did you mean \"rate\"?"),
     ("url = \"http://h\"\nrate = 5\nrpm = 5", "3:1: rpm and rate do not go together"),
     ("url = \"http://h\"\nrate = 5\n[load]\nrate = 5", "3:2: load and rate do not go together"),
-    ("url = \"http://h\"\n[load]\n", "2:2: load has neither rate nor stages"),
+    ("url = \"http://h\"\n[load]\n", "2:1: load has neither rate nor stages"),
     (
         "url = \"http://h\"\nload = { stages = [{ duration = 1, target = 5, rpm = 5 }] }",
-        "2:50: load.stages[0]: target and rpm do not go together",
+        "2:48: load.stages[0]: target and rpm do not go together",
     ),
     ("url = \"http://h\"\ndata = \"x\"\ndata_file = \"y\"", "3:1: data_file and data do not"),
     ("url = \"http://h\"\ndata = \"x\"\ndata_lines = \"y\"", "3:1: data_lines and data do not"),
@@ -204,7 +204,7 @@ const WRONG: &[(&str, &str)] = &[
     ("url = \"http://h\"\nipv4 = true\nipv6 = true", "3:1: ipv6 and ipv4 do not go together"),
     (
         "url = \"http://h\"\naws_sigv4 = \"aws:amz:x:s3\"\nform = [\"a=b\"]\nbasic_auth = \"a:b\"",
-        "3:1: form and aws_sigv4 do not go together",
+        "2:1: aws_sigv4 and form do not go together",
     ),
     ("url = \"http://h\"\naws_sigv4 = \"aws:amz:x:s3\"", "2:1: aws_sigv4 signs with ACCESS"),
     ("url = \"http://h\"\naws_sigv4 = \"s3\"\nbasic_auth = \"a:b\"", "2:13: aws_sigv4 \"s3\" is"),
@@ -215,7 +215,7 @@ const WRONG: &[(&str, &str)] = &[
     ("url = \"http://h\"\nform = [\"a=@none\"]", "2:9: form \"a=@none\": cannot read file"),
     (
         "scenario = { steps = [{ path = \"/\" }] }",
-        "1:1: scenario leads nowhere; give it a base_url, or url beside it",
+        "1:12: scenario leads nowhere; give it a base_url, or url beside it",
     ),
     (
         "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\npath = \"/{{usr}}\"",

@@ -24,7 +24,7 @@ pub(crate) struct RequestArgs {
     /// Bodies, one per line of a file, sent in turn
     #[arg(short = 'Z', long, value_name = "FILE", conflicts_with_all = ["data", "data_file"])]
     pub(crate) data_lines: Option<PathBuf>,
-    /// Body: a part of a form, NAME=VALUE or NAME=@FILE[;type=TYPE][;filename=NAME]
+    /// Body: a part of a form, NAME=VALUE or NAME=@FILE[;type=T][;filename=N]
     #[arg(short = 'F', long, value_name = "PART", allow_hyphen_values = true,
           conflicts_with_all = ["data", "data_file", "data_lines"])]
     pub(crate) form: Vec<String>,
