@@ -9,7 +9,6 @@ use tempfile::TempDir;
 use tests::{Outcome, Server};
 
 use super::pummel;
-use super::target::Target;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 

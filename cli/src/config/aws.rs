@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Error, Result, bail, ensure};
 use pummel_engine::plan::{Signing, SigningKey, Source};
-use pummel_proto_http::{Escape, Request, Slot, Stored, Text};
+use pummel_proto_http::{Escape, Request, RequestBuilder, Slot, Stored, Text};
 use sha2::{Digest, Sha256};
 
 use super::request;
@@ -84,7 +84,7 @@ impl Signer {
             },
         };
         let add = |request: Request, name: &str, value: Text| {
-            request.amend().field(name, value).map(|b| b.build()).map_err(request::reason)
+            request.amend().field(name, value).map(RequestBuilder::build).map_err(request::reason)
         };
         let mut request = add(request, DATE, place(date))?;
         request = add(request, "X-Amz-Content-Sha256", payload.clone())?;

@@ -35,7 +35,11 @@ pub(super) fn parts(format: &str) -> Result<Vec<DatePart>, String> {
             Some('s') => DatePart::Unix,
             Some(digit @ ('3' | '6' | '9')) if rest.starts_with('f') => {
                 rest = rest.get(1..).unwrap_or_default();
-                DatePart::Fraction(digit.to_digit(10).map_or(9, |digit| digit as u8))
+                DatePart::Fraction(match digit {
+                    '3' => 3,
+                    '6' => 6,
+                    _ => 9,
+                })
             }
             Some('f') => DatePart::Fraction(9),
             Some('F') => {
