@@ -19,6 +19,9 @@ pub(super) fn attempt(config: &Config, host: &Host) -> Result<Code, Failure> {
     let cookies = config.cookies_save.as_deref().map(CookieFile::prepare).transpose();
     let cookies = cookies.map_err(Failure::usage)?;
     config.remarks.iter().for_each(|remark| stderr::line(remark));
+    if !config.thresholds.is_empty() {
+        stderr::line("a dry run measures nothing: what --fail-if says is not looked at");
+    }
     let control = Control::default();
     obey_signals(&control).map_err(Failure::impossible)?;
     let report = match pummel_engine::run(plan.tried(), Observers::none(), &control) {

@@ -144,6 +144,7 @@ fn plan(report: &Report) -> Plan<'_> {
         deadline_s: plan.timeouts.deadline.map(Nanos::as_secs_f64),
         pacing: plan.load.is_open().then(|| load::pacing(plan.pacing)),
         seed: plan.seed,
+        cookies: load::cookies(plan.work.cookies()),
     }
 }
 

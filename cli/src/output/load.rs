@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 use pummel_engine::plan::{
-    Arrivals, Load, OnFull, Pacing, Plan, Shape, Spawn, Stage, Stages, Timetable,
+    Arrivals, Cookies, Load, OnFull, Pacing, Plan, Shape, Spawn, Stage, Stages, Timetable, Until,
 };
 use pummel_engine::units::{Nanos, Rate};
 
@@ -32,6 +32,15 @@ pub(super) const fn on_full(on_full: OnFull) -> &'static str {
         OnFull::Queue => "queue",
         OnFull::Drop => "drop",
         OnFull::Grow { .. } => "grow",
+    }
+}
+
+/// The name of whether users keep cookies, as a flag has it.
+pub(super) fn cookies(cookies: Option<&Cookies>) -> &'static str {
+    match cookies.map(|cookies| cookies.until) {
+        None => "off",
+        Some(Until::End) => "on",
+        Some(Until::Scenario) => "iteration",
     }
 }
 

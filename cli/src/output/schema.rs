@@ -147,6 +147,8 @@ pub(super) struct Plan<'r> {
     /// `sleep`, `hybrid` or `spin`; null in a closed loop.
     pub(super) pacing: Option<&'static str>,
     pub(super) seed: u64,
+    /// Until when users keep cookies: `off`, `on` (until the run ends) or `iteration`.
+    pub(super) cookies: &'static str,
 }
 
 #[derive(Serialize)]

@@ -151,6 +151,8 @@ impl Codings {
                 Err(_) if is_cut => {}
                 Err(_) => return Err(Undecoded::Broken),
             }
+            // What ends badly may be longer than what was asked for.
+            spare.truncate(most);
             core::mem::swap(body, spare);
         }
         Ok(is_cut)
@@ -207,6 +209,7 @@ fn unpack(body: &[u8], most: usize, out: &mut Vec<u8>) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const PLAIN: &[u8] = b"{\"token\":\"t1\"}";
 
@@ -320,6 +323,27 @@ mod tests {
             for len in 1..body.len() {
                 let (plain, is_cut) = undone(name, &body[..len], true, 100).unwrap();
                 assert!(is_cut && PLAIN.starts_with(&plain), "{name}: {len}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_decoded_or_refused(
+            known in 0..KNOWN.len(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            tail in prop::collection::vec(any::<u8>(), 0..40),
+            is_cut: bool,
+            most in 0..40_usize,
+        ) {
+            let (name, body) = KNOWN[known];
+            let mut body = [body, &tail].concat();
+            for (at, byte) in changes {
+                let at = at.index(body.len());
+                body[at] = byte;
+            }
+            if let Ok((plain, _)) = undone(name, &body, is_cut, most) {
+                prop_assert!(plain.len() <= most);
             }
         }
     }
