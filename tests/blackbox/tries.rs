@@ -102,6 +102,28 @@ fn a_person_reads_it_like_a_conversation() {
 }
 
 #[test]
+fn of_a_body_that_is_read_as_it_is_sent_the_beginning_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large").display().to_string();
+    let (length, shown) = (3 << 19, 16 * 1024);
+    std::fs::write(&file, vec![b'x'; length]).unwrap();
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, super::scenarios::ok);
+        let (outcome, _folder) = peer.run("", &format!("--dry-run -D {file}"));
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let body = &document["exchanges"][0]["request"]["body"];
+        assert_eq!(body["bytes"], length);
+        assert!(body["text"].as_str().unwrap().len() > shown);
+        assert_eq!(peer.recorder.asked()[0].body.len(), length);
+    }
+    let peer = Peer::new(PROTOCOLS[0], super::scenarios::ok);
+    let outcome = tests::run(&mut pummel([peer.url(), "--dry-run", "-D", &file])).unwrap();
+    let rest = format!("> [and {} bytes more]", length - shown);
+    assert!(outcome.stdout.lines().any(|line| line == rest), "{}", outcome.stderr);
+}
+
+#[test]
 fn what_is_not_as_expected_makes_the_exit_code_1_and_is_named() {
     let peer = Peer::new(PROTOCOLS[0], |asked| match asked.path.as_str() {
         "/reset" => Answer::Reset,

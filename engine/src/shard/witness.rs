@@ -115,7 +115,13 @@ impl Traffic {
         } else if let Some(prepared) = self.way.request(request) {
             prepared.serial.fill(&values, &mut sent);
         }
-        let sent = Kept { len: sent.len() as u64, bytes: sent };
+        let mut len = sent.len() as u64;
+        if let Some(stored) = self.way.request(request).and_then(|one| one.stored.as_ref()) {
+            let beginning = stored.length().min(BYTES_MAX as u64);
+            stored.append(0, usize::try_from(beginning).unwrap_or(BYTES_MAX), &mut sent);
+            len += stored.length();
+        }
+        let sent = Kept { len, bytes: sent };
         let (moments, found) = (*moments, Vec::new());
         witness.push(Exchange { request, http2, sent, moments, end, found });
     }

@@ -104,7 +104,8 @@ impl Budgets {
         if budget.used > waste.max() { Err(waste.error()) } else { Ok(()) }
     }
 
-    /// Pays for a frame of a response, with a payload of `length` bytes, on a stream that has ended.
+    /// Pays for a frame of a response, with a payload of `length` bytes, on a stream that has
+    /// ended.
     pub(super) fn spend_late(&mut self, length: u32) -> Result<(), ErrorKind> {
         match self.cancelled.checked_sub(HEADER_BYTES as u64 + u64::from(length)) {
             Some(left) => self.cancelled = left,
