@@ -231,13 +231,21 @@ const WRONG: &[(&str, &str)] = &[
         "4:26: scenario.steps[0].capture.t.json: ",
     ),
     (
+        "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\ndata_file = \"{{seq}}\"",
+        "4:13: scenario.steps[0].data_file has a file that varies; files are opened before",
+    ),
+    (
+        "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\ndata_file = \"none\"",
+        "4:13: scenario.steps[0].data_file: cannot read body file",
+    ),
+    (
         "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\npath = \"/{{now(%Q)}}\"",
         "4:8: scenario.steps[0].path %Q means nothing in a date",
     ),
     (
         "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\n\
          form = [\"a=@{{uuid}}.png\"]",
-        "4:9: scenario.steps[0].form[0] has a file that varies; files are read before the run",
+        "4:9: scenario.steps[0].form[0] has a file that varies; files are opened before",
     ),
 ];
 

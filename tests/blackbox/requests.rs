@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use tests::{Asked, Recorder};
+use tests::{Answer, Asked, Recorder};
 
 use super::scenarios::{PROTOCOLS, Peer, ok};
 use super::{check_refusal, pummel};
@@ -91,6 +91,44 @@ fn a_large_file_is_sent_as_it_is() {
             assert_eq!(asked.field("content-length"), Some(&*bytes.len().to_string()));
             assert!(asked.method == "PUT" && asked.body == bytes, "{protocol:?}");
         }
+    }
+}
+
+#[test]
+fn a_step_sends_a_file_whose_path_is_known_before_the_run() {
+    let peer = Peer::new(PROTOCOLS[0], ok);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("small"), "of a few bytes").unwrap();
+    fs::write(folder.path().join("large"), vec![b'x'; 1 << 20]).unwrap();
+    let file = format!(
+        "[scenario]\nvars = {{ folder = \"{}\" }}\n\
+         [[scenario.steps]]\ndata_file = \"{{{{folder}}}}/small\"\n\
+         [[scenario.steps]]\ndata_file = \"{{{{folder}}}}/large\"\nmethod = \"put\"\n",
+        folder.path().display()
+    );
+    peer.report(&file, "-c 1 -n 4");
+    let asked = peer.recorder.asked();
+    let seen = asked.iter().map(|asked| (asked.method.as_str(), asked.body.len()));
+    assert_eq!(seen.collect::<Vec<_>>(), [("POST", 14), ("PUT", 1 << 20)].repeat(2));
+}
+
+#[test]
+fn a_file_that_is_cut_during_the_run_ends_it_without_numbers() {
+    for protocol in PROTOCOLS {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(2 << 20).unwrap();
+        let path = file.path().display().to_string();
+        // As soon as it has been sent once.
+        let cut = move |_: &Asked| {
+            file.as_file().set_len(5).unwrap();
+            Answer::Status(200)
+        };
+        let peer = Peer::new(protocol, cut);
+        let (outcome, _) = peer.run(&format!("data_file = \"{path}\"\n"), "-c 1 -n 9");
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:?}");
+        let last = outcome.stderr.lines().last().unwrap();
+        let said = format!("pummel: cannot read {path:?} as long as it was when the run began");
+        assert!(last.starts_with(&said), "{outcome:?}");
     }
 }
 

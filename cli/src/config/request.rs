@@ -47,7 +47,7 @@ impl Body {
     }
 
     /// The bytes of a file.
-    fn file(path: &Path) -> Result<Self> {
+    pub(super) fn file(path: &Path) -> Result<Self> {
         let typed = path.display().to_string();
         let opened = File::open(path).map_err(anyhow::Error::from);
         let read = opened.and_then(|file| upload::read(file, &typed));

@@ -99,8 +99,13 @@ pub(crate) const KEYS: &[Key] = &[
     ]),
     Key::flag("data_lines", "data-lines", Path, "Bodies, one per line of a file, sent in turn")
         .rivals(&["data", "data_file", "form"]),
-    Key::flag("form", "form", List, "Parts of a form: NAME=VALUE or NAME=@FILE[;type=TYPE]")
-        .rivals(&["data", "data_file", "data_lines"]),
+    Key::flag(
+        "form",
+        "form",
+        List,
+        "Parts of a form: NAME=VALUE or NAME=@FILE[;type=T][;filename=N]",
+    )
+    .rivals(&["data", "data_file", "data_lines"]),
     Key::flag("accept", "accept", Text, "The field Accept"),
     Key::flag("content_type", "content-type", Text, "The field Content-Type"),
     Key::flag("basic_auth", "basic-auth", Text, "user:password, in the field Authorization"),

@@ -21,7 +21,7 @@ use super::target::TargetUrl;
 use crate::args::{Quoted, RunArgs};
 
 /// Keys of a scenario.
-const SCENARIO: [&str; 11] = [
+const SCENARIO: [&str; 12] = [
     "schema_version",
     "weight",
     "base_url",
@@ -29,6 +29,7 @@ const SCENARIO: [&str; 11] = [
     "headers",
     "basic_auth",
     "data",
+    "data_file",
     "json",
     "form",
     "vars",

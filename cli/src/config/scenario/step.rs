@@ -15,13 +15,14 @@ use crate::config::request::{self, Body};
 use crate::config::target::{self, TargetUrl};
 
 /// Keys of a step.
-const STEP: [&str; 14] = [
+const STEP: [&str; 15] = [
     "name",
     "method",
     "url",
     "path",
     "headers",
     "data",
+    "data_file",
     "json",
     "form",
     "assert_status",
@@ -33,8 +34,19 @@ const STEP: [&str; 14] = [
 ];
 
 /// Keys of a target, which is a step that is chosen by weight.
-const TARGET: [&str; 10] =
-    ["name", "weight", "method", "url", "path", "headers", "data", "json", "form", "assert_status"];
+const TARGET: [&str; 11] = [
+    "name",
+    "weight",
+    "method",
+    "url",
+    "path",
+    "headers",
+    "data",
+    "data_file",
+    "json",
+    "form",
+    "assert_status",
+];
 
 /// Puts the requests of a file together.
 pub(super) struct Builder<'a> {
@@ -205,7 +217,7 @@ impl<'a> Builder<'a> {
     ) -> Result<Option<(&'n Node, Body)>, Fault> {
         for part in [Some(step), around.scenario].into_iter().flatten() {
             let mut given = Vec::new();
-            for key in ["data", "json", "form"] {
+            for key in ["data", "data_file", "json", "form"] {
                 given.extend(part.get(key)?.map(|node| (key, node)));
             }
             let (key, node) = match given[..] {
@@ -220,6 +232,10 @@ impl<'a> Builder<'a> {
             let body = match key {
                 "json" => Body::json(body::json(node, &mut self.variables, scope)?),
                 "form" => self.form(node, scope)?,
+                "data_file" => {
+                    let path = self.folder.join(self.known(node, node.text()?, scope)?);
+                    Body::file(&path).map_err(|reason| node.because(&reason))?
+                }
                 _ => Body::new(self.compile(node, node.text()?, scope)?),
             };
             return Ok(Some((node, body)));
@@ -260,6 +276,15 @@ impl<'a> Builder<'a> {
         Body::form(&parts, &texts).map_err(|reason| node.because(&reason))
     }
 
+    /// A path or a name of a file, in which may stand what is known before the run.
+    fn known(&mut self, node: &Node, template: &str, scope: &Scope) -> Result<String, Fault> {
+        let text = self.compile(node, template, scope)?;
+        let text = text.constant().map(|text| String::from_utf8_lossy(text).into_owned());
+        text.ok_or_else(|| {
+            node.fault("has a file that varies; files are opened before the run, so name one")
+        })
+    }
+
     /// A part with a file, whose path and name may hold what is known before the run.
     fn part(
         &mut self,
@@ -268,15 +293,8 @@ impl<'a> Builder<'a> {
         file: &form::FileSpec<'_>,
         scope: &Scope,
     ) -> Result<form::Part, Fault> {
-        let mut known = |template: &str| {
-            let text = self.compile(item, template, scope)?;
-            let text = text.constant().map(|text| String::from_utf8_lossy(text).into_owned());
-            text.ok_or_else(|| {
-                item.fault("has a file that varies; files are read before the run, so name one")
-            })
-        };
-        let path = known(file.path)?;
-        let called = file.name.map(&mut known).transpose()?;
+        let path = self.known(item, file.path, scope)?;
+        let called = file.name.map(|name| self.known(item, name, scope)).transpose()?;
         let file = form::FileSpec { path: &path, kind: file.kind, name: called.as_deref() };
         form::Part::file(name, &file, self.folder).map_err(|reason| item.because(&reason))
     }
