@@ -22,6 +22,7 @@ mod calibrate;
 mod command;
 mod config;
 mod exit;
+mod feeds;
 mod lookup;
 mod machine;
 mod output;

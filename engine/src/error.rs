@@ -35,6 +35,15 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// The rows of a feed cannot be had.
+    #[error("cannot read the feed {name}")]
+    Feed {
+        /// What it is called.
+        name: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel gave the coordinator no thread.
     #[error("the kernel gave the coordinator no thread")]
     Thread {

@@ -7,6 +7,7 @@
 //! | [`plan`] | WHAT to do: pure data |
 //! | [`judge`] | WHAT FOR: what a response is looked at for, pure functions |
 //! | [`cookies`] | WHAT IS KEPT: cookies of a user, pure data |
+//! | [`feed`] | ROWS MADE AHEAD: values for requests, and the rings that bring them |
 //! | [`pace`] | WHEN: the intended start of every slot, pure arithmetic |
 //! | [`record`] | HOW IT WENT: counters and histograms |
 //! | [`reactor`] | THE WORLD: the kernel, the clock, threads; the only `unsafe` code |
@@ -19,6 +20,7 @@
 pub mod cookies;
 pub mod coordinator;
 pub mod error;
+pub mod feed;
 pub mod judge;
 pub mod pace;
 pub mod plan;

@@ -18,13 +18,14 @@ fn run(name: &str) -> Value {
 /// The same, and the folder in which it ran.
 #[track_caller]
 fn run_in(name: &str) -> (Value, TempDir) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples").join(name);
-    let text = fs::read_to_string(path).unwrap();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples");
+    let text = fs::read_to_string(examples.join(name)).unwrap();
     let target = Target::start("");
     let folder = tempfile::tempdir().unwrap();
     let written = "http://127.0.0.1:8080";
     assert!(text.contains(written), "{name} names the usual target");
     let file = folder.path().join(name);
+    fs::copy(examples.join("csv-users.csv"), folder.path().join("csv-users.csv")).unwrap();
     fs::write(&file, text.replace(written, target.url.trim_end_matches('/'))).unwrap();
     let outcome = tests::run(&mut pummel(["--config", file.to_str().unwrap(), "--json"])).unwrap();
     // A busy machine may make it doubtful; what it did is the same.
@@ -87,6 +88,16 @@ fn weighted_mix() {
     let rows = rows(&run("weighted-mix.toml"));
     let [(_, reads), (_, writes)] = rows[..] else { panic!("two targets") };
     assert!(reads > 6 * writes && writes > 0, "nine to one: {rows:?}");
+}
+
+#[test]
+fn csv() {
+    let report = run("csv.toml");
+    let rows = rows(&report);
+    let steps = ["login", "buy"].map(|name| (name.to_owned(), 60));
+    assert_eq!(rows, steps);
+    assert_eq!(report["feeds"][0]["rows"], 60);
+    assert_eq!(report["feeds"][0]["ended"], true);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod cookies;
 mod demo;
 mod examples;
 mod fallback;
+mod feeds;
 mod help;
 mod midrun;
 mod nginx;

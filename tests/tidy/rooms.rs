@@ -6,10 +6,12 @@ use crate::{Finding, check};
 /// The rooms of the engine, and the rooms that each of them may name. `lib.rs` names all.
 const ROOMS: &[(&str, &[&str])] = &[
     ("units", &[]),
+    // Numbers and bytes; whoever deals them knows the plan.
+    ("feed", &[]),
     // The reactor's errors carry spans; it knows nothing else of ours.
     ("reactor", &["units"]),
     // The kind of the reactor is a part of the plan, and so is where it connects to.
-    ("plan", &["cookies", "judge", "units", "reactor"]),
+    ("plan", &["cookies", "feed", "judge", "units", "reactor"]),
     ("pace", &["plan", "units"]),
     // The operating system's error numbers are causes.
     ("record", &["units", "reactor"]),
@@ -17,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tls", &["plan", "record", "units"]),
     ("judge", &["units"]),
     ("cookies", &["units"]),
-    ("shard", &["cookies", "judge", "plan", "pace", "record", "reactor", "tls", "units"]),
+    ("shard", &["cookies", "feed", "judge", "plan", "pace", "record", "reactor", "tls", "units"]),
     // Numbers in, numbers out: whoever asks adapts its records.
     ("statistics", &["units"]),
     // It names the address that could not be reached.
@@ -26,7 +28,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["cookies", "coordinator", "pace", "plan", "reactor", "record", "units"]),
     // It judges what the report holds, and decides nothing about the run.
     ("verdict", &["pace", "plan", "reactor", "record", "report", "statistics", "units"]),
-    ("coordinator", &["cookies", "error", "plan", "reactor", "record", "report", "shard", "units"]),
+    (
+        "coordinator",
+        &["cookies", "error", "feed", "plan", "reactor", "record", "report", "shard", "units"],
+    ),
 ];
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::{Control, Observers};
 use pummel_engine::plan::{Lookup, Plan};
-use pummel_engine::report::Ending;
+use pummel_engine::report::{Ending, Report};
 use pummel_engine::verdict::{Status, Verdict};
 use pummel_engine::{RunError, reactor};
 use pummel_tuning::Host;
@@ -100,8 +100,30 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     if let Some(file) = cookies {
         file.write(&report.cookies).map_err(Failure::impossible)?;
     }
+    let broken = tell_feeds(&report);
     let kept = findings.iter().all(threshold::Finding::passed);
-    Ok(code(report.ending, verdict.status, config.strictness, kept))
+    match code(report.ending, verdict.status, config.strictness, kept) {
+        Code::Done | Code::Crossed if broken => Ok(Code::Impossible),
+        code => Ok(code),
+    }
+}
+
+/// Says which feeds were at their end, and whether one of them broke off.
+fn tell_feeds(report: &Report) -> bool {
+    let mut broken = false;
+    for (feed, fed) in report.plan.work.feeds().iter().zip(&report.totals.fed) {
+        match feed.rows.trouble() {
+            Some(trouble) => {
+                broken = true;
+                stderr::line(&format!("the feed {} broke off: {trouble}", feed.name));
+            }
+            None if fed.ended > 0 => {
+                stderr::line(&format!("the feed {} ended: there were no more rows", feed.name));
+            }
+            None => {}
+        }
+    }
+    broken
 }
 
 /// Looks the name up during the run, if that is wanted.

@@ -8,6 +8,7 @@ mod aws;
 mod capacity;
 mod cookies;
 pub(crate) mod duration;
+mod feeds;
 pub(crate) mod file;
 mod form;
 pub(crate) mod keys;

@@ -13,7 +13,8 @@ use super::schema::{
     Plan, Rates, Shard, Stage, Tool, VERSION, Window,
 };
 use super::{
-    Environment, Paper, analysis, calibration, load, looked, quantiles, schema, thresholds, wire,
+    Environment, Paper, analysis, calibration, fed, load, looked, quantiles, schema, thresholds,
+    wire,
 };
 
 /// Writes the document and a line break, and nothing else.
@@ -65,6 +66,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
         latency_ns: latencies(report),
         steps: steps(report),
         checks: looked::documents(report),
+        feeds: fed::documents(report),
         shards: shards(report),
         coordinator: Coordinator {
             ticks: report.coordinator.count,

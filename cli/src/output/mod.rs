@@ -4,6 +4,7 @@ mod analysis;
 mod calibration;
 mod cookies;
 mod exchanges;
+mod fed;
 pub(crate) mod json;
 mod judgement;
 mod junit;

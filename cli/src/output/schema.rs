@@ -38,6 +38,8 @@ pub(super) struct Document<'r> {
     pub(super) steps: Vec<ByRequest<'r>>,
     /// Each check and capture; empty where nothing is looked for.
     pub(super) checks: Vec<super::looked::Document<'r>>,
+    /// Each feed; empty without any.
+    pub(super) feeds: Vec<super::fed::Document<'r>>,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
     pub(super) timeline: Timeline,

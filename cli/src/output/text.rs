@@ -8,8 +8,8 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::{
-    Environment, Paper, calibration, counted, judgement, load, looked, per_time, table, thresholds,
-    unpinned, wire,
+    Environment, Paper, calibration, counted, fed, judgement, load, looked, per_time, table,
+    thresholds, unpinned, wire,
 };
 
 /// Widest line.
@@ -38,6 +38,7 @@ pub(crate) fn write(
     table::latencies(report, verdict, to)?;
     writeln!(to)?;
     looked::write(report, to)?;
+    fed::write(report, to)?;
     connections(report, to)?;
     calibration::write(environment.calibration.as_ref(), report, to)?;
     writeln!(to)?;
@@ -96,7 +97,10 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
     };
     line(to, "Window", &format!("{}{planned}{warmup}", report.window))?;
     match report.ending {
-        Ending::Completed => Ok(()),
+        Ending::Completed => match fed::ending(report) {
+            Some(how) => line(to, "Ended", &how),
+            None => Ok(()),
+        },
         Ending::Interrupted => line(to, "Ended", "early: interrupted"),
         Ending::TargetLost => {
             line(to, "Ended", "early: target lost, no connection was left and none could be opened")

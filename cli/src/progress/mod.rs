@@ -167,6 +167,7 @@ fn whole(report: &Report) -> Tick {
         warming_up: false,
         ledger: totals.ledger,
         troubles: totals.errors.total(),
+        starved: totals.starved(),
         rate_per_second: report.achieved_per_second(),
         p50: latency.quantile(Quantile::P50).lo,
         p99: latency.quantile(Quantile::P99).lo,
@@ -193,6 +194,9 @@ fn words(tick: &Tick) -> String {
     }
     if of_connections > 0 {
         words.push(counted(of_connections, "connection trouble"));
+    }
+    if tick.starved > 0 {
+        words.push(format!("{} starved", tick.starved));
     }
     // A tick without a response has no quantiles.
     words.push(match tick.p99 {
@@ -225,6 +229,7 @@ mod tests {
             warming_up: false,
             ledger: Ledger { timeouts: 2, errors: 1, ..Ledger::default() },
             troubles: 3,
+            starved: 0,
             rate_per_second: 12_345.0,
             p50: Nanos::from_micros(900),
             p99: Nanos::from_millis(2),

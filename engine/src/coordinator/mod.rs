@@ -29,6 +29,7 @@ use self::pulse::Pulse;
 use self::stage::{Ended, Stage, Threads};
 use crate::cookies::Cookie;
 use crate::error::RunError;
+use crate::feed::{self, Tap};
 use crate::plan::{Addresses, Plan, ShardPlan, split};
 use crate::reactor::thread as os_thread;
 use crate::record::{Chronicle, Exchange, Quantile, Snapshot};
@@ -143,8 +144,10 @@ impl<S: Stage> Coordinator<S> {
             draining: false,
             watch: Watch::new(now, TICK),
         };
-        for part in split(&coordinator.plan) {
-            let member = Member::start(part, &mut coordinator.stage)?;
+        let parts = split(&coordinator.plan);
+        let taps = feeds(&coordinator.plan, parts.len())?;
+        for (part, taps) in parts.into_iter().zip(taps) {
+            let member = Member::start(part, taps, &mut coordinator.stage)?;
             coordinator.members.push(member);
         }
         Ok(coordinator)
@@ -276,6 +279,7 @@ impl<S: Stage> Coordinator<S> {
             warming_up: now < barrier + self.plan.stop.warmup,
             ledger: self.totals.ledger,
             troubles: self.totals.errors.total(),
+            starved: self.totals.starved(),
             rate_per_second: if span > 0.0 { finished / span } else { 0.0 },
             p50: latency.quantile(Quantile::P50).lo,
             p99: latency.quantile(Quantile::P99).lo,
@@ -326,6 +330,19 @@ impl<S: Stage> Coordinator<S> {
     }
 }
 
+/// Lets whoever makes the rows of `plan` begin; returns the ends of all feeds, by shard.
+fn feeds(plan: &Plan, shards: usize) -> Result<Vec<Vec<Tap>>, RunError> {
+    let mut all: Vec<Vec<Tap>> = (0..shards).map(|_| Vec::new()).collect();
+    for feed in plan.work.feeds() {
+        let (dealer, taps) = feed::rings(feed.columns, shards, plan.connections);
+        feed.rows
+            .begin(dealer, plan.cores.cpus())
+            .map_err(|source| RunError::Feed { name: feed.name.clone(), source })?;
+        all.iter_mut().zip(taps).for_each(|(of_shard, tap)| of_shard.push(tap));
+    }
+    Ok(all)
+}
+
 impl<S: Stage> Drop for Coordinator<S> {
     /// However a run ends, no shard outlives it.
     fn drop(&mut self) {
@@ -340,11 +357,16 @@ impl<S: Stage> Drop for Coordinator<S> {
 }
 
 impl<H> Member<H> {
-    /// Starts the shard `part` on `stage`.
-    fn start(part: ShardPlan, stage: &mut impl Stage<Handle = H>) -> Result<Self, RunError> {
+    /// Starts the shard `part` on `stage`, with its ends of the feeds.
+    fn start(
+        part: ShardPlan,
+        taps: Vec<Tap>,
+        stage: &mut impl Stage<Handle = H>,
+    ) -> Result<Self, RunError> {
         let (desk, mailbox) = mailbox();
         let work = &part.plan.work;
-        let empty = Snapshot::new(work.rows().len(), work.looked_for().len());
+        let (rows, looked) = (work.rows().len(), work.looked_for().len());
+        let empty = Snapshot::new(rows, looked, work.feeds().len());
         let mut member = Self {
             plan: part.clone(),
             desk,
@@ -356,7 +378,7 @@ impl<H> Member<H> {
             pulse: Pulse::default(),
             finished: None,
         };
-        match stage.start(part, mailbox) {
+        match stage.start(part, mailbox, taps) {
             Ok(handle) => member.handle = Some(handle),
             Err(source) => return Err(member.refused(source)),
         }

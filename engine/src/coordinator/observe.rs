@@ -41,6 +41,8 @@ pub struct Tick {
     pub ledger: Ledger,
     /// Troubles of connections and requests so far.
     pub troubles: u64,
+    /// Users so far that waited for a row of a feed.
+    pub starved: u64,
     /// Responses per second since the last tick.
     pub rate_per_second: f64,
     /// Median since the last tick: of the response time, or in a closed loop of the service time.

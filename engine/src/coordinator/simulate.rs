@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::stage::{Ended, Stage};
 use super::{Control, Coordinator, Observers};
 use crate::error::RunError;
+use crate::feed::Tap;
 use crate::plan::{Plan, ShardPlan};
 use crate::reactor::Description;
 use crate::reactor::sim::{ORIGIN, Sim, World};
@@ -94,12 +95,12 @@ impl Stage for Virtual {
         self.now = until;
     }
 
-    fn start(&mut self, part: ShardPlan, mailbox: Mailbox) -> io::Result<usize> {
+    fn start(&mut self, part: ShardPlan, mailbox: Mailbox, taps: Vec<Tap>) -> io::Result<usize> {
         let request_len =
             part.plan.work.first().map_or(0, |asking| asking.request.render_h1().len());
         let reactor = self.world.reactor(part.room.get(), request_len);
         let clock = reactor.watch();
-        let shard = Shard::new(part, reactor, mailbox)?;
+        let shard = Shard::new(part, reactor, mailbox, taps)?;
         self.shards.push(Player::Running(Box::new(shard), clock));
         Ok(self.shards.len() - 1)
     }

@@ -6,8 +6,9 @@ use std::io;
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use crate::feed::Tap;
 use crate::plan::ShardPlan;
-use crate::reactor::{Description, Epoll, Kind, Reactor, Uring, clock, thread as os_thread};
+use crate::reactor::{Description, Epoll, Kind, Uring, clock, thread as os_thread};
 use crate::shard::Shard;
 use crate::shard::mailbox::Mailbox;
 use crate::units::Instant;
@@ -23,11 +24,16 @@ pub(super) trait Stage {
     /// Lets the shards run until `until`, or until one of them has ended.
     fn pause(&mut self, until: Instant);
 
-    /// Starts the shard `part`.
+    /// Starts the shard `part`, with its ends of the feeds.
     ///
     /// # Errors
     /// If there is no room for it.
-    fn start(&mut self, part: ShardPlan, mailbox: Mailbox) -> io::Result<Self::Handle>;
+    fn start(
+        &mut self,
+        part: ShardPlan,
+        mailbox: Mailbox,
+        taps: Vec<Tap>,
+    ) -> io::Result<Self::Handle>;
 
     /// Waits for the end of a shard.
     fn join(&mut self, handle: Self::Handle) -> Ended;
@@ -71,11 +77,16 @@ impl Stage for Threads {
         thread::park_timeout(Duration::from_nanos(until.since(clock::now()).get()));
     }
 
-    fn start(&mut self, part: ShardPlan, mailbox: Mailbox) -> io::Result<Self::Handle> {
+    fn start(
+        &mut self,
+        part: ShardPlan,
+        mailbox: Mailbox,
+        taps: Vec<Tap>,
+    ) -> io::Result<Self::Handle> {
         let (kind, conductor) = (self.kind, self.conductor.clone());
         let name = format!("pummel-{}", part.share.index());
         thread::Builder::new().name(name).spawn(move || {
-            let ended = run_shard(part, kind, mailbox);
+            let ended = run_shard(part, kind, mailbox, taps);
             // Whatever happened, it is to be looked at now.
             conductor.unpark();
             ended
@@ -96,17 +107,13 @@ impl Stage for Threads {
 }
 
 /// The body of a shard's thread.
-fn run_shard(plan: ShardPlan, kind: Kind, mailbox: Mailbox) -> io::Result<()> {
+fn run_shard(plan: ShardPlan, kind: Kind, mailbox: Mailbox, taps: Vec<Tap>) -> io::Result<()> {
     let pinned = os_thread::pin(plan.cpu);
     os_thread::set_precise_timers();
     let slots = plan.room.get();
     // Made on the thread which uses it: memory near its CPU, and a ring with a single issuer.
     match kind {
-        Kind::Uring => drive(plan, Uring::new(slots)?, mailbox, pinned),
-        Kind::Epoll => drive(plan, Epoll::new(slots)?, mailbox, pinned),
+        Kind::Uring => Shard::new(plan, Uring::new(slots)?, mailbox, taps)?.run(pinned),
+        Kind::Epoll => Shard::new(plan, Epoll::new(slots)?, mailbox, taps)?.run(pinned),
     }
-}
-
-fn drive(plan: ShardPlan, reactor: impl Reactor, mailbox: Mailbox, pinned: bool) -> io::Result<()> {
-    Shard::new(plan, reactor, mailbox)?.run(pinned)
 }

@@ -209,6 +209,18 @@ impl Cursor {
         self.start
     }
 
+    /// The end, as time after the start barrier, of a window whose last slot is the one before
+    /// this: the start of the next slot of whatever shard; with Poisson arrivals, of this one.
+    #[must_use]
+    pub fn end_behind(&self) -> Nanos {
+        let Some(last) = self.number.checked_sub(1).filter(|_| self.schedule.is_by_number()) else {
+            return self.start;
+        };
+        let behind = self.schedule.share.slot(last).saturating_add(1);
+        let all = Schedule { share: Share::WHOLE, ..self.schedule.clone() };
+        all.start_of(behind).max(self.schedule.start_of(last) + Nanos::new(1))
+    }
+
     /// Goes on to the next slot.
     pub fn advance(&mut self) {
         self.number = self.number.saturating_add(1);

@@ -7,6 +7,7 @@ use pummel_proto_http::{Request, Text};
 
 use super::{DatePart, ExpectedStatus, Signing};
 use crate::cookies::Cookie;
+use crate::feed::Feed;
 use crate::judge::{Capture, Check};
 use crate::units::Nanos;
 
@@ -23,6 +24,7 @@ pub struct Work {
     scenarios: Vec<Scenario>,
     order: Order,
     variables: Vec<Variable>,
+    feeds: Vec<Feed>,
     epoch: Nanos,
     cookies: Option<Cookies>,
 }
@@ -70,7 +72,7 @@ pub struct Variable {
     pub source: Source,
 }
 
-/// Where a value comes from: anew for each request that has it, but for what is captured.
+/// Where a value comes from: anew for each request that has it, but for what is captured or fed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A capture; empty until there was one in the scenario under way.
@@ -102,6 +104,14 @@ pub enum Source {
     Sha256(Text),
     /// The AWS signature of a request, in hexadecimal digits.
     Signature(Box<Signing>),
+    /// A row of a feed, of which each user takes one when it begins a scenario that has any value
+    /// of it.
+    Fed {
+        /// The feed's place among those of the work.
+        feed: u16,
+        /// The value's place in the row.
+        column: u16,
+    },
 }
 
 impl Source {
@@ -195,6 +205,14 @@ pub enum WorkError {
     /// A request has a value that nobody makes.
     #[error("a request has the value {0}, which nobody makes")]
     Variable(u16),
+    /// A value comes from a row of a feed that has no such value, or from no feed.
+    #[error("a value comes from column {column} of feed {feed}, which there is not")]
+    Column {
+        /// The feed's place.
+        feed: u16,
+        /// The value's place in the row.
+        column: u16,
+    },
 }
 
 impl Work {
@@ -208,6 +226,7 @@ impl Work {
             scenarios: vec![Scenario { name, weight, steps }],
             order: Order::ByWeight,
             variables: Vec::new(),
+            feeds: Vec::new(),
             epoch: Nanos::ZERO,
             cookies: None,
         }
@@ -243,7 +262,8 @@ impl Work {
             }
         }
         let (order, variables, epoch) = (Order::ByWeight, Vec::new(), Nanos::ZERO);
-        Ok(Self { requests, scenarios, order, variables, epoch, cookies: None })
+        let feeds = Vec::new();
+        Ok(Self { requests, scenarios, order, variables, feeds, epoch, cookies: None })
     }
 
     /// The same work, whose scenarios are done in turn.
@@ -317,6 +337,27 @@ impl Work {
     #[must_use]
     pub const fn cookies(&self) -> Option<&Cookies> {
         self.cookies.as_ref()
+    }
+
+    /// The same work with feeds, from which its variables come.
+    ///
+    /// # Errors
+    /// If one of them comes from what is not there.
+    pub fn with_feeds(self, feeds: Vec<Feed>) -> Result<Self, WorkError> {
+        for variable in &self.variables {
+            let Source::Fed { feed, column } = variable.source else { continue };
+            let columns = feeds.get(usize::from(feed)).map_or(0, |feed| feed.columns);
+            if column >= columns {
+                return Err(WorkError::Column { feed, column });
+            }
+        }
+        Ok(Self { feeds, ..self })
+    }
+
+    /// Where rows come from, by number.
+    #[must_use]
+    pub fn feeds(&self) -> &[Feed] {
+        &self.feeds
     }
 
     /// The values that are put into requests, by number.

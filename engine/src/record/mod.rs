@@ -6,6 +6,7 @@
 
 pub mod buckets;
 mod exchange;
+mod fed;
 mod histogram;
 mod latencies;
 mod ledger;
@@ -19,6 +20,7 @@ mod snapshot;
 mod timeline;
 
 pub use exchange::{Answer, Coded, End, Exchange, Found, Kept};
+pub use fed::Fed;
 pub use histogram::{Histogram, Quantile};
 pub use latencies::{Bounds, Latencies, Spans};
 pub use ledger::Ledger;
@@ -105,6 +107,7 @@ impl Recorder {
         // Whoever made it has seen to that, or pays for it once.
         empty.rows.resize_with(self.envelope.rows.len(), Row::default);
         empty.looked.resize_with(self.envelope.looked.len(), Looked::default);
+        empty.fed.resize_with(self.envelope.fed.len(), Fed::default);
         core::mem::replace(&mut self.envelope, empty)
     }
 
@@ -136,6 +139,13 @@ impl Recorder {
             && self.window.contains(moments.intended)
         {
             looked.count(answer);
+        }
+    }
+
+    /// Something was taken from the feed with this `number`, or waited for.
+    pub fn fed(&mut self, number: usize, note: impl FnOnce(&mut Fed)) {
+        if let Some(fed) = self.envelope.fed.get_mut(number) {
+            note(fed);
         }
     }
 

@@ -1,8 +1,8 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{
-    ErrorTable, Histogram, Latencies, Ledger, Looked, Multiplexed, Row, Secured, Slowest, Spans,
-    Timeline,
+    ErrorTable, Fed, Histogram, Latencies, Ledger, Looked, Multiplexed, Row, Secured, Slowest,
+    Spans, Timeline,
 };
 use crate::units::Nanos;
 
@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     /// What was looked for in responses, if anything was.
     pub looked: Vec<Looked>,
+    /// What was taken from each feed, if there are some.
+    pub fed: Vec<Fed>,
     /// What should not be.
     pub oddities: Oddities,
 }
@@ -229,11 +231,18 @@ impl Connections {
 }
 
 impl Snapshot {
-    /// An empty envelope with so many rows, in which so much is looked for.
+    /// An empty envelope with so many rows, in which so much is looked for, of a run with so many
+    /// feeds.
     #[must_use]
-    pub fn new(rows: usize, looked: usize) -> Self {
+    pub fn new(rows: usize, looked: usize, feeds: usize) -> Self {
         let (rows, looked) = (vec![Row::default(); rows], vec![Looked::default(); looked]);
-        Self { rows, looked, ..Self::default() }
+        Self { rows, looked, fed: vec![Fed::default(); feeds], ..Self::default() }
+    }
+
+    /// Users that waited for a row, of whatever feed.
+    #[must_use]
+    pub fn starved(&self) -> u64 {
+        self.fed.iter().map(|fed| fed.starved).sum()
     }
 
     /// Adds all that `other` holds. Exact.
@@ -260,6 +269,9 @@ impl Snapshot {
         let more = other.looked.len().saturating_sub(self.looked.len());
         self.looked.extend((0..more).map(|_| Looked::default()));
         self.looked.iter_mut().zip(&other.looked).for_each(|(looked, more)| looked.merge(more));
+        let more = other.fed.len().saturating_sub(self.fed.len());
+        self.fed.extend((0..more).map(|_| Fed::default()));
+        self.fed.iter_mut().zip(&other.fed).for_each(|(fed, more)| fed.merge(more));
     }
 
     /// Empties the envelope and keeps its memory.
@@ -279,5 +291,6 @@ impl Snapshot {
         self.oddities = Oddities::default();
         self.rows.iter_mut().for_each(Row::clear);
         self.looked.iter_mut().for_each(Looked::clear);
+        self.fed.fill(Fed::default());
     }
 }

@@ -8,6 +8,7 @@ mod conn;
 mod date;
 mod deadline;
 mod dial;
+mod feed;
 mod flight;
 mod full;
 mod jars;
@@ -44,6 +45,7 @@ use self::patience::{Patience, Wake};
 use self::renewal::Renewal;
 use self::supply::Supply;
 use self::traffic::{End, Traffic};
+use crate::feed::Tap;
 use crate::plan::{Keep, Load, Plan, ShardPlan};
 use crate::reactor::{
     Completion, Confirm, During, Payload, Reactor, SILENT_BYTES_MAX, Sending, Slot,
@@ -131,11 +133,17 @@ impl<R: Reactor> Shard<R> {
     ///
     /// # Errors
     /// If the reactor does not take the request, or TLS cannot be set up.
-    pub(crate) fn new(plan: ShardPlan, mut reactor: R, mailbox: Mailbox) -> io::Result<Self> {
+    pub(crate) fn new(
+        plan: ShardPlan,
+        mut reactor: R,
+        mailbox: Mailbox,
+        taps: Vec<Tap>,
+    ) -> io::Result<Self> {
         let open_loop = matches!(plan.plan.load, Load::Open { .. });
         let work = &plan.plan.work;
-        let empty = Box::new(Snapshot::new(work.rows().len(), work.looked_for().len()));
-        let traffic = Traffic::new(&plan, Recorder::new(empty, open_loop))?;
+        let empty =
+            Box::new(Snapshot::new(work.rows().len(), work.looked_for().len(), work.feeds().len()));
+        let traffic = Traffic::new(&plan, Recorder::new(empty, open_loop), taps)?;
         let longest = traffic.way.requests.iter().map(|request| request.bytes().len()).max();
         let (batch, refill) = portions(&plan.plan, longest.unwrap_or_default());
         let published = traffic.way.requests.iter().filter(|_| !traffic.way.paged);
@@ -260,7 +268,9 @@ impl<R: Reactor> Shard<R> {
         let before = self.phase;
         match self.phase {
             Phase::Opening => {
-                if let Some(opened) = self.dialler.opened(&self.traffic) {
+                if self.traffic.users.are_primed()
+                    && let Some(opened) = self.dialler.opened(&self.traffic)
+                {
                     self.phase = Phase::Ready(None);
                     self.mailbox.reply(Reply::Opened(opened));
                 }
@@ -269,7 +279,8 @@ impl<R: Reactor> Shard<R> {
             Phase::Running => {
                 let window = self.traffic.recorder.window();
                 let over = now >= window.to || self.supply.exhausted(now, window);
-                if over || self.has_tried_all() || self.lost_target(now) {
+                let over = over || self.has_tried_all() || self.is_fed_out(now);
+                if over || self.lost_target(now) {
                     // The last slot may be sent long before the window ends.
                     let scheduled = matches!(self.supply, Supply::Open { .. });
                     let end = if scheduled { window.to.max(now) } else { now };
@@ -368,6 +379,7 @@ impl<R: Reactor> Shard<R> {
         self.give_up_late(now);
         self.traffic.users.wake(now);
         let more = self.start_free(now);
+        self.end_with_feed(now);
         if !more {
             self.traffic.recorder.burst(core::mem::take(&mut self.burst));
             if self.free.is_empty() {
@@ -432,20 +444,27 @@ impl<R: Reactor> Shard<R> {
         let window = self.traffic.recorder.window();
         let closed_loop = matches!(self.supply, Supply::Closed { .. });
         let onward = self.traffic.users.has_ready();
-        if !onward && !self.traffic.users.may_begin() {
+        if !onward && !self.may_begin(now, window) {
             return None;
         }
         // The schedule of an open loop is about those who begin, and it counts them.
         let taken =
             if onward && !closed_loop { None } else { Some(self.supply.take(now, window)?) };
-        let users = &mut self.traffic.users;
-        let (user, due) = users.go_on().unwrap_or_else(|| (users.begin(), now));
+        let Traffic { users, recorder, .. } = &mut self.traffic;
+        let (user, due, starved) = if let Some((user, due)) = users.go_on() {
+            (user, due, Nanos::ZERO)
+        } else {
+            let since = taken.filter(|_| !closed_loop).unwrap_or(ready);
+            let (user, starved) = users.begin(since, recorder);
+            (user, now, starved)
+        };
         let intended = taken.unwrap_or(due);
         if (closed_loop || onward) && window.contains(intended) {
             self.traffic.recorder.scheduled(1);
         }
         self.burst += 1;
-        let picked = intended + self.held_up.share(intended, ready, now);
+        let late = self.held_up.share(intended, ready, now);
+        let picked = intended + late.max(starved).min(now.since(intended));
         let light = 4 * self.traffic.outstanding() <= self.plan.connections.get();
         let flight = Flight::new(intended, picked, now);
         Some(Flight { light, user, onward, ..flight })
@@ -511,6 +530,7 @@ impl<R: Reactor> Shard<R> {
             self.dialler.next_wake(),
             self.renewal.next_due().filter(|_| self.phase == Phase::Running),
             self.next_relief(),
+            self.traffic.users.next_look(now),
             match self.phase {
                 Phase::Running => Some(self.traffic.recorder.window().to),
                 Phase::Draining(until) => Some(until),
@@ -527,7 +547,9 @@ impl<R: Reactor> Shard<R> {
         if let Phase::Ready(barrier) = self.phase {
             return barrier;
         }
-        let next = [self.supply.next_due(), self.traffic.users.next_due()];
+        // A slot without a row waits for that.
+        let starts = self.traffic.users.next_look(self.barrier).is_none();
+        let next = [self.supply.next_due().filter(|_| starts), self.traffic.users.next_due()];
         self.free.front().and(next.into_iter().flatten().min())
     }
 
@@ -655,6 +677,8 @@ impl<R: Reactor> Shard<R> {
         let effort = self.patience.effort(&self.reactor);
         let started = self.traffic.recorder.window() != Window::NEVER;
         self.account_schedule(now);
+        let Traffic { users, recorder, .. } = &mut self.traffic;
+        users.leave_feeds(now, recorder);
         self.traffic.leave_unfinished(now);
         self.give_up(FOREVER, now, Unsent::Unfinished);
         let window = self.traffic.recorder.window();

@@ -98,6 +98,14 @@ impl Supply {
         due.count()
     }
 
+    /// Whether a request may start at `now`.
+    pub(super) fn has_due(&self, now: Instant, window: Window) -> bool {
+        match self {
+            Self::Closed { .. } => !self.exhausted(now, window),
+            Self::Open { .. } => self.due(1, now) > 0,
+        }
+    }
+
     /// When a request may start next, if that is a matter of time alone.
     pub(super) fn next_due(&self) -> Option<Instant> {
         match self {
@@ -137,6 +145,20 @@ impl Supply {
             Self::Closed { quota } => *quota = Some(0),
             Self::Open { next, end, .. } => end.slots = next.number().min(end.slots),
         }
+    }
+
+    /// Open loop: ends the supply with the last slot that has started, or that has been reported as
+    /// due at `now`; those of them that have not started are given up. Returns the end of the
+    /// window. A closed loop goes on for those who are under way.
+    pub(super) fn end_here(&mut self, now: Instant, each: impl FnMut(Instant, u64)) -> Instant {
+        let Self::Open { next, account, end, .. } = self else {
+            return Instant::from_origin(u64::MAX);
+        };
+        end.slots = end.slots.min(next.number().max(account.number()));
+        self.give_up(now + Nanos::new(1), now, each);
+        let Self::Open { next, barrier, .. } = self else { return now };
+        // What started at this very moment counts, and what has been answered so far.
+        (*barrier + next.end_behind()).max(now + Nanos::new(1))
     }
 
     /// Gives up at `now` all slots that are left and intended before `before`, warm-up or not:

@@ -19,6 +19,7 @@ use super::look::Looks;
 use super::opening::Way;
 use super::user::Users;
 use super::witness::Witness;
+use crate::feed::Tap;
 use crate::judge::Needs;
 use crate::plan::{Keep, Protocol, ShardPlan};
 use crate::reactor::{Errno, Slot};
@@ -70,12 +71,12 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// The tables for the connections of `plan`; all memory is taken here, but for that of TLS and
-    /// HTTP/2, which comes and goes with the connections.
+    /// The tables for the connections of `plan`, whose feeds end at `taps`; all memory is taken
+    /// here, but for that of TLS and HTTP/2, which comes and goes with the connections.
     ///
     /// # Errors
     /// If TLS cannot be set up as the plan says.
-    pub(super) fn new(plan: &ShardPlan, recorder: Recorder) -> io::Result<Self> {
+    pub(super) fn new(plan: &ShardPlan, recorder: Recorder, taps: Vec<Tap>) -> io::Result<Self> {
         let depth = plan.plan.depth();
         let wire = &plan.plan.wire;
         // An upgrade has a stream of its own.
@@ -113,7 +114,7 @@ impl Traffic {
             way,
             open: 0,
             outstanding: 0,
-            users: Users::new(plan, at_once),
+            users: Users::new(plan, at_once, taps),
             looks: Looks::new(
                 if looked_at { flights_places } else { 0 },
                 keeps_cookies,

@@ -16,11 +16,14 @@
 use core::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use super::feed::{Feeds, Lack};
 use super::values::{Row, Table};
 use crate::cookies::Cookie;
+use crate::feed::Tap;
 use crate::pace::Random;
 use crate::plan::{Order, ShardPlan, Step};
-use crate::units::Instant;
+use crate::record::Recorder;
+use crate::units::{Instant, Nanos};
 
 /// A virtual user of a shard, by number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +47,10 @@ pub(super) struct Crowd {
     shares: Box<[u64]>,
     order: Order,
     random: Random,
-    /// Scenarios begun so far; in turn, with those before the shard's place in the round.
-    begun: u64,
+    /// Scenarios chosen so far; in turn, with those before the shard's place in the round.
+    chosen: u64,
+    /// The scenario that whoever is next begins, if that is decided.
+    next: Option<u16>,
     table: Vec<State>,
     /// Users in no scenario.
     idle: Vec<User>,
@@ -54,6 +59,7 @@ pub(super) struct Crowd {
     /// Users that think, and until when.
     thinking: BinaryHeap<Reverse<(Instant, User)>>,
     values: Table,
+    feeds: Option<Box<Feeds>>,
     grows: bool,
 }
 
@@ -70,8 +76,9 @@ struct State {
 }
 
 impl Users {
-    /// The users of `plan`, of which `at_once` may have a request outstanding.
-    pub(super) fn new(plan: &ShardPlan, at_once: usize) -> Self {
+    /// The users of `plan`, of which `at_once` may have a request outstanding, with the ends of its
+    /// feeds.
+    pub(super) fn new(plan: &ShardPlan, at_once: usize, taps: Vec<Tap>) -> Self {
         let work = &plan.plan.work;
         if work.is_single() {
             return Self::Uniform;
@@ -81,7 +88,7 @@ impl Users {
             sum += u64::from(scenario.weight.get());
             sum
         });
-        let begun = match work.order() {
+        let chosen = match work.order() {
             Order::ByWeight | Order::Tried => 0,
             Order::InTurn => plan.share.beginning(work.scenarios().len()),
         };
@@ -101,22 +108,34 @@ impl Users {
             shares: shares.collect(),
             order: work.order(),
             random: Random::new(plan.plan.seed, stream),
-            begun,
+            chosen,
+            next: None,
             table: vec![state; at_once],
             idle: idle.into_iter().rev().collect(),
             ready: VecDeque::with_capacity(at_once),
             thinking: BinaryHeap::with_capacity(at_once),
             values,
+            feeds: Feeds::new(work, taps),
             grows: plan.plan.load.is_open(),
         }))
     }
 
-    /// Whether somebody might begin a scenario.
-    pub(super) fn may_begin(&self) -> bool {
+    /// Whether somebody might begin a scenario `now`.
+    ///
+    /// # Errors
+    /// If nothing but a row is lacking.
+    #[inline]
+    pub(super) fn may_begin(&mut self, now: Instant) -> Result<bool, Lack> {
         match self {
-            Self::Uniform => true,
-            Self::Diverse(crowd) if crowd.has_tried_all() => false,
-            Self::Diverse(crowd) => !crowd.idle.is_empty() || crowd.may_grow(),
+            Self::Uniform => Ok(true),
+            Self::Diverse(crowd) if crowd.has_tried_all() => Ok(false),
+            Self::Diverse(crowd) => {
+                let may = !crowd.idle.is_empty() || crowd.may_grow();
+                if may && crowd.feeds.is_some() {
+                    crowd.look(now)?;
+                }
+                Ok(may)
+            }
         }
     }
 
@@ -128,11 +147,13 @@ impl Users {
         }
     }
 
-    /// A user begins a scenario.
-    pub(super) fn begin(&mut self) -> User {
+    /// A user begins a scenario, which it could have done since `since`, and how long of that it
+    /// waited for a row.
+    #[inline]
+    pub(super) fn begin(&mut self, since: Instant, recorder: &mut Recorder) -> (User, Nanos) {
         match self {
-            Self::Uniform => User::default(),
-            Self::Diverse(crowd) => crowd.begin(),
+            Self::Uniform => (User::default(), Nanos::ZERO),
+            Self::Diverse(crowd) => crowd.begin(since, recorder),
         }
     }
 
@@ -234,6 +255,56 @@ impl Users {
         }
     }
 
+    /// The feeds, if there are some.
+    fn feeds(&self) -> Option<&Feeds> {
+        match self {
+            Self::Uniform => None,
+            Self::Diverse(crowd) => crowd.feeds.as_deref(),
+        }
+    }
+
+    fn feeds_mut(&mut self) -> Option<&mut Feeds> {
+        match self {
+            Self::Uniform => None,
+            Self::Diverse(crowd) => crowd.feeds.as_deref_mut(),
+        }
+    }
+
+    /// Whether nobody who begins right after the start has to wait for a row.
+    pub(super) fn are_primed(&mut self) -> bool {
+        self.feeds_mut().is_none_or(Feeds::is_primed)
+    }
+
+    /// Somebody could begin since `now`, but for a row of this feed.
+    pub(super) fn starve(&mut self, feed: usize, now: Instant) {
+        if let Some(feeds) = self.feeds_mut() {
+            feeds.starve(feed, now);
+        }
+    }
+
+    /// When to look for a row again, if somebody waits for one.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+        self.feeds()?.next_look(now)
+    }
+
+    /// Whether nobody begins any more, for want of rows.
+    pub(super) fn is_spent(&self) -> bool {
+        self.feeds().is_some_and(Feeds::is_spent)
+    }
+
+    /// Whether that is so in a closed loop, and nobody is under way any more either.
+    pub(super) fn are_done(&self) -> bool {
+        let Self::Diverse(crowd) = self else { return false };
+        !crowd.grows && crowd.is_spent() && crowd.is_deserted()
+    }
+
+    /// The run ends `now`: tells what became of the feeds.
+    pub(super) fn leave_feeds(&mut self, now: Instant, recorder: &mut Recorder) {
+        if let Some(feeds) = self.feeds_mut() {
+            feeds.leave(now, recorder);
+        }
+    }
+
     /// When the next of those who think is ready.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let Self::Diverse(crowd) = self else { return None };
@@ -262,15 +333,50 @@ impl Crowd {
 
     /// Whether each scenario was to be tried once, and has begun.
     fn has_tried_all(&self) -> bool {
-        self.order == Order::Tried && self.begun >= self.scenarios.len() as u64
+        let begun = self.chosen - u64::from(self.next.is_some());
+        self.order == Order::Tried && begun >= self.scenarios.len() as u64
     }
 
     fn state(&mut self, user: User) -> Option<&mut State> {
         self.table.get_mut(user.0 as usize)
     }
 
-    fn begin(&mut self) -> User {
+    fn is_spent(&self) -> bool {
+        self.feeds.as_ref().is_some_and(|feeds| feeds.is_spent())
+    }
+
+    /// Whether nobody has a request to make any more.
+    fn is_deserted(&self) -> bool {
+        let resting = self.thinking.len();
+        self.idle.len() + resting == self.table.len()
+            && self.thinking.iter().all(|Reverse((_, user))| {
+                self.table.get(user.0 as usize).is_none_or(|state| state.request.is_none())
+            })
+    }
+
+    /// Whether there are rows for whoever begins next.
+    fn look(&mut self, now: Instant) -> Result<(), Lack> {
+        let scenario = self.decide();
+        let Some(feeds) = &mut self.feeds else { return Ok(()) };
+        let found = feeds.look(scenario);
+        if !matches!(found, Err(Lack::Dry(_))) {
+            feeds.relieve(now);
+        }
+        found
+    }
+
+    /// The scenario of whoever begins next.
+    fn decide(&mut self) -> u16 {
+        if let Some(scenario) = self.next {
+            return scenario;
+        }
         let scenario = self.choose();
+        self.next = Some(scenario);
+        scenario
+    }
+
+    fn begin(&mut self, since: Instant, recorder: &mut Recorder) -> (User, Nanos) {
+        let scenario = self.next.take().unwrap_or_else(|| self.choose());
         let user = self.idle.pop().unwrap_or_else(|| self.grow());
         let first = self.scenarios.get(usize::from(scenario)).and_then(|steps| steps.first());
         let request = match first {
@@ -282,13 +388,17 @@ impl Crowd {
         if let Some(state) = self.state(user) {
             *state = State { scenario, next: 1, request, ..*state };
         }
-        user
+        let starved = match &mut self.feeds {
+            Some(feeds) => feeds.give((user.0, scenario), since, &mut self.values, recorder),
+            None => Nanos::ZERO,
+        };
+        (user, starved)
     }
 
     /// The next scenario.
     fn choose(&mut self) -> u16 {
-        let ordinal = self.begun;
-        self.begun += 1;
+        let ordinal = self.chosen;
+        self.chosen += 1;
         let Some(&sum) = self.shares.last().filter(|_| self.shares.len() > 1) else { return 0 };
         let chosen = match self.order {
             Order::ByWeight => {

@@ -175,7 +175,7 @@ impl Table {
                 self.random.at(self.drawn)
             };
             match source {
-                Source::Captured | Source::Cookies => {}
+                Source::Captured | Source::Fed { .. } | Source::Cookies => {}
                 Source::Sequence => write_integer(ordinal.into(), cell),
                 Source::Seconds => write_integer(second.into(), cell),
                 Source::Milliseconds => write_integer((unix / 1_000_000).into(), cell),
@@ -206,9 +206,18 @@ impl Table {
     }
 }
 
-/// The numbers of all that is made for a request with these `values`, which are in ascending
-/// order: what a value is made from comes before it. A capture is there already.
+/// The numbers of all that is made for a request with these `values`: what a value is made from
+/// comes before it. A capture is there already, and so is what comes from a row.
 fn made_for(values: Vec<u16>, sources: &[Source]) -> Box<[u16]> {
+    let is_made = |number: &u16| {
+        let source = sources.get(usize::from(*number));
+        !matches!(source, Some(Source::Captured | Source::Fed { .. }))
+    };
+    needed_for(values, sources).into_iter().filter(is_made).collect()
+}
+
+/// The numbers of `values`, and of all that they are made from.
+pub(super) fn needed_for(values: Vec<u16>, sources: &[Source]) -> BTreeSet<u16> {
     let mut all: BTreeSet<u16> = values.into_iter().collect();
     let mut below = u16::MAX;
     while let Some(&number) = all.range(..=below).next_back() {
@@ -217,8 +226,7 @@ fn made_for(values: Vec<u16>, sources: &[Source]) -> Box<[u16]> {
         let Some(next) = number.checked_sub(1) else { break };
         below = next;
     }
-    let is_made = |number: &u16| sources.get(usize::from(*number)) != Some(&Source::Captured);
-    all.into_iter().filter(is_made).collect()
+    all
 }
 
 /// Room for each value that is the same for everybody within a second.

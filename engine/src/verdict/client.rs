@@ -4,8 +4,8 @@ use super::course::Course;
 use super::delivery::Delivery;
 use super::limits::{
     BUSY, DELIVERED, DELIVERED_MIN, DISTURBED, LOOP_LAG_MIN, LOOP_LAG_P99, LOOP_LAG_SHARE,
-    PRESSURE, REAP_AGE, RETRANSMITS, STALL, STALLED_STEPS, STEAL, SWITCHES, TAIL_MIN, WAIT,
-    WAIT_OWN, WAIT_WORST,
+    PRESSURE, REAP_AGE, RETRANSMITS, STALL, STALLED_STEPS, STARVED, STEAL, SWITCHES, TAIL_MIN,
+    WAIT, WAIT_OWN, WAIT_WORST,
 };
 use super::machine::of_a_second;
 use super::{Amount, Axis, Findings, Machine, Reason, Status, percent, share};
@@ -164,6 +164,25 @@ fn surroundings(report: &Report, machine: &Machine, findings: &mut Findings) {
     }
 }
 
+/// Users that could have begun earlier, had there been rows for them.
+pub(super) fn starvation(report: &Report, findings: &mut Findings) {
+    for (feed, fed) in report.plan.work.feeds().iter().zip(&report.totals.fed) {
+        let part = share(fed.starved, fed.rows.max(1));
+        if fed.starved == 0 || part <= STARVED && fed.waited_longest <= STALL {
+            continue;
+        }
+        let message = format!(
+            "the feed {} was too slow: {} of the users waited for a row, {} at most",
+            feed.name,
+            percent(part.min(1.0)),
+            fed.waited_longest
+        );
+        let remedy = "leave a CPU to pummel beside the shards (--shards), or make the rows simpler";
+        let (value, limit) = (Amount::Share(part), Amount::Share(STARVED));
+        findings.reasons.push(suspect("starved", message, value, limit, remedy));
+    }
+}
+
 /// What the client had to do itself.
 pub(super) fn work(
     report: &Report,
@@ -258,7 +277,7 @@ fn explained(report: &Report, machine: &Machine, findings: &Findings) -> Option<
         }
         "steal" => Some(of_a_second(machine.steal.unwrap_or_default()).saturating_mul(2)),
         "throttled" | "switches" | "pressure" | "busy" | "overloaded" | "client_stall"
-        | "loop_lag" => Some(Nanos::MAX),
+        | "loop_lag" | "starved" => Some(Nanos::MAX),
         _ => None,
     };
     findings.reasons.iter().filter_map(|reason| span(reason.code)).max()

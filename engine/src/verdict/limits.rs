@@ -13,6 +13,9 @@ pub(super) const LOOP_LAG_MIN: Nanos = Nanos::from_micros(100);
 pub(super) const TAIL_MIN: u64 = 1_000;
 /// A single loop lag that is a stall of the client.
 pub(super) const STALL: Nanos = Nanos::from_millis(10);
+/// Share of the users that waited for a row of a feed before they could begin; the longest of the
+/// waits may be a [`STALL`].
+pub(super) const STARVED: f64 = 0.01;
 /// Share of the steps of a run in which the shard begins to be late by more than [`STALL`]: up to
 /// it these are single stalls, above it the shard is late all the time.
 pub(super) const STALLED_STEPS: f64 = 0.10;

@@ -144,6 +144,7 @@ impl Verdict {
         let mut findings = Findings::default();
         delivery::defects(report, &mut findings);
         client::disturbances(report, machine, &mut findings);
+        client::starvation(report, &mut findings);
         let mut delivery = Delivery::of(report, &course);
         client::work(report, machine, &delivery, &mut findings);
         client::lateness(report, machine, &course, &mut findings);
@@ -191,7 +192,7 @@ impl Findings {
 
     /// Whether anything kept the client itself from sending: what befalls packets does not.
     fn client_held_back(&self) -> bool {
-        const KEEP: [&str; 8] = [
+        const KEEP: [&str; 9] = [
             "throttled",
             "steal",
             "run_queue",
@@ -200,6 +201,7 @@ impl Findings {
             "overloaded",
             "client_stall",
             "loop_lag",
+            "starved",
         ];
         self.reasons.iter().any(|reason| KEEP.contains(&reason.code))
     }

@@ -8,13 +8,14 @@ use pummel_proto_http::Request;
 
 use super::*;
 use crate::coordinator::Lateness;
+use crate::feed::{Dealer, Feed, Rows};
 use crate::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Protocol, Stop,
     Target, Timeouts, Timetable, Wire, Work,
 };
 use crate::reactor::{Description, Errno, Kind};
 use crate::record::{
-    Cause, Chronicle, Moments, Phase, Recorder, Snapshot, Trouble, Unsent, Window,
+    Cause, Chronicle, Fed, Moments, Phase, Recorder, Snapshot, Trouble, Unsent, Window,
 };
 use crate::report::{Ending, ShardReport};
 use crate::statistics::trend::Stability;
@@ -573,6 +574,44 @@ fn what_the_system_has_no_more_of_is_named() {
     let refused = Trouble { phase: Phase::Connect, cause: Cause::System(Errno::REFUSED) };
     report.totals.errors.count_many(refused, 1_000);
     assert_eq!(reasons(&report), NOTHING, "that is the server's");
+}
+
+/// A feed of which nobody reads anything.
+#[derive(Debug)]
+struct NoRows;
+
+impl Rows for NoRows {
+    fn begin(&self, _: Dealer, _: &[usize]) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What is found in a run of which users waited for rows; the first slot was late by the longest
+/// wait, if that is a stall.
+fn starved(count: u64, longest: Nanos) -> Vec<&'static str> {
+    let stall = |k| k == 0 && longest > millis(10);
+    let mut report = run(|k| Slot { late: if stall(k) { longest } else { Nanos::ZERO }, ..WELL });
+    let mut plan = plan(true);
+    let feed = Feed { name: "users".to_owned(), columns: 1, rows: Arc::new(NoRows) };
+    plan.work = plan.work.with_feeds(vec![feed]).unwrap();
+    report.plan = Arc::new(plan);
+    let waited_longest = if count > 0 { longest } else { Nanos::ZERO };
+    report.totals.fed = vec![Fed { rows: SLOTS, starved: count, waited_longest, ..Fed::default() }];
+    reasons(&report)
+}
+
+#[test]
+fn users_that_wait_for_rows_count_above_a_hundredth_or_ten_milliseconds() {
+    assert_eq!(starved(0, Nanos::ZERO), NOTHING);
+    assert_eq!(starved(100, micros(900)), NOTHING);
+    assert_eq!(starved(101, micros(900)), ["starved"]);
+    assert_eq!(starved(1, millis(10)), NOTHING);
+    // A slot was late for want of a row, and not because the client stood still.
+    assert_eq!(starved(1, millis(11)), ["starved"]);
 }
 
 #[test]

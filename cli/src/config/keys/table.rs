@@ -214,6 +214,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("distributed", Section(DISTRIBUTED), "Runs on several machines")
         .standing(Missing("runs on several machines are")),
     Key::new("http3", Bool, "Speak HTTP/3").standing(Missing("HTTP/3 is")),
+    Key::new("feeds", Table, "Rows of values from files, by name"),
     Key::new("scenario", Table, "Several requests in order"),
     Key::new("scenarios", Table, "Scenarios by name, which users choose by weight"),
     Key::new("targets", Tables, "Requests that are chosen by weight"),

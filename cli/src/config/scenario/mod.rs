@@ -9,6 +9,8 @@ mod look;
 mod step;
 mod template;
 
+pub(super) use template::FUNCTIONS;
+
 use core::num::NonZeroU32;
 
 use pummel_engine::plan::{Scenario, Work};
@@ -16,6 +18,7 @@ use pummel_engine::units::Nanos;
 
 use self::step::Builder;
 pub(super) use self::template::Variables;
+use super::feeds::Feeds;
 use super::file::{Fault, File, Node};
 use super::target::TargetUrl;
 use crate::args::{Quoted, RunArgs};
@@ -111,7 +114,8 @@ pub(super) fn work(
     let scenarios = scenarios(root)?;
     let targets = Part(root).get("targets")?;
     let Some(at) = scenarios.first().map(|part| part.0).or(targets) else { return Ok(None) };
-    let builder = Builder::new(args, target, file.folder());
+    let feeds = Feeds::read(root, file.folder(), args.machine.seed)?;
+    let builder = Builder::new(args, target, file.folder(), feeds);
     let mut builder = builder.map_err(|reason| at.because(&reason))?;
     if let (Some(targets), Some(_)) = (targets, scenarios.first()) {
         return Err(targets.fault("does not go with scenarios; give one of them"));
@@ -128,8 +132,11 @@ pub(super) fn work(
     if all.is_empty() {
         return Err(at.fault("is empty; give at least one"));
     }
-    let (requests, variables) = builder.into_parts();
-    let work = Work::new(requests, all).and_then(|work| work.with_variables(variables, epoch));
+    let (requests, (variables, feeds)) = builder.into_parts();
+    let feeds = feeds.into_used()?;
+    let work = Work::new(requests, all)
+        .and_then(|work| work.with_variables(variables, epoch))
+        .and_then(|work| work.with_feeds(feeds));
     work.map(Some).map_err(|error| at.fault(&format!("cannot be done: {error}")))
 }
 

@@ -9,6 +9,7 @@ use super::template::{Name, Scope, Variables};
 use super::{Part, body, look};
 use crate::args::{Quoted, RunArgs};
 use crate::config::aws::Signer;
+use crate::config::feeds::Feeds;
 use crate::config::file::{Fault, Node};
 use crate::config::form;
 use crate::config::request::{self, Body};
@@ -73,14 +74,15 @@ impl<'a> Builder<'a> {
         args: &'a RunArgs,
         target: &'a TargetUrl,
         folder: &'a Path,
+        feeds: Feeds,
     ) -> anyhow::Result<Self> {
         let signer = Signer::understand(&args.request)?;
-        let variables = Variables::default();
+        let variables = Variables::new(feeds);
         Ok(Self { args, target, folder, variables, signer, requests: Vec::new() })
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Asking>, Vec<Variable>) {
-        (self.requests, self.variables.into_all())
+    pub(super) fn into_parts(self) -> (Vec<Asking>, (Vec<Variable>, Feeds)) {
+        (self.requests, self.variables.into_parts())
     }
 
     /// The steps of a scenario.

@@ -5,10 +5,11 @@ use pummel_proto_http::{Escape, Slot, Text, write_base64};
 
 use super::date;
 use crate::args::Quoted;
+use crate::config::feeds::Feeds;
 use crate::config::keys::nearest;
 
 /// What may stand between braces beside names of variables, for errors.
-const FUNCTIONS: [&str; 12] = [
+pub(crate) const FUNCTIONS: [&str; 12] = [
     "seq",
     "step",
     "timestamp_ms",
@@ -30,6 +31,7 @@ const DEPTH_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(in crate::config) struct Variables {
     all: Vec<Variable>,
+    feeds: Feeds,
 }
 
 /// What names mean in a step.
@@ -76,6 +78,15 @@ enum Part {
 }
 
 impl Variables {
+    /// None yet; rows come from `feeds`.
+    pub(super) fn new(feeds: Feeds) -> Self {
+        Self { all: Vec::new(), feeds }
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Variable>, Feeds) {
+        (self.all, self.feeds)
+    }
+
     pub(in crate::config) fn into_all(self) -> Vec<Variable> {
         self.all
     }
@@ -186,6 +197,10 @@ impl Variables {
         if let Some(at) = self.capture(expression) {
             return u16::try_from(at).map(Part::Made).map_err(|_| TOO_MANY.to_owned());
         }
+        if let Some(found) = self.feeds.find(expression) {
+            let (feed, column) = found?;
+            return self.number(expression, Source::Fed { feed, column }).map(Part::Made);
+        }
         let source = match (expression, call(expression)) {
             ("step", _) => return Ok(Part::Known(scope.step.to_string().into_bytes())),
             ("seq", _) => Source::Sequence,
@@ -213,7 +228,7 @@ impl Variables {
                     None => Source::Base64(text),
                 }
             }
-            _ => return Err(unknown(expression, scope)),
+            _ => return Err(self.unknown(expression, scope)),
         };
         self.number(expression, source).map(Part::Made)
     }
@@ -229,12 +244,25 @@ impl Variables {
     fn argument(&mut self, typed: &str, within: (&Scope, usize)) -> Result<Text, String> {
         let mut text = Text::default();
         let could_be_name = typed.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+        let could_be_name = could_be_name || self.feeds.has(typed);
         if unquoted(typed) == typed && (could_be_name || call(typed).is_some()) {
             self.append_value(typed, Escape::Plain, within, &mut text)?;
         } else {
             text.push(unquoted(typed));
         }
         Ok(text)
+    }
+
+    fn unknown(&self, expression: &str, scope: &Scope) -> String {
+        let names = scope.names.iter().map(|known| known.word.as_str());
+        let known: Vec<&str> = names.chain(self.feeds.names()).chain(FUNCTIONS).collect();
+        let word = expression.split_once(['(', '.', '[']).map_or(expression, |(word, _)| word);
+        let remedy = match nearest(word, &known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "name it in vars".to_owned(),
+        };
+        let shown: String = expression.chars().take(64).collect();
+        format!("{{{{{shown}}}}} is unknown; {remedy}")
     }
 }
 
@@ -294,18 +322,6 @@ fn choice(arguments: &str) -> Result<Source, String> {
         return Err("choice() has nothing to choose from; write for example choice(a,b)".to_owned());
     }
     Ok(Source::Choice(options))
-}
-
-fn unknown(expression: &str, scope: &Scope) -> String {
-    let names = scope.names.iter().map(|known| known.word.as_str());
-    let known: Vec<&str> = names.chain(FUNCTIONS).collect();
-    let word = expression.split_once('(').map_or(expression, |(word, _)| word);
-    let remedy = match nearest(word, &known) {
-        Some(near) => format!("did you mean {near}?"),
-        None => "name it in vars".to_owned(),
-    };
-    let shown: String = expression.chars().take(64).collect();
-    format!("{{{{{shown}}}}} is unknown; {remedy}")
 }
 
 #[cfg(test)]
@@ -395,7 +411,7 @@ mod tests {
         let from = |at: usize| all[at].source.ingredients();
         assert_eq!([from(2), from(3), from(5)], [[1], [0], [4]]);
         let other = Scope { names: vec![text_of("deep", "{{uuid}}")], step: 1 };
-        let mut variables = Variables { all };
+        let mut variables = Variables { all, feeds: Feeds::default() };
         let text = variables.compile("{{base64(deep)}}", PLAIN, &other).unwrap();
         assert_eq!(text.values().collect::<Vec<_>>(), [7], "the same words, another meaning");
     }

@@ -133,7 +133,7 @@ fn connections_go_to_what_the_name_says_when_they_are_established() {
     let part = split(&Arc::new(plan)).remove(0);
     let request = part.plan.work.first().unwrap().request.render_h1();
     let (fake, log) = Fake::new(part.room.get(), request, script);
-    let mut shard = Shard::new(part, fake, mailbox).unwrap();
+    let mut shard = Shard::new(part, fake, mailbox, Vec::new()).unwrap();
     for _ in 0..TURNS_MAX {
         shard.turn().unwrap();
         if let Some(Reply::Opened(_)) = desk.reply() {

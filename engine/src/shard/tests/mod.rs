@@ -6,6 +6,7 @@ mod codings;
 mod connections;
 mod conservation;
 mod fake;
+mod feeds;
 mod full;
 mod jars;
 mod pacing;
@@ -17,15 +18,18 @@ mod ways;
 mod whole;
 
 use core::num::{NonZeroU8, NonZeroU32, NonZeroU64};
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use pummel_proto_http::Request;
 
 use self::fake::{Act, Acts, Asked, Door, Fake, Log, Script};
-use super::mailbox::{Effort, Finished, Opened, Order, Reply, mailbox};
+use super::mailbox::{Desk, Effort, Finished, Opened, Order, Reply, mailbox};
 use super::{Phase, Shard};
 use crate::cookies::Cookie;
+use crate::feed::Tap;
 use crate::plan::{
     Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
     ShardPlan, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, Work, split,
@@ -232,11 +236,38 @@ fn run_prepared(
     halt: Option<Halt>,
     prepare: impl FnOnce(&mut Shard<Fake>),
 ) -> Ended {
-    let (mut desk, mailbox) = mailbox();
-    let request = part.plan.work.first().unwrap().request.render_h1();
-    let (fake, log) = Fake::new(part.room.get(), request, script);
-    let mut shard = Shard::new(part, fake, mailbox).unwrap();
-    prepare(&mut shard);
+    let mut staged = Staged::new(part, script, Vec::new());
+    prepare(&mut staged.shard);
+    conduct(staged, halt, |_| {})
+}
+
+/// The same with rows of `taps`; `each` is told the time behind each turn.
+#[track_caller]
+fn run_fed(part: ShardPlan, script: Script, taps: Vec<Tap>, each: impl FnMut(Instant)) -> Ended {
+    conduct(Staged::new(part, script, taps), None, each)
+}
+
+/// A shard in front of a scripted server, and the coordinator's end of its mailbox.
+struct Staged {
+    shard: Shard<Fake>,
+    desk: Desk,
+    log: Rc<RefCell<Log>>,
+}
+
+impl Staged {
+    fn new(part: ShardPlan, script: Script, taps: Vec<Tap>) -> Self {
+        let (desk, mailbox) = mailbox();
+        let request = part.plan.work.first().unwrap().request.render_h1();
+        let (fake, log) = Fake::new(part.room.get(), request, script);
+        let shard = Shard::new(part, fake, mailbox, taps).unwrap();
+        Self { shard, desk, log }
+    }
+}
+
+/// Runs a shard to its end, in the coordinator's stead.
+#[track_caller]
+fn conduct(staged: Staged, halt: Option<Halt>, mut each: impl FnMut(Instant)) -> Ended {
+    let Staged { mut shard, mut desk, log } = staged;
     let (mut numbers, mut spare) = (Snapshot::default(), Some(Box::<Snapshot>::default()));
     let (mut opened, mut barrier) = (None, Instant::from_origin(0));
     let (mut halt, mut exchange) = (halt, ORIGIN);
@@ -244,6 +275,7 @@ fn run_prepared(
         assert!(turn < TURNS_MAX, "the run does not end");
         shard.turn().unwrap();
         let now = shard.reactor.now();
+        each(now);
         while let Some(reply) = desk.reply() {
             match reply {
                 Reply::Opened(how) => {

@@ -52,7 +52,7 @@ fn check_allocates_nothing<R: Reactor>(
     plan.target.addresses = Addresses::new(vec![address]).unwrap();
     let (mut desk, mailbox) = mailbox();
     let part = split(&Arc::new(plan)).remove(0);
-    let mut shard = Shard::new(part, make(CONNECTIONS).unwrap(), mailbox).unwrap();
+    let mut shard = Shard::new(part, make(CONNECTIONS).unwrap(), mailbox, Vec::new()).unwrap();
     desk.order(Order::Exchange(Box::default()));
     while !matches!(shard.phase, Phase::Ready(None)) {
         shard.turn().unwrap();

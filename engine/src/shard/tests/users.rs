@@ -6,7 +6,7 @@ use super::super::user::Users;
 use super::*;
 use crate::judge::{BodyTest, Capture, Check, Extractor, Marker, Path, Sizes, Test, Token};
 use crate::plan::{Asking, Protocol, Scenario, Source, Step, Variable};
-use crate::record::Row;
+use crate::record::{Recorder, Row};
 
 const THINK: Nanos = Nanos::from_millis(10);
 pub(super) const SERVICE: Nanos = Nanos::from_millis(1);
@@ -335,9 +335,10 @@ fn shards_begin_at_different_places_of_the_round() {
     let firsts: Vec<u16> = split(&whole)
         .iter()
         .flat_map(|part| {
-            let mut users = Users::new(part, 1);
+            let mut users = Users::new(part, 1, Vec::new());
+            let mut recorder = Recorder::new(Box::default(), false);
             let mut next = || {
-                let user = users.begin();
+                let (user, _) = users.begin(BARRIER, &mut recorder);
                 let request = users.request_of(user);
                 users.failed(user);
                 request
