@@ -123,6 +123,36 @@ fn of_a_body_that_is_read_as_it_is_sent_the_beginning_is_shown() {
     assert!(outcome.stdout.lines().any(|line| line == rest), "{}", outcome.stderr);
 }
 
+const FED: &str = r#"
+[feeds.names]
+file = "names.txt"
+order = "unique"
+
+[scenarios.a]
+[[scenarios.a.steps]]
+path = "/a/{{names}}"
+
+[scenarios.b]
+[[scenarios.b.steps]]
+path = "/b/{{names}}"
+"#;
+
+#[test]
+fn rows_of_files_are_put_in_and_a_scenario_that_lacks_one_is_not_tried() {
+    for (rows, code, expected) in [("x\ny\nz\n", 0, &["/a/x", "/b/y"][..]), ("x\n", 1, &["/a/x"])] {
+        let peer = Peer::new(PROTOCOLS[0], super::scenarios::ok);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("names.txt"), rows).unwrap();
+        let text = format!("url = \"{}\"\n{FED}", peer.url());
+        std::fs::write(folder.path().join("pummel.toml"), text).unwrap();
+        let outcome = tests::run(pummel(["--dry-run"]).current_dir(folder.path())).unwrap();
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        assert_eq!(outcome.stderr.contains("the feed names ended"), code == 1, "{outcome:?}");
+        let paths: Vec<String> = peer.recorder.asked().into_iter().map(|it| it.path).collect();
+        assert_eq!(paths, expected);
+    }
+}
+
 #[test]
 fn what_is_not_as_expected_makes_the_exit_code_1_and_is_named() {
     let peer = Peer::new(PROTOCOLS[0], |asked| match asked.path.as_str() {

@@ -2,11 +2,12 @@
 
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::{Control, Observers};
+use pummel_engine::record::Exchange;
 use pummel_engine::report::Ending;
 use pummel_engine::{RunError, reactor};
 use pummel_tuning::Host;
 
-use super::run::obey_signals;
+use super::run::{ensure_read, obey_signals, tell_feeds};
 use crate::config::{self, Config};
 use crate::exit::{Code, Failure};
 use crate::output::{self, CookieFile, stderr};
@@ -29,12 +30,16 @@ pub(super) fn attempt(config: &Config, host: &Host) -> Result<Code, Failure> {
         Err(RunError::StoppedBeforeStart) => return Err(Failure::interrupted()),
         Err(error) => return Err(Failure::impossible(error)),
     };
+    ensure_read(config).map_err(Failure::impossible)?;
     let printed = output::exchanges(&report, config.display.format);
     printed.context("cannot write what was exchanged").map_err(Failure::impossible)?;
     if let Some(file) = cookies {
         file.write(&report.cookies).map_err(Failure::impossible)?;
     }
-    let good = report.exchanges.iter().all(pummel_engine::record::Exchange::is_good);
+    // Each scenario has one at least, unless it lacked a row.
+    let all = report.exchanges.len() >= config.work.scenarios().len();
+    let broken = tell_feeds(&report);
+    let good = all && !broken && report.exchanges.iter().all(Exchange::is_good);
     Ok(match report.ending {
         Ending::Interrupted => Code::Interrupted,
         Ending::Completed if good => Code::Done,

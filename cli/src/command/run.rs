@@ -83,10 +83,7 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
         }
         Err(error) => return Err(Failure::impossible(error)),
     };
-    let mut requests = config.work.requests().iter();
-    if let Some(said) = requests.find_map(|asking| asking.request.stored()?.failure()) {
-        return Err(Failure::impossible(anyhow!("{said}")));
-    }
+    ensure_read(config).map_err(Failure::impossible)?;
     let seen = watcher.and_then(Watcher::finish);
     let verdict = Verdict::of(&report, &machine::of(&report, host, seen.as_ref()));
     let findings = threshold::judge(&config.thresholds, &report, verdict.status);
@@ -108,8 +105,17 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     }
 }
 
+/// Refuses what was sent if a file could not be read to its end while it was.
+pub(super) fn ensure_read(config: &Config) -> anyhow::Result<()> {
+    let mut requests = config.work.requests().iter();
+    match requests.find_map(|asking| asking.request.stored()?.failure()) {
+        None => Ok(()),
+        Some(said) => Err(anyhow!("{said}")),
+    }
+}
+
 /// Says which feeds were at their end, and whether one of them broke off.
-fn tell_feeds(report: &Report) -> bool {
+pub(super) fn tell_feeds(report: &Report) -> bool {
     let mut broken = false;
     for (feed, fed) in report.plan.work.feeds().iter().zip(&report.totals.fed) {
         match feed.rows.trouble() {
