@@ -191,7 +191,8 @@ fn every_request_is_what_the_file_says() {
 fn values_are_encoded_and_dated_as_is_said() {
     let file = r#"
 [scenario]
-vars = { who = "Jo /é", pair = "{{who}}:{{seq}}" }
+basic_auth = "{{who}}:{{seq}}"
+vars = { who = "Jo /é", pair = "{{who}}:{{seq}}", object = "[1, {{seq}}]" }
 
 [[scenario.steps]]
 path = "/{{encode(who, path)}}?f={{encode(pair, form)}}&t={{now(%H:%M)}}"
@@ -200,7 +201,12 @@ headers = [
     "X-B: {{base64(pair)}}",
     "X-Seq: {{seq}}",
 ]
-json = { day = "{{now(%F)}}", who = "{{encode(who)}}", b = "{{base64(timestamp_s)}}" }
+
+[scenario.steps.json]
+object = "{{json(object)}}"
+day = "{{now(%F)}}"
+who = "{{encode(who)}}"
+b = "{{base64(timestamp_s)}}"
 "#;
     for protocol in PROTOCOLS {
         let peer = Peer::new(protocol, ok);
@@ -212,6 +218,7 @@ json = { day = "{{now(%F)}}", who = "{{encode(who)}}", b = "{{base64(timestamp_s
             // `printf 'Jo /é:0' | base64`
             let pair = if n == 0 { "Sm8gL8OpOjA=" } else { "Sm8gL8OpOjE=" };
             assert_eq!(asked.field("x-b"), Some(pair));
+            assert_eq!(asked.field("authorization"), Some(&*format!("Basic {pair}")));
             let date = asked.field("date").unwrap();
             let [weekday, day, month, year, time, zone] =
                 <[&str; 6]>::try_from(date.split(' ').collect::<Vec<_>>()).unwrap();
@@ -220,6 +227,7 @@ json = { day = "{{now(%F)}}", who = "{{encode(who)}}", b = "{{base64(timestamp_s
             assert_eq!(asked.path, format!("/Jo%20/%C3%A9?f=Jo+%2F%C3%A9%3A{n}&t={minute}"));
             let body: Value = serde_json::from_str(&asked.text()).unwrap();
             assert_eq!(body["who"], "Jo%20%2F%C3%A9");
+            assert_eq!(body["object"], serde_json::json!([1, n]));
             let given = body["day"].as_str().unwrap();
             assert!(given.starts_with(&format!("{year}-")), "{given} {date}");
             assert!(given.ends_with(&format!("-{day}")), "{given} {date}");

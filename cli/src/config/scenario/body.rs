@@ -1,6 +1,7 @@
 //! Bodies of JSON: a table or a list of the file, whose texts may be templates.
 //!
-//! A text that is nothing but one value which is a number stays a number.
+//! A text that is nothing but one value which is a number, or is called JSON itself, stands without
+//! quotes.
 
 use pummel_proto_http::{Escape, Text};
 
@@ -30,7 +31,7 @@ fn write(
         Value::Float(value) if value.is_finite() => out.push(value.to_string()),
         Value::Float(_) => return Err(node.fault("is a number that JSON has not")),
         Value::Text(text) => {
-            let quote = if scope.is_number(text) { "" } else { "\"" };
+            let quote = if scope.stands_bare(text) { "" } else { "\"" };
             let value = variables.compile(text, [Escape::Json; 2], scope);
             out.push(quote);
             out.append(&value.map_err(|said| node.fault(&said))?);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pummel_engine::plan::{Asking, ExpectedStatus, Step, Variable};
-use pummel_proto_http::{Escape, Request, RequestBuilder, Text};
+use pummel_proto_http::{Escape, Request, RequestBuilder, Slot, Text};
 
 use super::template::{Name, Scope, Variables};
 use super::{Part, body, look};
@@ -319,12 +319,19 @@ impl<'a> Builder<'a> {
         if builder.has_field("Authorization") {
             return Err(node.fault("and a header Authorization do not go together; give one"));
         }
-        let pair = self.compile(node, node.text()?, &around.scope)?;
-        let Some(pair) = pair.constant() else {
-            return Err(node.fault("varies, which is not supported; name one user"));
-        };
-        let pair = String::from_utf8_lossy(pair);
-        request::authorize_as(builder, &pair).map_err(|reason| node.because(&reason))
+        let template = node.text()?;
+        let pair = self.compile(node, template, &around.scope)?;
+        if let Some(pair) = pair.constant() {
+            let pair = String::from_utf8_lossy(pair);
+            return request::authorize_as(builder, &pair).map_err(|reason| node.because(&reason));
+        }
+        if !pair.literal().contains(&b':') {
+            return Err(node.fault("has no colon between user and password; write USER:PASSWORD"));
+        }
+        let value = self.variables.coded(template, pair).map_err(|said| node.fault(&said))?;
+        let mut text = Text::from("Basic ");
+        text.push_slot(Slot { value, escape: Escape::Plain });
+        builder.field("Authorization", text).map_err(|error| node.because(&request::reason(error)))
     }
 
     /// Adds the field of a line `Name: value`.

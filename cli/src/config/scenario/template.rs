@@ -9,7 +9,7 @@ use crate::config::feeds::Feeds;
 use crate::config::keys::nearest;
 
 /// What may stand between braces beside names of variables, for errors.
-pub(crate) const FUNCTIONS: [&str; 12] = [
+pub(crate) const FUNCTIONS: [&str; 13] = [
     "seq",
     "step",
     "timestamp_ms",
@@ -21,6 +21,7 @@ pub(crate) const FUNCTIONS: [&str; 12] = [
     "env",
     "base64",
     "encode",
+    "json",
     "raw",
 ];
 
@@ -57,15 +58,24 @@ impl Scope {
         self.names.iter().rev().find(|known| known.word == name)
     }
 
-    /// Whether `text` is nothing but one value, and that a number.
-    pub(super) fn is_number(&self, text: &str) -> bool {
-        let expression = text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
-        let Some(expression) = expression.map(str::trim) else { return false };
-        if let Some(name) = self.find(expression) {
-            return name.is_number || self.is_number(&name.meaning) && name.meaning != text;
+    /// Whether `text` is nothing but one value, and that a number, or one that is JSON itself.
+    pub(super) fn stands_bare(&self, text: &str) -> bool {
+        let mut text = text;
+        // Names that lead nowhere in so many steps go in a circle, which is said elsewhere.
+        for _ in 0..DEPTH_MAX {
+            let inner = text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+            let Some(expression) = inner.map(str::trim) else { return false };
+            let Some(name) = self.find(expression) else {
+                let numbers = ["seq", "step", "timestamp_ms", "timestamp_s"];
+                return numbers.contains(&expression)
+                    || matches!(call(expression), Some(("random" | "json", _)));
+            };
+            if name.is_number {
+                return true;
+            }
+            text = &name.meaning;
         }
-        let numbers = ["seq", "step", "timestamp_ms", "timestamp_s"];
-        numbers.contains(&expression) || matches!(call(expression), Some(("random", _)))
+        false
     }
 }
 
@@ -113,6 +123,14 @@ impl Variables {
         let at = u16::try_from(self.all.len()).map_err(|_| TOO_MANY.to_owned())?;
         self.all.push(Variable { name: name.to_owned(), source });
         Ok(at)
+    }
+
+    /// The number of `text`, which `template` stands for, in base 64.
+    ///
+    /// # Errors
+    /// If there are too many values.
+    pub(super) fn coded(&mut self, template: &str, text: Text) -> Result<u16, String> {
+        self.number(template, Source::Base64(text))
     }
 
     /// The number of the date in this format.
@@ -171,7 +189,7 @@ impl Variables {
     ) -> Result<(), String> {
         let Some(depth) = depth.checked_sub(1) else { return Err(TOO_DEEP.to_owned()) };
         let within = match call(expression) {
-            Some(("raw", inner)) => Some((inner, Escape::Plain)),
+            Some(("raw" | "json", inner)) => Some((inner, Escape::Plain)),
             Some(("encode", arguments)) => Some(encoding(arguments)?),
             _ => None,
         };
@@ -414,6 +432,28 @@ mod tests {
         let mut variables = Variables { all, feeds: Feeds::default() };
         let text = variables.compile("{{base64(deep)}}", PLAIN, &other).unwrap();
         assert_eq!(text.values().collect::<Vec<_>>(), [7], "the same words, another meaning");
+    }
+
+    #[test]
+    fn numbers_and_what_is_json_itself_stand_without_quotes() {
+        let names = [("a", "{{b}}"), ("b", "{{a}}"), ("n", "{{seq}}"), ("o", "{{json(user)}}")];
+        let scope = Scope { names: names.map(|(a, b)| text_of(a, b)).to_vec(), step: 1 };
+        for (text, bare) in [
+            ("{{seq}}", true),
+            (" {{ random(1,2) }} ", true),
+            ("{{json(user)}}", true),
+            ("{{n}}", true),
+            ("{{o}}", true),
+            ("{{user}}", false),
+            ("{{raw(user)}}", false),
+            ("{{seq}}{{seq}}", false),
+            ("x{{seq}}", false),
+            ("{{a}}", false),
+        ] {
+            assert_eq!(scope.stands_bare(text), bare, "{text}");
+        }
+        let circle = Variables::default().compile("{{a}}", PLAIN, &scope);
+        assert!(circle.unwrap_err().contains("refer to each other for ever"));
     }
 
     #[test]

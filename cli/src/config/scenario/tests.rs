@@ -198,8 +198,8 @@ fn what_makes_no_sense_in_a_form_or_for_a_user_is_said_with_its_place() {
             "p.toml:3:14: scenario.basic_auth: there is no colon between user and password; write",
         ),
         (
-            scenario("basic_auth = \"a:{{seq}}\"", ""),
-            "p.toml:3:14: scenario.basic_auth varies, which is not supported; name one user",
+            scenario("basic_auth = \"a{{seq}}\"", ""),
+            "p.toml:3:14: scenario.basic_auth has no colon between user and password; write",
         ),
         (
             scenario("basic_auth = \"a:b\"", "headers = [\"Authorization: x\"]"),
