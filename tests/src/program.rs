@@ -27,23 +27,31 @@ pub struct Outcome {
 const DISTURBED: [&str; 3] = ["overloaded", "run_queue", "undelivered"];
 
 impl Outcome {
-    /// Whether a run that reports as JSON was done: with code 0, or with 3 where nothing made it
-    /// INVALID but a machine on which the program was kept from sending in time.
+    /// Whether a run was done: with code 0, or with 3 where nothing made it INVALID but a machine
+    /// on which the program was kept from sending in time.
     #[must_use]
     pub fn went_well(&self) -> bool {
+        let disturbed = |code: &String| DISTURBED.contains(&&**code);
         match self.code {
             Some(0) => true,
-            Some(3) => self.is_disturbed().unwrap_or_default(),
+            Some(3) => self.made_invalid_by().iter().all(disturbed),
             _ => false,
         }
     }
 
-    fn is_disturbed(&self) -> Option<bool> {
-        let report: Value = serde_json::from_str(&self.stdout).ok()?;
-        let reasons = report.pointer("/verdict/reasons")?.as_array()?.iter();
-        let of = |reason: &'_ Value, key| Some(reason.get(key)?.as_str()?.to_owned());
-        let mut worst = reasons.filter(|reason| of(reason, "status").as_deref() == Some("invalid"));
-        Some(worst.all(|reason| of(reason, "code").is_some_and(|code| DISTURBED.contains(&&*code))))
+    /// The codes of what made a run INVALID, as its report has them, in JSON or as text.
+    fn made_invalid_by(&self) -> Vec<String> {
+        let Ok(report) = serde_json::from_str::<Value>(&self.stdout) else {
+            let reasons =
+                self.stdout.lines().filter_map(|line| line.trim().strip_prefix("invalid: "));
+            let codes = reasons.filter_map(|reason| reason.split(':').next());
+            return codes.map(str::to_owned).collect();
+        };
+        let text = |of: &Value, key| Some(of.get(key)?.as_str()?.to_owned());
+        let reasons = report.pointer("/verdict/reasons").and_then(Value::as_array);
+        let reasons = reasons.into_iter().flatten();
+        let invalid = reasons.filter(|of| text(of, "status").as_deref() == Some("invalid"));
+        invalid.map(|of| text(of, "code").unwrap_or_default()).collect()
     }
 }
 
