@@ -3,7 +3,7 @@
 //! Only what is certain passes: a time that is only known to lie within bounds, of which one is
 //! beyond the limit, a number that nothing stands behind, and any number of an invalid run do not.
 
-use pummel_engine::record::{Bounds, Histogram, Ledger, Quantile, Row, Spans};
+use pummel_engine::record::{Bounds, Flow, Histogram, Ledger, Quantile, Row, Spans};
 use pummel_engine::report::Report;
 use pummel_engine::statistics::order;
 use pummel_engine::units::Nanos;
@@ -86,6 +86,9 @@ pub(crate) fn judge<'t>(
 }
 
 fn find(threshold: &Threshold, report: &Report) -> Found {
+    if let Some(flow) = threshold.step.as_deref().and_then(|name| flow(report, name)) {
+        return find_of_flow(threshold, flow);
+    }
     let row = match &threshold.step {
         None => None,
         Some(step) => match row(report, step) {
@@ -116,6 +119,29 @@ fn find(threshold: &Threshold, report: &Report) -> Found {
         Demand::Bytes(Direction::Sent, _) => Found::Bytes(report.totals.bytes_sent),
         Demand::Bytes(Direction::Received, _) => Found::Bytes(report.totals.bytes_received),
     }
+}
+
+fn find_of_flow(threshold: &Threshold, flow: &Flow) -> Found {
+    const NONE: &str = "it was never begun";
+    match threshold.demand {
+        Demand::Time(_, statistic, _) => time(&flow.latency(), statistic, NONE),
+        Demand::Outcomes(..) if flow.begun == 0 => Found::Nothing(NONE),
+        Demand::Outcomes(outcome, amount) => {
+            let count = match outcome {
+                Outcome::Unfinished => flow.unfinished,
+                _ => flow.cut_short + flow.endless,
+            };
+            amount_of(count, amount, flow.begun)
+        }
+        // Nothing else is kept of flows, and none of it was let through.
+        Demand::Rate(..) | Demand::Bytes(..) => Found::Nothing(NONE),
+    }
+}
+
+/// The numbers of the scenario or the group.
+fn flow<'r>(report: &'r Report, name: &str) -> Option<&'r Flow> {
+    let index = report.plan.work.flows().iter().position(|flow| flow.name == name)?;
+    report.totals.flows.get(index)
 }
 
 /// The numbers of the step.
@@ -194,10 +220,16 @@ fn count(outcome: Outcome, amount: Amount, ledger: Ledger, scheduled: u64) -> Fo
         Outcome::Timeouts => ledger.timeouts,
         Outcome::Dropped => ledger.dropped,
         Outcome::Unfinished => ledger.unfinished,
+        // It is of scenarios and groups only.
+        Outcome::CutShort => 0,
     };
+    amount_of(count, amount, scheduled)
+}
+
+fn amount_of(count: u64, amount: Amount, of: u64) -> Found {
     match amount {
         Amount::Count(_) => Found::Count(count),
-        Amount::Share { .. } => Found::Share { count, of: scheduled },
+        Amount::Share { .. } => Found::Share { count, of },
     }
 }
 

@@ -116,6 +116,25 @@ fn thresholds() {
 }
 
 #[test]
+fn branches() {
+    let report = run("branches.toml");
+    let rows = rows(&report);
+    let of = |name: &str| rows.iter().find(|(known, _)| known == name).unwrap().1;
+    assert_eq!(of("login"), 4, "one of each user");
+    assert!(of("list").abs_diff(of("item")) <= 4, "one after the other: {rows:?}");
+    assert!(of("leave") > of("cart") && of("cart").abs_diff(of("pay")) <= 4, "{rows:?}");
+    let flows = report["flows"].as_array().unwrap();
+    let of = |name: &str, what: &str| {
+        let flow = flows.iter().find(|flow| flow["name"] == name).unwrap();
+        flow[what].as_u64().unwrap()
+    };
+    assert_eq!(of("scenario", "cut_short") + of("scenario", "endless"), 0);
+    assert!(of("scenario", "begun") > 4 && of("scenario", "unfinished") <= 4);
+    assert!(of("browse", "completed") >= of("scenario", "completed"));
+    assert_eq!(of("checkout", "completed"), rows.iter().find(|row| row.0 == "pay").unwrap().1);
+}
+
+#[test]
 fn checks() {
     let report = run("checks.toml");
     let all = report["checks"].as_array().unwrap();

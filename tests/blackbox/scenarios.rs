@@ -337,6 +337,81 @@ fn a_large_body_arrives_whole_with_a_value_in_it_and_without() {
     }
 }
 
+/// Logs in once, and then twice asks for what takes two more requests, and says what came of it.
+const WAYS: &str = r#"
+[scenario]
+headers = ["X-Seq: {{seq}}"]
+
+[[scenario.steps]]
+once = true
+path = "/login"
+
+[[scenario.steps]]
+repeat = 2
+group = "poll"
+steps = [{ path = "/poll" }, { while = "status == 202", max = 5, path = "/again" }]
+
+[[scenario.steps]]
+if = "status == 200"
+path = "/yes"
+else = [{ path = "/no" }]
+"#;
+
+/// What a user asks for who has made so many requests before.
+fn on_the_way(seq: u64) -> &'static str {
+    let round = ["/poll", "/again", "/again", "/poll", "/again", "/again", "/yes"];
+    seq.checked_sub(1).map_or("/login", |behind| round[usize::try_from(behind).unwrap() % 7])
+}
+
+#[test]
+fn users_go_where_the_file_and_the_responses_lead_them() {
+    // Both requests behind the first one of a poll have the same path: the second ends it.
+    let script = |asked: &Asked| match (asked.path.as_str(), seq(asked)) {
+        ("/poll", _) => Answer::Status(202),
+        ("/again", n) if (n - 1) % 7 % 3 == 1 => Answer::Status(202),
+        _ => Answer::Status(200),
+    };
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, script);
+        let words = "-c 2 -n 240 --fail-if poll:p50>10s --fail-if scenario:cut_short>0";
+        let report = peer.report(WAYS, words);
+        let asked = peer.recorder.asked();
+        assert_eq!(asked.len(), 240);
+        for asked in &asked {
+            assert_eq!(asked.path, on_the_way(seq(asked)), "{protocol:?}");
+        }
+        let users = asked.iter().filter(|asked| asked.path == "/login").count() as u64;
+        assert!((2..=8).contains(&users), "{users}");
+        let flows = report["flows"].as_array().unwrap();
+        let counts = |flow: &Value| {
+            ["begun", "completed", "cut_short", "endless", "unfinished"]
+                .map(|what| flow[what].as_u64().unwrap())
+        };
+        let [scenario, poll] = &flows[..] else { panic!("two: {flows:?}") };
+        for flow in [scenario, poll] {
+            let [begun, completed, cut_short, endless, unfinished] = counts(flow);
+            assert_eq!((cut_short, endless, begun), (0, 0, completed + unfinished), "{flow}");
+            assert!(unfinished <= users && flow["latency_ns"]["count"] == begun, "{flow}");
+        }
+        assert_eq!([&scenario["kind"], &poll["kind"]], ["scenario", "group"]);
+        let done = asked.iter().filter(|asked| asked.path == "/yes").count() as u64;
+        assert_eq!(counts(scenario)[1], done);
+        assert_eq!(report["thresholds"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn a_loop_that_does_not_end_is_counted_and_ends_the_scenario() {
+    let toml = "[[scenario.steps]]\npath = \"/\"\n\
+                [[scenario.steps]]\nwhile = \"status == 200\"\nmax = 3\npath = \"/more\"\n";
+    let peer = Peer::new(PROTOCOLS[0], ok);
+    let (outcome, _) = peer.run(toml, "-c 1 -n 40 --fail-if scenario:cut_short>1");
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let flow = &report["flows"][0];
+    assert_eq!((&flow["endless"], &flow["completed"]), (&10.into(), &0.into()), "{flow}");
+}
+
 #[test]
 fn a_rate_says_how_many_scenarios_begin() {
     for protocol in PROTOCOLS {

@@ -80,6 +80,8 @@ pub(crate) enum Outcome {
     Timeouts,
     Dropped,
     Unfinished,
+    /// Of a scenario or a group.
+    CutShort,
 }
 
 /// So many, or so many of all.
@@ -123,12 +125,13 @@ const SERIES: [(&str, Series); 5] = [
 const STATISTICS: [&str; 10] =
     ["p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "min", "mean", "max"];
 
-const OUTCOMES: [(&str, Outcome); 5] = [
+const OUTCOMES: [(&str, Outcome); 6] = [
     ("errors", Outcome::Errors),
     ("failures", Outcome::Failures),
     ("timeouts", Outcome::Timeouts),
     ("dropped", Outcome::Dropped),
     ("unfinished", Outcome::Unfinished),
+    ("cut_short", Outcome::CutShort),
 ];
 
 const RATES: [(&str, Responses); 2] = [("rate", Responses::All), ("goodput", Responses::Good)];
@@ -394,7 +397,8 @@ fn whole_number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 /// # Errors
 /// What it has not, by the name of the flag.
 pub(super) fn check(all: &[Threshold], work: &Work, load: &Load, wire: &Wire) -> Result<()> {
-    let steps = work.rows();
+    let (steps, flows) = (work.rows(), work.flows());
+    let flows: Vec<&str> = flows.iter().map(|flow| flow.name).collect();
     for threshold in all {
         let checked = match threshold.demand {
             Demand::Time(Series::Lag, ..) if !load.is_open() => Err(anyhow!(
@@ -403,10 +407,7 @@ pub(super) fn check(all: &[Threshold], work: &Work, load: &Load, wire: &Wire) ->
             Demand::Time(Series::Handshake, ..) if wire.tls.is_none() => {
                 Err(anyhow!("the target is in the clear, without handshakes; leave it out"))
             }
-            _ => threshold.step.as_deref().map_or(Ok(()), |step| {
-                known(step, &steps)?;
-                kept(threshold)
-            }),
+            _ => part(threshold, &steps, &flows),
         };
         let text = threshold.to_string();
         checked.map_err(|why| anyhow!("--fail-if {}: {why}", Quoted(&text)))?;
@@ -414,8 +415,34 @@ pub(super) fn check(all: &[Threshold], work: &Work, load: &Load, wire: &Wire) ->
     Ok(())
 }
 
+/// Whether the step that the threshold names, or the scenario or group, is kept apart, and what is
+/// looked at is kept of it.
+fn part(threshold: &Threshold, steps: &[&str], flows: &[&str]) -> Result<()> {
+    let cut_short = matches!(threshold.demand, Demand::Outcomes(Outcome::CutShort, _));
+    match threshold.step.as_deref() {
+        Some(name) if flows.contains(&name) => {
+            let once = flows.iter().filter(|flow| **flow == name).count() == 1;
+            ensure!(
+                once && !steps.contains(&name),
+                "{} is the name of several: steps, scenarios or groups; rename one",
+                Quoted(name)
+            );
+            kept_of_flow(threshold)
+        }
+        _ if cut_short => bail!(
+            "only scenarios and groups are cut short; name one that has several requests before \
+             a colon"
+        ),
+        None => Ok(()),
+        Some(step) => {
+            known(step, steps, flows)?;
+            kept(threshold)
+        }
+    }
+}
+
 /// Whether `step` is one of the requests whose numbers are kept apart.
-fn known(step: &str, steps: &[&str]) -> Result<()> {
+fn known(step: &str, steps: &[&str], flows: &[&str]) -> Result<()> {
     ensure!(
         !steps.is_empty(),
         "the numbers of steps are kept apart where 2 to {} names of them are; leave {} out",
@@ -425,11 +452,27 @@ fn known(step: &str, steps: &[&str]) -> Result<()> {
     if steps.contains(&step) {
         return Ok(());
     }
-    let meant = match nearest(step, steps) {
+    let all: Vec<&str> = steps.iter().chain(flows).copied().collect();
+    let meant = match nearest(step, &all) {
         Some(near) => format!("did you mean {}?", Quoted(near)),
         None => format!("the steps are {}", Quoted(&steps.join(", "))),
     };
     bail!("there is no step {}; {meant}", Quoted(step))
+}
+
+/// Whether what the threshold looks at is kept for scenarios and groups.
+fn kept_of_flow(threshold: &Threshold) -> Result<()> {
+    let kept = matches!(
+        threshold.demand,
+        Demand::Time(Series::Latency, ..)
+            | Demand::Outcomes(Outcome::Unfinished | Outcome::CutShort, _)
+    );
+    ensure!(
+        kept,
+        "{} is not kept of scenarios and groups; look at a latency, cut_short or unfinished",
+        threshold.name
+    );
+    Ok(())
 }
 
 /// Whether what the threshold looks at is kept for each request.
@@ -604,6 +647,9 @@ mod tests {
             "twice:max>1s",
             "rate<5",
             "dropped>1",
+            "scenario:p99>1s",
+            "scenario:cut_short>1%",
+            "scenario:unfinished>0",
         ] {
             assert_eq!(checked(text, &names), Ok(()), "{text}");
         }
@@ -613,10 +659,17 @@ mod tests {
             ("cart:rate<5", "rate is kept for the whole run only; leave the step out"),
             ("cart:service.p99>1ms", "service.p99 is kept for the whole run only"),
             ("cart:dropped>1", "dropped is kept for the whole run only"),
+            ("scenari:p99>1ms", "there is no step \"scenari\"; did you mean \"scenario\"?"),
+            ("scenario:errors>1", "errors is not kept of scenarios and groups; look at a latency"),
+            ("scenario:lag.max>1s", "a closed loop has no schedule"),
+            ("cart:cut_short>1", "only scenarios and groups are cut short"),
+            ("cut_short>1", "only scenarios and groups are cut short"),
         ] {
             let said = checked(text, &names).unwrap_err();
             assert!(said.starts_with("--fail-if ") && said.contains(words), "{text}: {said}");
         }
+        let said = checked("scenario:p99>1ms", &["scenario", "other"]).unwrap_err();
+        assert!(said.contains("\"scenario\" is the name of several"), "{said}");
         let said = checked("login:p99>1ms", &["login"]).unwrap_err();
         assert!(said.contains("where 2 to 256 names of them are; leave \"login\" out"));
     }

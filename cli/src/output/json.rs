@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use pummel_engine::plan::{self, Keep, Load, OnFull, Shape, Spawn, Timetable};
-use pummel_engine::record::{ErrorTable, Histogram, Ledger, Quantile, Spans};
+use pummel_engine::record::{self, ErrorTable, Histogram, Ledger, Quantile, Spans};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::{Nanos, Rate};
 
 use super::schema::{
-    Batches, ByRequest, Bytes, Connections, Coordinator, Counts, Distribution, Document, Latencies,
-    Plan, Rates, Shard, Stage, Tool, VERSION, Window,
+    Batches, ByFlow, ByRequest, Bytes, Connections, Coordinator, Counts, Distribution, Document,
+    Latencies, Plan, Rates, Shard, Stage, Tool, VERSION, Window,
 };
 use super::{
     Environment, Paper, analysis, calibration, fed, load, looked, quantiles, schema, thresholds,
@@ -65,6 +65,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
         latency_coverage: report.coverage(),
         latency_ns: latencies(report),
         steps: steps(report),
+        flows: flows(report),
         checks: looked::documents(report),
         feeds: fed::documents(report),
         shards: shards(report),
@@ -97,6 +98,19 @@ fn steps(report: &Report) -> Vec<ByRequest<'_>> {
         ByRequest { name, ok, failed, errors, timeouts, unfinished, latency_ns }
     })
     .collect()
+}
+
+/// The numbers of scenarios and groups as a whole.
+fn flows(report: &Report) -> Vec<ByFlow<'_>> {
+    let flows = report.plan.work.flows().into_iter().zip(&report.totals.flows);
+    flows
+        .map(|(plan::Flow { group, name }, flow)| {
+            let kind = if group { "group" } else { "scenario" };
+            let latency_ns = bounded(&flow.latency());
+            let record::Flow { begun, completed, cut_short, endless, unfinished, .. } = *flow;
+            ByFlow { name, kind, begun, completed, cut_short, endless, unfinished, latency_ns }
+        })
+        .collect()
 }
 
 fn plan(report: &Report) -> Plan<'_> {

@@ -36,6 +36,8 @@ pub(super) struct Document<'r> {
     pub(super) latency_ns: Latencies,
     /// Each request of several; empty where there is only one.
     pub(super) steps: Vec<ByRequest<'r>>,
+    /// Each scenario, then each group; empty where every scenario is one request.
+    pub(super) flows: Vec<ByFlow<'r>>,
     /// Each check and capture; empty where nothing is looked for.
     pub(super) checks: Vec<super::looked::Document<'r>>,
     /// Each feed; empty without any.
@@ -88,6 +90,24 @@ pub(super) struct ByRequest<'r> {
     pub(super) timeouts: u64,
     pub(super) unfinished: u64,
     /// Response times in an open loop, service times in a closed one.
+    pub(super) latency_ns: Distribution,
+}
+
+/// The numbers of a scenario or a group as a whole; `begun` is the sum of the other counts.
+#[derive(Serialize)]
+pub(super) struct ByFlow<'r> {
+    pub(super) name: &'r str,
+    /// `scenario` or `group`.
+    pub(super) kind: &'static str,
+    pub(super) begun: u64,
+    pub(super) completed: u64,
+    /// By a request without a response, or a capture that found nothing.
+    pub(super) cut_short: u64,
+    /// By a loop that went on for too long.
+    pub(super) endless: u64,
+    pub(super) unfinished: u64,
+    /// From the first request to the last response, without pauses; of those that were not
+    /// completed, as far as they came.
     pub(super) latency_ns: Distribution,
 }
 

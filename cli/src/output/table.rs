@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use pummel_engine::plan;
 use pummel_engine::record::{Bounds, Histogram, Ledger, Quantile, Spans, buckets::Sparse};
 use pummel_engine::report::Report;
 use pummel_engine::statistics::order;
@@ -64,7 +65,8 @@ pub(super) fn latencies(report: &Report, verdict: &Verdict, to: &mut dyn Write) 
     }
     stages(report, verdict, to)?;
     worst(verdict, to)?;
-    steps(report, to)
+    steps(report, to)?;
+    flows(report, to)
 }
 
 /// The latencies of each request of several, and its outcomes where not all are ok.
@@ -75,12 +77,7 @@ fn steps(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(to, "By request")?;
     for (name, of) in names.into_iter().zip(&report.totals.rows) {
-        let short: String = name.chars().take(NAME_MAX).collect();
-        let fits = short.len() == name.len();
-        if !fits {
-            writeln!(to, "  {name}")?;
-        }
-        row(to, if fits { name } else { "" }, &bounded(&of.latency()))?;
+        named(to, name, &of.latency())?;
         let Ledger { ok, failed, errors, timeouts, unfinished, .. } = of.ledger;
         let others = [
             (failed, "failed"),
@@ -88,12 +85,43 @@ fn steps(report: &Report, to: &mut dyn Write) -> io::Result<()> {
             (timeouts, "timeouts"),
             (unfinished, "unfinished"),
         ];
-        let others = others.into_iter().filter(|&(count, _)| count > 0);
-        let others: Vec<String> =
-            others.map(|(count, what)| format!(" + {count} {what}")).collect();
-        line(to, "", &format!("{ok} ok{}", others.concat()))?;
+        line(to, "", &format!("{ok} ok{}", more(&others)))?;
     }
     Ok(())
+}
+
+/// The times of scenarios and groups, and what became of them where not all were completed.
+fn flows(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let flows = report.plan.work.flows();
+    if flows.is_empty() {
+        return Ok(());
+    }
+    writeln!(to, "By scenario and group: first request to last response, without pauses")?;
+    for (plan::Flow { group, name }, of) in flows.into_iter().zip(&report.totals.flows) {
+        named(to, name, &of.latency())?;
+        let others =
+            [(of.cut_short, "cut short"), (of.endless, "endless"), (of.unfinished, "unfinished")];
+        let kind = if group { "group" } else { "scenario" };
+        line(to, "", &format!("{kind}, {} completed{}", of.completed, more(&others)))?;
+    }
+    Ok(())
+}
+
+/// A row, below its name where that is long.
+fn named(to: &mut dyn Write, name: &str, of: &Spans) -> io::Result<()> {
+    let short: String = name.chars().take(NAME_MAX).collect();
+    let fits = short.len() == name.len();
+    if !fits {
+        writeln!(to, "  {name}")?;
+    }
+    row(to, if fits { name } else { "" }, &bounded(of))
+}
+
+/// The counts that are not zero, with what they count.
+fn more(counts: &[(u64, &str)]) -> String {
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    let terms: Vec<String> = some.map(|(count, what)| format!(" + {count} {what}")).collect();
+    terms.concat()
 }
 
 /// What the table holds that is not what it seems, said before anybody reads it.

@@ -365,8 +365,8 @@ impl<H> Member<H> {
     ) -> Result<Self, RunError> {
         let (desk, mailbox) = mailbox();
         let work = &part.plan.work;
-        let (rows, looked) = (work.rows().len(), work.looked_for().len());
-        let empty = Snapshot::new(rows, looked, work.feeds().len());
+        let empty = Snapshot::new(work.rows().len(), work.looked_for().len());
+        let empty = empty.with(work.feeds().len(), work.flows().len());
         let mut member = Self {
             plan: part.clone(),
             desk,

@@ -3,6 +3,8 @@
 //! They are compared digit by digit and not as floating-point numbers, for which two identifiers of
 //! twenty digits may be the same.
 
+use core::cmp::Ordering;
+
 use super::error::RuleError;
 
 /// A number that is expected.
@@ -69,6 +71,29 @@ impl<'t> Decimal<'t> {
         let same =
             own == others && self.scale() == other.scale() && self.negative == other.negative;
         zero || same && self.leading().take(own).eq(other.leading().take(others))
+    }
+
+    /// Which of the two is the smaller one.
+    pub(super) fn compare(self, other: Self) -> Ordering {
+        let sign = |of: Self| match (of.significant(), of.negative) {
+            (0, _) => 0,
+            (_, true) => -1,
+            (_, false) => 1,
+        };
+        let (own, others) = (self.significant(), other.significant());
+        // The power of ten that the first digit counts, and one more.
+        let top = |of: Self, digits: usize| {
+            of.scale().saturating_add(i64::try_from(digits).unwrap_or(i64::MAX))
+        };
+        let size = || {
+            let digits = self.leading().take(own).cmp(other.leading().take(others));
+            top(self, own).cmp(&top(other, others)).then(digits)
+        };
+        match (sign(self), sign(other)) {
+            (-1, -1) => size().reverse(),
+            (1, 1) => size(),
+            (own, others) => own.cmp(&others),
+        }
     }
 
     /// All digits but the zeros that they begin with.
@@ -164,6 +189,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn numbers_have_an_order_beyond_that_of_floating_point_numbers() {
+        let ascending = [
+            "-12345678901234567891",
+            "-12345678901234567890",
+            "-1e3",
+            "-1e-400",
+            "0",
+            "1e-400",
+            "9.99",
+            "10",
+            "12345678901234567890",
+            "12345678901234567891",
+            "1e400",
+        ];
+        let of = |text: &'static str| Decimal::parse(text.as_bytes()).unwrap();
+        for (at, one) in ascending.into_iter().enumerate() {
+            for (place, other) in ascending.into_iter().enumerate() {
+                assert_eq!(of(one).compare(of(other)), at.cmp(&place), "{one} {other}");
+            }
+        }
+    }
+
     proptest! {
         // Numbers of this size are exact as floating-point numbers, and so can be compared as such.
         #[test]
@@ -179,7 +227,13 @@ mod tests {
             };
             let power = 10_i64.pow(exponent.unsigned_abs());
             let same = if exponent < 0 { shifted * power == b } else { shifted == b * power };
-            prop_assert_eq!(equal(&shifted.to_string(), &other), same, "{} {}", shifted, other);
+            let shifted = shifted.to_string();
+            prop_assert_eq!(equal(&shifted, &other), same, "{} {}", shifted, other);
+            let [one, two] =
+                [&shifted, &other].map(|text| Decimal::parse(text.as_bytes()).unwrap());
+            let [value, other_value] = [&shifted, &other].map(|text| text.parse::<f64>().unwrap());
+            prop_assert_eq!(Some(one.compare(two)), value.partial_cmp(&other_value));
+            prop_assert_eq!(Some(two.compare(one)), other_value.partial_cmp(&value));
         }
     }
 }

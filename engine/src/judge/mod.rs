@@ -16,6 +16,7 @@
 
 mod capture;
 mod check;
+mod condition;
 mod decimal;
 mod decode;
 mod error;
@@ -30,6 +31,7 @@ mod word;
 
 pub use capture::{Capture, Extractor, VALUE_BYTES_MAX};
 pub use check::{BodyTest, Check, FieldTest, JsonTest, Scalar, Test};
+pub use condition::{Claim, Condition, Operand, Relation, Term};
 pub use decimal::Number;
 pub use decode::{Codings, Undecoded};
 pub use error::{PathFault, RuleError};

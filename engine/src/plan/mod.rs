@@ -8,6 +8,7 @@
 mod date;
 mod load;
 mod pacing;
+mod scenario;
 mod signing;
 mod split;
 mod stop;
@@ -24,6 +25,7 @@ pub use crate::judge::ExpectedStatus;
 pub use date::DatePart;
 pub use load::{Arrivals, Load, OnFull, Shape, Spawn, Stage, Stages, Timetable};
 pub use pacing::Pacing;
+pub use scenario::{Logic, MARKS_MAX, NESTED_MAX, Scenario, Step};
 pub use signing::{Signing, SigningKey};
 pub use split::{ShardPlan, Share, split};
 pub use stop::{Limit, Stop, Timeouts};
@@ -31,8 +33,7 @@ pub use target::{Addresses, Target};
 pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
 pub use work::{
-    Asking, Cookies, Order, ROWS_MAX, STEPS_MAX, Scenario, Source, Step, Until, Variable, Work,
-    WorkError,
+    Asking, Cookies, Flow, Order, ROWS_MAX, STEPS_MAX, Source, Until, Variable, Work, WorkError,
 };
 
 use crate::units::Nanos;

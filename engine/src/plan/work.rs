@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use pummel_proto_http::{Request, Text};
 
+use super::scenario::{Logic, MARKS_MAX, NESTED_MAX, Scenario, Step};
 use super::{DatePart, ExpectedStatus, Signing};
 use crate::cookies::Cookie;
 use crate::feed::Feed;
-use crate::judge::{Capture, Check};
+use crate::judge::{Capture, Check, Condition};
 use crate::units::Nanos;
 
 /// Most requests of a run, most scenarios, and most steps of one: as many as a `u16` can count.
@@ -22,6 +23,7 @@ pub const ROWS_MAX: usize = 256;
 pub struct Work {
     requests: Vec<Asking>,
     scenarios: Vec<Scenario>,
+    logic: Logic,
     order: Order,
     variables: Vec<Variable>,
     feeds: Vec<Feed>,
@@ -161,26 +163,6 @@ impl Asking {
     }
 }
 
-/// A way through requests, which a virtual user goes from the first step to the last.
-#[derive(Clone, Debug)]
-pub struct Scenario {
-    /// What the report calls it.
-    pub name: String,
-    /// How often it is chosen, compared with the others.
-    pub weight: NonZeroU32,
-    /// Its steps, of which the first is a request.
-    pub steps: Vec<Step>,
-}
-
-/// What a virtual user does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Asks for the request with this index, and waits for the response.
-    Request(u16),
-    /// Does nothing for so long.
-    Think(Nanos),
-}
-
 /// Why there is no such work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkError {
@@ -196,9 +178,33 @@ pub enum WorkError {
     /// A scenario has too many steps.
     #[error("{0} steps are more than the {STEPS_MAX} that a scenario can have")]
     Steps(usize),
-    /// A scenario does not begin with a request.
-    #[error("a scenario begins with a request, and this one has none at its beginning")]
+    /// A way through a scenario does not begin with a request.
+    #[error(
+        "whichever way is taken, a scenario makes a request before it pauses, repeats or ends, \
+         and here it may not; put one that is always made first"
+    )]
     Beginning,
+    /// A loop makes no request.
+    #[error("a loop makes no request; put one into it")]
+    Idle,
+    /// A step leads to where it may not.
+    #[error("a step leads to place {0}, which is none, or none that it may lead to")]
+    Place(u16),
+    /// A step looks at a condition that is not there.
+    #[error("a step depends on condition {0}, which there is not")]
+    Condition(u16),
+    /// A step begins a group that is not there.
+    #[error("a step begins group {0}, which there is not")]
+    Group(u16),
+    /// A group does not end, or one ends that has not begun.
+    #[error("groups begin and end in pairs, and here they do not")]
+    Leave,
+    /// Too many groups or loops are within each other.
+    #[error("more than {NESTED_MAX} groups or loops are within each other")]
+    Nested,
+    /// Too many blocks are gone through once.
+    #[error("more than {MARKS_MAX} blocks are gone through once")]
+    Marks,
     /// A step asks for a request that is not there.
     #[error("a step asks for request {0}, which there is not")]
     Missing(u16),
@@ -224,6 +230,7 @@ impl Work {
         Self {
             requests: vec![Asking::new(name.clone(), request, expected)],
             scenarios: vec![Scenario { name, weight, steps }],
+            logic: Logic::default(),
             order: Order::ByWeight,
             variables: Vec::new(),
             feeds: Vec::new(),
@@ -232,11 +239,23 @@ impl Work {
         }
     }
 
-    /// `scenarios` that lead through `requests`, and are chosen by weight.
+    /// `scenarios` that lead straight through `requests`, and are chosen by weight.
     ///
     /// # Errors
     /// If they do not fit together.
     pub fn new(requests: Vec<Asking>, scenarios: Vec<Scenario>) -> Result<Self, WorkError> {
+        Self::with_logic(requests, scenarios, Logic::default())
+    }
+
+    /// The same where steps lead elsewhere, as `logic` says.
+    ///
+    /// # Errors
+    /// If they do not fit together.
+    pub fn with_logic(
+        requests: Vec<Asking>,
+        scenarios: Vec<Scenario>,
+        logic: Logic,
+    ) -> Result<Self, WorkError> {
         if scenarios.is_empty() {
             return Err(WorkError::Nothing);
         }
@@ -246,24 +265,10 @@ impl Work {
         if scenarios.len() > STEPS_MAX {
             return Err(WorkError::Scenarios(scenarios.len()));
         }
-        for Scenario { steps, .. } in &scenarios {
-            if steps.len() > STEPS_MAX {
-                return Err(WorkError::Steps(steps.len()));
-            }
-            if !matches!(steps.first(), Some(Step::Request(_))) {
-                return Err(WorkError::Beginning);
-            }
-            for step in steps {
-                if let Step::Request(index) = *step
-                    && usize::from(index) >= requests.len()
-                {
-                    return Err(WorkError::Missing(index));
-                }
-            }
-        }
+        scenarios.iter().try_for_each(|scenario| scenario.check(requests.len(), &logic))?;
         let (order, variables, epoch) = (Order::ByWeight, Vec::new(), Nanos::ZERO);
         let feeds = Vec::new();
-        Ok(Self { requests, scenarios, order, variables, feeds, epoch, cookies: None })
+        Ok(Self { requests, scenarios, logic, order, variables, feeds, epoch, cookies: None })
     }
 
     /// The same work, whose scenarios are done in turn.
@@ -272,14 +277,10 @@ impl Work {
         Self { order: Order::InTurn, ..self }
     }
 
-    /// The same work, where each scenario is tried once.
+    /// The same work, where each scenario is tried once, with one pass of each loop.
     #[must_use]
     pub fn tried(mut self) -> Self {
-        for step in self.scenarios.iter_mut().flat_map(|scenario| &mut scenario.steps) {
-            if let Step::Think(span) = step {
-                *span = Nanos::ZERO;
-            }
-        }
+        self.scenarios.iter_mut().for_each(Scenario::shorten);
         Self { order: Order::Tried, ..self }
     }
 
@@ -295,6 +296,8 @@ impl Work {
         let put_in = self.requests.iter().filter_map(|asking| asking.request.values().pop());
         let captures = self.requests.iter().flat_map(|asking| &asking.captures);
         let last = put_in.chain(captures.map(Capture::variable)).max();
+        let looked_at = self.logic.conditions.iter().flat_map(Condition::values);
+        let last = last.max(looked_at.max());
         if let Some(last) = last.filter(|&last| usize::from(last) >= variables.len()) {
             return Err(WorkError::Variable(last));
         }
@@ -384,6 +387,12 @@ impl Work {
         &self.scenarios
     }
 
+    /// What their steps name by index.
+    #[must_use]
+    pub const fn logic(&self) -> &Logic {
+        &self.logic
+    }
+
     /// Which of them a user begins.
     #[must_use]
     pub const fn order(&self) -> Order {
@@ -463,6 +472,69 @@ impl Work {
         names.map(|name| rows.get(name).copied().unwrap_or_default()).collect()
     }
 }
+
+/// A way whose time is taken, as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flow<'w> {
+    /// Whether it is a group, and not a scenario.
+    pub group: bool,
+    /// What the report calls it.
+    pub name: &'w str,
+}
+
+impl Work {
+    /// The flows whose times are kept, scenarios before groups, those of one name being one: none
+    /// where no scenario is more than a request, or where there are too many.
+    #[must_use]
+    pub fn flows(&self) -> Vec<Flow<'_>> {
+        if !self.scenarios.iter().any(Scenario::is_flow) {
+            return Vec::new();
+        }
+        let mut known = HashSet::new();
+        let all = self.all_flows().filter(|flow| known.insert(*flow));
+        let flows: Vec<Flow<'_>> = all.take(ROWS_MAX + 1).collect();
+        if flows.len() <= ROWS_MAX { flows } else { Vec::new() }
+    }
+
+    /// Which of them each scenario is, and behind those each group, by their indices.
+    #[must_use]
+    pub fn flow_of_each(&self) -> Vec<u16> {
+        let flows: HashMap<Flow<'_>, u16> = self.flows().into_iter().zip(0..).collect();
+        self.all_flows().map(|flow| flows.get(&flow).copied().unwrap_or_default()).collect()
+    }
+
+    /// How many groups are within each other.
+    #[must_use]
+    pub fn nested_groups(&self) -> usize {
+        self.scenarios.iter().map(Scenario::nested_groups).max().unwrap_or_default()
+    }
+
+    fn all_flows(&self) -> impl Iterator<Item = Flow<'_>> {
+        let scenarios = self.scenarios.iter().map(|scenario| scenario.name.as_str());
+        let scenarios = scenarios.map(|name| if name.is_empty() { UNNAMED } else { name });
+        let groups = self.logic.groups.iter().map(String::as_str);
+        let of = |group| move |name| Flow { group, name };
+        scenarios.map(of(false)).chain(groups.map(of(true)))
+    }
+
+    /// Whether a user keeps the variable with each number for its next scenario: what is captured
+    /// in a block that is gone through once.
+    #[must_use]
+    pub fn kept(&self) -> Vec<bool> {
+        let mut kept = vec![false; self.variables.len()];
+        let requests = self.scenarios.iter().flat_map(Scenario::once);
+        let requests = requests.filter_map(|index| self.requests.get(usize::from(index)));
+        for capture in requests.flat_map(|asking| &asking.captures) {
+            if let Some(kept) = kept.get_mut(usize::from(capture.variable())) {
+                *kept = true;
+            }
+        }
+        kept
+    }
+}
+
+/// What the only scenario of a file is called.
+const UNNAMED: &str = "scenario";
 
 #[cfg(test)]
 mod tests {

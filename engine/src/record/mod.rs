@@ -7,6 +7,7 @@
 pub mod buckets;
 mod exchange;
 mod fed;
+mod flow;
 mod histogram;
 mod latencies;
 mod ledger;
@@ -21,6 +22,7 @@ mod timeline;
 
 pub use exchange::{Answer, Coded, End, Exchange, Found, Kept};
 pub use fed::Fed;
+pub use flow::{Flow, FlowEnd};
 pub use histogram::{Histogram, Quantile};
 pub use latencies::{Bounds, Latencies, Spans};
 pub use ledger::Ledger;
@@ -108,6 +110,7 @@ impl Recorder {
         empty.rows.resize_with(self.envelope.rows.len(), Row::default);
         empty.looked.resize_with(self.envelope.looked.len(), Looked::default);
         empty.fed.resize_with(self.envelope.fed.len(), Fed::default);
+        empty.flows.resize_with(self.envelope.flows.len(), Flow::default);
         core::mem::replace(&mut self.envelope, empty)
     }
 
@@ -130,6 +133,24 @@ impl Recorder {
             && self.window.contains(moments.intended)
         {
             note(row, moments.response());
+        }
+    }
+
+    /// The flow `index` began at `begun`, when its first request was intended to start.
+    pub fn flow_begun(&mut self, index: u16, begun: Instant) {
+        if let Some(flow) = self.envelope.flows.get_mut(usize::from(index))
+            && self.window.contains(begun)
+        {
+            flow.begun += 1;
+        }
+    }
+
+    /// The flow `index` that began at `begun` has ended after `took`, pauses left out.
+    pub fn flow_ended(&mut self, index: u16, begun: Instant, took: Nanos, how: FlowEnd) {
+        if let Some(flow) = self.envelope.flows.get_mut(usize::from(index))
+            && self.window.contains(begun)
+        {
+            flow.ended(took, how);
         }
     }
 

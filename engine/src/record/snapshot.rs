@@ -1,8 +1,8 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{
-    ErrorTable, Fed, Histogram, Latencies, Ledger, Looked, Multiplexed, Row, Secured, Slowest,
-    Spans, Timeline,
+    ErrorTable, Fed, Flow, Histogram, Latencies, Ledger, Looked, Multiplexed, Row, Secured,
+    Slowest, Spans, Timeline,
 };
 use crate::units::Nanos;
 
@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub looked: Vec<Looked>,
     /// What was taken from each feed, if there are some.
     pub fed: Vec<Fed>,
+    /// The times of whole scenarios and groups, if they are kept.
+    pub flows: Vec<Flow>,
     /// What should not be.
     pub oddities: Oddities,
 }
@@ -231,12 +233,17 @@ impl Connections {
 }
 
 impl Snapshot {
-    /// An empty envelope with so many rows, in which so much is looked for, of a run with so many
-    /// feeds.
+    /// An empty envelope with so many rows, in which so much is looked for.
     #[must_use]
-    pub fn new(rows: usize, looked: usize, feeds: usize) -> Self {
+    pub fn new(rows: usize, looked: usize) -> Self {
         let (rows, looked) = (vec![Row::default(); rows], vec![Looked::default(); looked]);
-        Self { rows, looked, fed: vec![Fed::default(); feeds], ..Self::default() }
+        Self { rows, looked, ..Self::default() }
+    }
+
+    /// The same of a run with so many feeds, in which so many flows have their times taken.
+    #[must_use]
+    pub fn with(self, feeds: usize, flows: usize) -> Self {
+        Self { fed: vec![Fed::default(); feeds], flows: vec![Flow::default(); flows], ..self }
     }
 
     /// Users that waited for a row, of whatever feed.
@@ -272,6 +279,9 @@ impl Snapshot {
         let more = other.fed.len().saturating_sub(self.fed.len());
         self.fed.extend((0..more).map(|_| Fed::default()));
         self.fed.iter_mut().zip(&other.fed).for_each(|(fed, more)| fed.merge(more));
+        let more = other.flows.len().saturating_sub(self.flows.len());
+        self.flows.extend((0..more).map(|_| Flow::default()));
+        self.flows.iter_mut().zip(&other.flows).for_each(|(flow, more)| flow.merge(more));
     }
 
     /// Empties the envelope and keeps its memory.
@@ -292,5 +302,6 @@ impl Snapshot {
         self.rows.iter_mut().for_each(Row::clear);
         self.looked.iter_mut().for_each(Looked::clear);
         self.fed.fill(Fed::default());
+        self.flows.iter_mut().for_each(Flow::clear);
     }
 }

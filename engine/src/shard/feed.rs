@@ -184,7 +184,7 @@ impl Taken {
     fn of(work: &Work, steps: &[Step]) -> Self {
         let requests = steps.iter().filter_map(|step| match step {
             Step::Request(request) => work.requests().get(usize::from(*request)),
-            Step::Think(_) => None,
+            _ => None,
         });
         let sources: Vec<_> = work.variables().iter().map(|one| one.source.clone()).collect();
         let own = requests.flat_map(|asking| asking.request.values()).collect();

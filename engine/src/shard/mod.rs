@@ -12,6 +12,7 @@ mod feed;
 mod flight;
 mod full;
 mod jars;
+mod laps;
 mod late;
 mod look;
 pub(crate) mod mailbox;
@@ -30,6 +31,7 @@ mod traffic;
 mod user;
 mod values;
 mod verdicts;
+mod walk;
 mod witness;
 
 use std::collections::VecDeque;
@@ -141,8 +143,8 @@ impl<R: Reactor> Shard<R> {
     ) -> io::Result<Self> {
         let open_loop = matches!(plan.plan.load, Load::Open { .. });
         let work = &plan.plan.work;
-        let empty =
-            Box::new(Snapshot::new(work.rows().len(), work.looked_for().len(), work.feeds().len()));
+        let empty = Snapshot::new(work.rows().len(), work.looked_for().len());
+        let empty = Box::new(empty.with(work.feeds().len(), work.flows().len()));
         let traffic = Traffic::new(&plan, Recorder::new(empty, open_loop), taps)?;
         let longest = traffic.way.requests.iter().map(|request| request.bytes().len()).max();
         let (batch, refill) = portions(&plan.plan, longest.unwrap_or_default());
@@ -459,6 +461,7 @@ impl<R: Reactor> Shard<R> {
             (user, now, starved)
         };
         let intended = taken.unwrap_or(due);
+        users.starts(user, intended, recorder);
         if (closed_loop || onward) && window.contains(intended) {
             self.traffic.recorder.scheduled(1);
         }

@@ -401,6 +401,7 @@ impl Traffic {
             self.outstanding -= 1;
             self.unfinished(&flight, now);
         }
+        self.users.leave(now, &mut self.recorder);
     }
 
     /// A request of `slot` failed with `cause` in `phase`, and all others with it: the oldest where

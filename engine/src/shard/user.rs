@@ -9,20 +9,22 @@
 //!    │                              a pause to think: thinking ───► ready
 //! ```
 //!
-//! A user is not bound to a connection: it takes whichever is free. In a closed loop there are as
-//! many users as requests that may be outstanding; in an open one as many as have come and not gone
-//! yet.
+//! Which request is next is decided as soon as there is a response ([`Walk`]). A user is not bound
+//! to a connection: it takes whichever is free. In a closed loop there are as many users as
+//! requests that may be outstanding; in an open one as many as have come and not gone yet.
 
 use core::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::feed::{Feeds, Lack};
+use super::laps::{Laps, Track};
 use super::values::{Row, Table};
+use super::walk::{MOVES_MAX, Place, Turn, Walk};
 use crate::cookies::Cookie;
 use crate::feed::Tap;
 use crate::pace::Random;
-use crate::plan::{Order, ShardPlan, Step};
-use crate::record::Recorder;
+use crate::plan::{Order, ShardPlan};
+use crate::record::{FlowEnd, Recorder};
 use crate::units::{Instant, Nanos};
 
 /// A virtual user of a shard, by number.
@@ -31,6 +33,12 @@ pub(super) struct User(u32);
 
 /// Most users of a shard that are under way at once; slots beyond wait.
 const USERS_MAX: usize = 1 << 20;
+
+/// The streams of random numbers that choose scenarios, one per shard, apart from those of pacing.
+const SCENARIOS: u64 = 1 << 32;
+
+/// How far those that make values are from them, and how far from those the ones that choose ways.
+const APART: u64 = 1 << 32;
 
 /// The users of a shard.
 pub(super) enum Users {
@@ -41,8 +49,8 @@ pub(super) enum Users {
 
 /// Users that go through scenarios.
 pub(super) struct Crowd {
-    /// The steps of each scenario.
-    scenarios: Box<[Box<[Step]>]>,
+    walk: Walk,
+    laps: Laps,
     /// Where each scenario's share of all weights ends.
     shares: Box<[u64]>,
     order: Order,
@@ -66,13 +74,12 @@ pub(super) struct Crowd {
 /// Where a user is.
 #[derive(Clone, Copy)]
 struct State {
-    scenario: u16,
-    /// The step after the one under way.
-    next: u16,
+    place: Place,
     /// The request of the step under way; none in a pause behind the last.
     request: Option<u16>,
     /// Since when its next request may start.
     due: Instant,
+    track: Track,
 }
 
 impl Users {
@@ -92,32 +99,28 @@ impl Users {
             Order::ByWeight | Order::Tried => 0,
             Order::InTurn => plan.share.beginning(work.scenarios().len()),
         };
-        let due = Instant::from_origin(0);
-        let state = State { scenario: 0, next: 0, request: None, due };
         let stream = SCENARIOS + u64::from(plan.share.index());
-        let mut values = Table::new(
-            work,
-            plan.plan.load.is_open(),
-            Random::new(plan.plan.seed, stream + VALUES),
-        );
-        (0..at_once).for_each(|_| values.grow());
-        // The last one is the first to go.
-        let idle = (0..).take(at_once).map(User).collect::<Vec<_>>();
-        Self::Diverse(Box::new(Crowd {
-            scenarios: work.scenarios().iter().map(|s| s.steps.clone().into()).collect(),
+        let random = |apart: u64| Random::new(plan.plan.seed, stream + apart);
+        let mut crowd = Crowd {
+            walk: Walk::new(work, random(2 * APART)),
+            laps: Laps::new(work),
             shares: shares.collect(),
             order: work.order(),
-            random: Random::new(plan.plan.seed, stream),
+            random: random(0),
             chosen,
             next: None,
-            table: vec![state; at_once],
-            idle: idle.into_iter().rev().collect(),
+            table: Vec::with_capacity(at_once),
+            idle: Vec::with_capacity(at_once),
             ready: VecDeque::with_capacity(at_once),
             thinking: BinaryHeap::with_capacity(at_once),
-            values,
+            values: Table::new(work, plan.plan.load.is_open(), random(APART)),
             feeds: Feeds::new(work, taps),
             grows: plan.plan.load.is_open(),
-        }))
+        };
+        crowd.idle = (0..at_once).map(|_| crowd.grow()).collect();
+        // The last one is the first to go.
+        crowd.idle.reverse();
+        Self::Diverse(Box::new(crowd))
     }
 
     /// Whether somebody might begin a scenario `now`.
@@ -154,6 +157,16 @@ impl Users {
         match self {
             Self::Uniform => (User::default(), Nanos::ZERO),
             Self::Diverse(crowd) => crowd.begin(since, recorder),
+        }
+    }
+
+    /// The request of `user` starts, which was intended to at `intended`.
+    #[inline]
+    pub(super) fn starts(&mut self, user: User, intended: Instant, recorder: &mut Recorder) {
+        if let Self::Diverse(crowd) = self
+            && let Some(state) = crowd.table.get_mut(user.0 as usize)
+        {
+            crowd.laps.start(user.0, &mut state.track, intended, recorder);
         }
     }
 
@@ -231,19 +244,37 @@ impl Users {
         }
     }
 
-    /// The request of `user` has its response.
+    /// The request of `user` has its response, with this `status`.
     #[inline]
-    pub(super) fn answered(&mut self, user: User, now: Instant) {
+    pub(super) fn answered(
+        &mut self,
+        user: User,
+        status: u16,
+        now: Instant,
+        recorder: &mut Recorder,
+    ) {
         if let Self::Diverse(crowd) = self {
-            crowd.answered(user, now);
+            crowd.answered(user, status, now, recorder);
         }
     }
 
-    /// The request of `user` has none, which ends its scenario.
+    /// The request of `user` has none, or one without what is needed, which ends its scenario.
     #[inline]
-    pub(super) fn failed(&mut self, user: User) {
+    pub(super) fn failed(&mut self, user: User, now: Instant, recorder: &mut Recorder) {
         if let Self::Diverse(crowd) = self {
+            crowd.end(user, (now, FlowEnd::CutShort), recorder);
             crowd.idle.push(user);
+        }
+    }
+
+    /// The run is over, whoever is under way.
+    pub(super) fn leave(&mut self, now: Instant, recorder: &mut Recorder) {
+        let Self::Diverse(crowd) = self else { return };
+        let under_way = crowd.table.iter_mut().zip(0..);
+        for (state, user) in under_way {
+            // Whoever thinks has paused for longer than until now.
+            let how = (now.max(state.due), FlowEnd::Unfinished);
+            crowd.laps.end(user, &mut state.track, how, recorder);
         }
     }
 
@@ -320,12 +351,6 @@ impl Users {
     }
 }
 
-/// The streams of random numbers that choose scenarios, one per shard, apart from those of pacing.
-const SCENARIOS: u64 = 1 << 32;
-
-/// How far those that make values are from them.
-const VALUES: u64 = 1 << 32;
-
 impl Crowd {
     fn may_grow(&self) -> bool {
         self.grows && self.table.len() < USERS_MAX
@@ -334,7 +359,7 @@ impl Crowd {
     /// Whether each scenario was to be tried once, and has begun.
     fn has_tried_all(&self) -> bool {
         let begun = self.chosen - u64::from(self.next.is_some());
-        self.order == Order::Tried && begun >= self.scenarios.len() as u64
+        self.order == Order::Tried && begun >= self.walk.scenarios() as u64
     }
 
     fn state(&mut self, user: User) -> Option<&mut State> {
@@ -378,20 +403,19 @@ impl Crowd {
     fn begin(&mut self, since: Instant, recorder: &mut Recorder) -> (User, Nanos) {
         let scenario = self.next.take().unwrap_or_else(|| self.choose());
         let user = self.idle.pop().unwrap_or_else(|| self.grow());
-        let first = self.scenarios.get(usize::from(scenario)).and_then(|steps| steps.first());
-        let request = match first {
-            Some(Step::Request(request)) => Some(*request),
-            // Work begins with a request.
-            _ => None,
-        };
-        self.values.forget(user.0);
-        if let Some(state) = self.state(user) {
-            *state = State { scenario, next: 1, request, ..*state };
+        // In an open loop everybody is new who comes.
+        self.values.forget(user.0, self.grows);
+        let track = self.laps.begin(user.0, scenario);
+        if let Some(state) = self.table.get_mut(user.0 as usize) {
+            let place = state.place.begin(scenario, self.grows);
+            *state = State { place, track, ..*state };
         }
         let starved = match &mut self.feeds {
             Some(feeds) => feeds.give((user.0, scenario), since, &mut self.values, recorder),
             None => Nanos::ZERO,
         };
+        // Work begins with a request: nothing is over before it.
+        self.advance(user, since, recorder);
         (user, starved)
     }
 
@@ -405,7 +429,7 @@ impl Crowd {
                 let drawn = (u128::from(self.random.at(ordinal)) * u128::from(sum)) >> u64::BITS;
                 self.shares.partition_point(|&end| u128::from(end) <= drawn) as u64
             }
-            Order::InTurn | Order::Tried => ordinal % self.scenarios.len().max(1) as u64,
+            Order::InTurn | Order::Tried => ordinal % self.walk.scenarios().max(1) as u64,
         };
         // There are no more than 65,535.
         u16::try_from(chosen).unwrap_or_default()
@@ -415,31 +439,62 @@ impl Crowd {
     fn grow(&mut self) -> User {
         let user = User(u32::try_from(self.table.len()).unwrap_or(u32::MAX));
         self.values.grow();
-        let due = Instant::from_origin(0);
-        self.table.push(State { scenario: 0, next: 0, request: None, due });
+        self.walk.grow();
+        self.laps.grow();
+        let (due, request) = (Instant::from_origin(0), None);
+        let (place, track) = (Place::default(), Track::default());
+        self.table.push(State { place, request, due, track });
         user
     }
 
-    fn answered(&mut self, user: User, now: Instant) {
-        let Some(state) = self.table.get_mut(user.0 as usize) else { return };
-        let steps = self.scenarios.get(usize::from(state.scenario)).map_or(&[][..], |steps| steps);
-        (state.due, state.request) = (now, None);
-        while let Some(step) = steps.get(usize::from(state.next)) {
-            state.next += 1;
-            match *step {
-                Step::Think(span) => state.due = state.due + span,
-                Step::Request(request) => {
-                    state.request = Some(request);
-                    break;
-                }
-            }
+    fn answered(&mut self, user: User, status: u16, now: Instant, recorder: &mut Recorder) {
+        if let Some(state) = self.state(user) {
+            state.place.status = status;
         }
+        self.advance(user, now, recorder);
+        let Some(&State { due, request, .. }) = self.table.get(user.0 as usize) else { return };
         // A pause behind the last step keeps a user of a closed loop from beginning again; in an
         // open loop nobody waits for it.
-        if state.due > now && (state.request.is_some() || !self.grows) {
-            self.thinking.push(Reverse((state.due, user)));
+        if due > now && (request.is_some() || !self.grows) {
+            self.thinking.push(Reverse((due, user)));
         } else {
             self.rejoin(user);
+        }
+    }
+
+    /// Leads `user` from where it is, `now`, to its next request, or to the end of its scenario.
+    fn advance(&mut self, user: User, now: Instant, recorder: &mut Recorder) {
+        let Some(state) = self.table.get_mut(user.0 as usize) else { return };
+        let values = self.values.row(user.0);
+        let (number, mut moves) = (user.0, MOVES_MAX);
+        (state.due, state.request) = (now, None);
+        let end = loop {
+            match self.walk.next(number, &mut state.place, &values, &mut moves) {
+                Turn::Request(request) => {
+                    state.request = Some(request);
+                    state.track.pause(state.due.since(now));
+                    return;
+                }
+                Turn::Pause(span) => state.due = state.due + span,
+                Turn::Enter(group) => self.laps.enter(number, &mut state.track, group),
+                Turn::Leave => {
+                    let how = (now, FlowEnd::Completed);
+                    self.laps.leave(number, &mut state.track, how, recorder);
+                }
+                Turn::End => break FlowEnd::Completed,
+                Turn::GiveUp => {
+                    state.due = now;
+                    break FlowEnd::Endless;
+                }
+            }
+        };
+        self.laps.end(number, &mut state.track, (now, end), recorder);
+    }
+
+    /// What `user` is in ends so.
+    fn end(&mut self, user: User, how: (Instant, FlowEnd), recorder: &mut Recorder) {
+        if let Some(state) = self.table.get_mut(user.0 as usize) {
+            self.laps.end(user.0, &mut state.track, how, recorder);
         }
     }
 

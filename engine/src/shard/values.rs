@@ -16,8 +16,8 @@ pub(super) struct Table {
     sources: Box<[Source]>,
     /// Which values are made for each request, in the order in which they are.
     wanted: Box<[Box<[u16]>]>,
-    /// Values that are captured.
-    captured: Box<[u16]>,
+    /// Values that are captured, and whether a user keeps them for its next scenario.
+    captured: Box<[(u16, bool)]>,
     /// Values that are the same for everybody as long as the second is the same.
     shared: Box<[Option<Shared>]>,
     cells: Vec<Vec<u8>>,
@@ -64,10 +64,11 @@ impl Table {
         let sources: Box<[Source]> =
             work.variables().iter().map(|variable| variable.source.clone()).collect();
         let wanted = work.requests().iter().map(|asking| asking.request.values());
-        let captured = (0..).zip(&sources).filter(|(_, source)| **source == Source::Captured);
+        let captured = (0..).zip(&sources).zip(work.kept());
+        let captured = captured.filter(|((_, source), _)| **source == Source::Captured);
         Self {
             wanted: wanted.map(|values| made_for(values, &sources)).collect(),
-            captured: captured.map(|(number, _)| number).collect(),
+            captured: captured.map(|((number, _), kept)| (number, kept)).collect(),
             shared: shared(&sources),
             sources,
             cells: Vec::new(),
@@ -101,13 +102,17 @@ impl Table {
         self.cells.get_mut(user as usize * self.sources.len() + usize::from(number))
     }
 
-    /// Forgets what a user has captured, and what it does not keep beyond a scenario.
-    pub(super) fn forget(&mut self, user: u32) {
+    /// Forgets what a user has captured, and what it does not keep beyond a scenario; all of it if
+    /// the user is `new`.
+    pub(super) fn forget(&mut self, user: u32, new: bool) {
         if let Some(jars) = &mut self.jars {
             jars.begin(user);
         }
         let from = user as usize * self.sources.len();
-        for number in &self.captured {
+        for (number, kept) in &self.captured {
+            if *kept && !new {
+                continue;
+            }
             if let Some(cell) = self.cells.get_mut(from + usize::from(*number)) {
                 cell.clear();
             }

@@ -46,9 +46,9 @@ impl Traffic {
         self.recorder.response(&moments, status, good, slot.0);
         self.recorder.row(row, &moments, |row, latency| row.response(latency, good));
         if complete {
-            self.users.answered(flight.user, now);
+            self.users.answered(flight.user, status, now, &mut self.recorder);
         } else {
-            self.users.failed(flight.user);
+            self.users.failed(flight.user, now, &mut self.recorder);
         }
         close
     }
@@ -117,7 +117,7 @@ impl Traffic {
         self.recorder.error(&moments, trouble, slot.0);
         self.recorder.row(self.row_of(flight), &moments, Row::error);
         self.witness((flight.user, slot), &moments, End::Failed(trouble));
-        self.users.failed(flight.user);
+        self.users.failed(flight.user, now, &mut self.recorder);
     }
 
     /// `flight` was given up in `phase`.
@@ -126,7 +126,7 @@ impl Traffic {
         self.recorder.timeout(&moments, phase, slot.0);
         self.recorder.row(self.row_of(flight), &moments, Row::timeout);
         self.witness((flight.user, slot), &moments, End::TimedOut(phase));
-        self.users.failed(flight.user);
+        self.users.failed(flight.user, now, &mut self.recorder);
     }
 
     /// `flight` was without an outcome when the run ended.
@@ -135,7 +135,6 @@ impl Traffic {
         self.recorder.unfinished(&moments);
         self.recorder.row(self.row_of(flight), &moments, Row::unfinished);
         self.witness((flight.user, Slot(0)), &moments, End::Unfinished);
-        self.users.failed(flight.user);
     }
 
     /// The row of the request of `flight`.

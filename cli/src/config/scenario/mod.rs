@@ -3,7 +3,9 @@
 //! `scenario` is one, `scenarios` are several by name of which each user goes through one, chosen
 //! by weight; `targets` are requests by weight, which is the same with one step each.
 
+mod blocks;
 mod body;
+mod condition;
 mod date;
 mod look;
 mod step;
@@ -132,9 +134,9 @@ pub(super) fn work(
     if all.is_empty() {
         return Err(at.fault("is empty; give at least one"));
     }
-    let (requests, (variables, feeds)) = builder.into_parts();
+    let (requests, logic, (variables, feeds)) = builder.into_parts();
     let feeds = feeds.into_used()?;
-    let work = Work::new(requests, all)
+    let work = Work::with_logic(requests, all, logic)
         .and_then(|work| work.with_variables(variables, epoch))
         .and_then(|work| work.with_feeds(feeds));
     work.map(Some).map_err(|error| at.fault(&format!("cannot be done: {error}")))
@@ -179,11 +181,11 @@ fn scenario(part: Part<'_>, builder: &mut Builder<'_>) -> Result<Scenario, Fault
     let Some(steps) = part.get("steps")? else {
         return Err(part.0.fault("has no steps; give at least one, as [[scenario.steps]]"));
     };
-    if steps.list()?.is_empty() {
-        return Err(steps.fault("is empty; give at least one step"));
-    }
-    let steps = builder.steps(part, name, steps.list()?)?;
-    Ok(Scenario { name: name.to_owned(), weight, steps })
+    let all = builder.steps(part, name, steps)?;
+    let scenario = Scenario { name: name.to_owned(), weight, steps: all };
+    let checked = builder.check(&scenario);
+    checked.map_err(|error| steps.fault(&format!("cannot be done: {error}")))?;
+    Ok(scenario)
 }
 
 fn weight(part: Part<'_>) -> Result<NonZeroU32, Fault> {

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use pummel_engine::plan::{Asking, ExpectedStatus, Step, Variable};
+use pummel_engine::judge::Condition;
+use pummel_engine::plan::{
+    Asking, ExpectedStatus, Logic, MARKS_MAX, Scenario, Step, Variable, WorkError,
+};
 use pummel_proto_http::{Escape, Request, RequestBuilder, Slot, Text};
 
+use super::blocks::{self, BLOCK, Blocks};
 use super::template::{Name, Scope, Variables};
 use super::{Part, body, look};
 use crate::args::{Quoted, RunArgs};
@@ -15,8 +19,8 @@ use crate::config::form;
 use crate::config::request::{self, Body};
 use crate::config::target::{self, TargetUrl};
 
-/// Keys of a step.
-const STEP: [&str; 15] = [
+/// Keys of a step that makes a request.
+pub(super) const REQUEST: [&str; 15] = [
     "name",
     "method",
     "url",
@@ -55,18 +59,21 @@ pub(super) struct Builder<'a> {
     target: &'a TargetUrl,
     /// Where paths begin.
     folder: &'a Path,
-    variables: Variables,
+    pub(super) variables: Variables,
     signer: Option<Signer>,
     requests: Vec<Asking>,
+    logic: Logic,
+    /// Blocks that are gone through once, so far.
+    marks: u8,
 }
 
 /// What a step is a part of.
-struct Around<'n> {
+pub(super) struct Around<'n> {
     /// Its scenario, if it has one.
-    scenario: Option<Part<'n>>,
+    pub(super) scenario: Option<Part<'n>>,
     /// What the scenario is called.
-    name: &'n str,
-    scope: Scope,
+    pub(super) name: &'n str,
+    pub(super) scope: Scope,
 }
 
 impl<'a> Builder<'a> {
@@ -77,43 +84,59 @@ impl<'a> Builder<'a> {
         feeds: Feeds,
     ) -> anyhow::Result<Self> {
         let signer = Signer::understand(&args.request)?;
-        let variables = Variables::new(feeds);
-        Ok(Self { args, target, folder, variables, signer, requests: Vec::new() })
+        let (variables, requests, logic) = (Variables::new(feeds), Vec::new(), Logic::default());
+        Ok(Self { args, target, folder, variables, signer, requests, logic, marks: 0 })
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Asking>, (Vec<Variable>, Feeds)) {
-        (self.requests, self.variables.into_parts())
+    pub(super) fn into_parts(self) -> (Vec<Asking>, Logic, (Vec<Variable>, Feeds)) {
+        (self.requests, self.logic, self.variables.into_parts())
     }
 
-    /// The steps of a scenario.
+    /// Whether a scenario can be gone through; if not, why.
+    pub(super) fn check(&self, scenario: &Scenario) -> Result<(), WorkError> {
+        scenario.check(self.requests.len(), &self.logic)
+    }
+
+    /// The steps of a scenario, which it has in this list.
     pub(super) fn steps(
         &mut self,
         scenario: Part<'_>,
         name: &str,
-        steps: &[Node],
+        list: &Node,
     ) -> Result<Vec<Step>, Fault> {
-        let mut all = Vec::new();
-        let common = names(scenario.get("vars")?)?;
-        for node in steps {
-            node.table(&STEP)?;
+        let known: Vec<&str> = REQUEST.into_iter().chain(BLOCK).collect();
+        for node in blocks::all(list.list()?)? {
+            node.table(&known)?;
             for name in look::captured(Part(node))? {
                 self.variables.captured(name).map_err(|said| node.fault(&said))?;
             }
         }
-        for (at, node) in steps.iter().enumerate() {
-            let step = Part(node);
-            let mut names = common.clone();
-            names.extend(self::names(step.get("vars")?)?);
-            let scope = Scope { names, step: at + 1 };
-            let around = Around { scenario: Some(scenario), name, scope };
-            all.push(self.request(step, &around)?);
-            if let Some(pause) = step.get("think_time")? {
-                let span = pause.span_of_time()?;
-                let span = crate::config::duration::parse(&span);
-                all.push(Step::Think(span.map_err(|reason| pause.because(&reason))?));
-            }
-        }
-        Ok(all)
+        let common = names(scenario.get("vars")?)?;
+        let (steps, requests, loops) = (Vec::new(), 0, 0);
+        let mut blocks = Blocks { builder: self, scenario, name, steps, requests, loops };
+        blocks.list(list, &common, 0)?;
+        Ok(blocks.steps)
+    }
+
+    /// The number of one condition more.
+    pub(super) fn condition(&mut self, condition: Condition) -> Result<u16, &'static str> {
+        let number = u16::try_from(self.logic.conditions.len());
+        self.logic.conditions.push(condition);
+        number.map_err(|_| "is one condition too many")
+    }
+
+    /// The number of one group more.
+    pub(super) fn group(&mut self, name: String) -> Result<u16, &'static str> {
+        let number = u16::try_from(self.logic.groups.len());
+        self.logic.groups.push(name);
+        number.map_err(|_| "is one group too many")
+    }
+
+    /// A mark that nothing else gives, if there is one left.
+    pub(super) fn mark(&mut self) -> Option<u8> {
+        let mark = Some(self.marks).filter(|&mark| mark < MARKS_MAX)?;
+        self.marks += 1;
+        Some(mark)
     }
 
     /// The only step of a target that is chosen by weight.
@@ -125,7 +148,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The step that asks for what `step` says.
-    fn request(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Step, Fault> {
+    pub(super) fn request(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Step, Fault> {
         let path = self.path(step, around)?;
         let body = self.body(step, around)?;
         let inherited = around.scenario.map(|part| part.text("method")).transpose()?.flatten();
@@ -369,7 +392,7 @@ impl<'a> Builder<'a> {
 }
 
 /// What is named in `vars`.
-fn names(vars: Option<&Node>) -> Result<Vec<Name>, Fault> {
+pub(super) fn names(vars: Option<&Node>) -> Result<Vec<Name>, Fault> {
     let Some(vars) = vars else { return Ok(Vec::new()) };
     let entries = vars.any_table()?.entries();
     entries

@@ -106,6 +106,12 @@ impl Variables {
         self.number(name, Source::Captured)
     }
 
+    /// Whether the value with this number was captured, so that it is there between requests.
+    pub(super) fn is_captured(&self, number: u16) -> bool {
+        let variable = self.all.get(usize::from(number));
+        variable.is_some_and(|variable| matches!(variable.source, Source::Captured))
+    }
+
     /// The number of the value that is called `name`, and made so.
     fn number(&mut self, name: &str, source: Source) -> Result<u16, String> {
         let same = |known: &Variable| known.name == name && known.source == source;

@@ -355,3 +355,150 @@ fn what_makes_no_sense_is_said_with_its_place() {
         refused(&toml, said);
     }
 }
+
+/// The steps of a scenario whose `steps` are this list, in short.
+#[track_caller]
+fn steps(list: &str) -> Vec<String> {
+    let toml = format!("[scenario]\nbase_url = \"http://h:1\"\nsteps = {list}\n");
+    let work = work_of(&toml, "p").unwrap();
+    let short = |step: &Step| match *step {
+        Step::Request(index) => work.requests()[usize::from(index)].name.clone(),
+        Step::Think(span) => format!("think {span}"),
+        Step::Jump(to) => format!("jump {to}"),
+        Step::Unless { condition, to } => format!("unless {condition} {to}"),
+        Step::Chance { weight, of, to } => format!("chance {weight}/{of} {to}"),
+        Step::Loop(counter) => format!("loop {counter}"),
+        Step::Again { counter, most, to } => format!("again {counter} {most} {to}"),
+        Step::Once { mark, to } => format!("once {mark} {to}"),
+        Step::Mark(mark) => format!("mark {mark}"),
+        Step::Enter(group) => format!("enter {}", work.logic().groups[usize::from(group)]),
+        Step::Leave => "leave".to_owned(),
+        Step::GiveUp => "give up".to_owned(),
+    };
+    work.scenarios()[0].steps.iter().map(short).collect()
+}
+
+#[test]
+fn blocks_become_steps_that_lead_to_places() {
+    for (list, expected) in [
+        (
+            r#"[{ name = "a", repeat = 3, think_time = "1s" }]"#,
+            &["loop 0", "a", "think 1.00 s", "again 0 3 1"][..],
+        ),
+        (
+            r#"[{ repeat = 2, steps = [{ name = "a" }, { name = "b", repeat = 3 }] },
+                { name = "c", repeat = 4 }]"#,
+            &[
+                "loop 0",
+                "a",
+                "loop 1",
+                "b",
+                "again 1 3 3",
+                "again 0 2 1",
+                "loop 0",
+                "c",
+                "again 0 4 7",
+            ],
+        ),
+        (
+            r#"[{ name = "a" }, { if = "status == 200", steps = [{ name = "b" }],
+                  else = [{ name = "c" }] }, { if = "status == 1", name = "d" }]"#,
+            &["a", "unless 0 4", "b", "jump 5", "c", "unless 1 7", "d"],
+        ),
+        (
+            r#"[{ name = "a" }, { while = "status == 202", max = 9, name = "b" }, { name = "c" }]"#,
+            &["a", "loop 0", "unless 0 7", "b", "again 0 9 2", "unless 0 7", "give up", "c"],
+        ),
+        (
+            r#"[{ once = true, group = "in", steps = [{ name = "a" }] }, { name = "b" }]"#,
+            &["enter in", "once 0 4", "a", "mark 0", "leave", "b"],
+        ),
+        (
+            r#"[{ random = [{ weight = 5, name = "a" }, { weight = 3, steps = [{ name = "b" }] },
+                  { name = "c", repeat = 2 }] }]"#,
+            &[
+                "chance 5/9 3",
+                "a",
+                "jump 9",
+                "chance 3/4 6",
+                "b",
+                "jump 9",
+                "loop 0",
+                "c",
+                "again 0 2 7",
+            ],
+        ),
+    ] {
+        assert_eq!(steps(list), expected, "{list}");
+    }
+    let once = r#"[{ name = "a" }, { once = false, name = "b" }]"#;
+    assert_eq!(steps(once), ["a", "b"]);
+}
+
+#[test]
+fn names_of_a_block_go_for_its_steps_and_steps_are_counted_as_they_stand() {
+    let toml = "[scenario]\nbase_url = \"http://h:1\"\nvars = { a = 1, b = 2 }\n\
+                [[scenario.steps]]\nrepeat = 2\nvars = { b = 3 }\n\
+                steps = [{ path = \"/{{a}}/{{b}}/{{step}}\" }, { path = \"/{{step}}\" }]\n\
+                [[scenario.steps]]\npath = \"/{{b}}/{{step}}\"\n";
+    let all = ["GET /1/3/1 HTTP/1.1||", "GET /2 HTTP/1.1||", "GET /2/3 HTTP/1.1||"];
+    assert_eq!(requests(toml, "p"), all);
+}
+
+#[test]
+fn groups_and_scenarios_are_flows_by_their_names() {
+    let steps = "steps = [{ group = \"pay\", steps = [{ path = \"/b\" }] }, { path = \"/c\" }]\n";
+    let toml =
+        format!("[scenarios.buy]\nbase_url = \"http://h:1\"\n{steps}[scenarios.look]\n{steps}");
+    let work = work_of(&toml, "p").unwrap();
+    let flows: Vec<_> = work.flows().iter().map(|flow| (flow.group, flow.name)).collect();
+    let expected = [(false, "buy"), (false, "look"), (true, "buy: pay"), (true, "look: pay")];
+    assert_eq!(flows, expected);
+    let alone = "[scenario]\nbase_url = \"http://h:1\"\nsteps = [{ path = \"/\" }]\n";
+    assert!(work_of(alone, "p").unwrap().flows().is_empty());
+}
+
+#[test]
+fn blocks_that_make_no_sense_are_named_with_their_place() {
+    let deep = |levels| {
+        let (open, shut) = ("{ repeat = 2, steps = [".repeat(levels), "] }".repeat(levels));
+        format!("[{open}{{ path = \"/\" }}{shut}]")
+    };
+    assert!(steps(&deep(7)).len() > 7);
+    let deepest = deep(8);
+    for (list, said) in [
+        (
+            "[{ repeat = 0 }]",
+            "p.toml:3:21: scenario.steps[0].repeat is no number of passes; give 1",
+        ),
+        ("[{ repeat = 2, if = \"status\" }]", ".repeat and if do not go together; put one into"),
+        ("[{ else = [{}] }]", "scenario.steps[0].else goes with if; leave it out"),
+        ("[{ repeat = 2, max = 3 }]", ".max goes with while; leave it out"),
+        ("[{ weight = 2 }]", ".weight is for what random chooses from; leave it out"),
+        ("[{ random = [] }]", ".random is empty; give at least two steps"),
+        (
+            "[{ random = [{ weight = 0 }] }]",
+            "random[0].weight is \"0\"; give a whole number from 1 on",
+        ),
+        ("[{ steps = [] }]", "scenario.steps[0].steps is empty; give at least one step"),
+        (
+            "[{ steps = [{}], path = \"/\" }]",
+            ".path is for a request; put it into one of the steps",
+        ),
+        ("[{ random = [{}, {}], path = \"/\" }]", ".path is for a request; put it into one of the"),
+        ("[{ random = [{}, {}], steps = [{}] }]", ".steps and random do not go together"),
+        ("[{ steps = [{ pth = \"/\" }] }]", "unknown key \"pth\" in scenario.steps[0].steps[0]"),
+        (
+            "[{ if = \"status\" }]",
+            "a request before it pauses, repeats or ends, and here it may not",
+        ),
+        ("[{ once = true }]", "scenario.steps cannot be done: whichever way is taken"),
+        ("[{}, { while = \"stats == 2\" }]", ".while is not understood: \"stats\" is no value"),
+        ("[{}, { while = \"{{x}}\" }]", ".while is not understood: {{x}} is unknown"),
+        (&deepest, ".steps is within more than 8 blocks"),
+    ] {
+        let toml = format!("[scenario]\nbase_url = \"http://h:1\"\nsteps = {list}\n");
+        let error = work_of(&toml, "p").unwrap_err();
+        assert!(error.contains(said), "{list}: {error}");
+    }
+}

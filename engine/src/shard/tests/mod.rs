@@ -7,6 +7,7 @@ mod connections;
 mod conservation;
 mod fake;
 mod feeds;
+mod flows;
 mod full;
 mod jars;
 mod pacing;
@@ -347,6 +348,11 @@ fn check_conserved(numbers: &Snapshot) {
     assert!(parts.service.is_empty() || parts.service.count() == all.known.count());
     assert_eq!(parts.lag.count(), parts.connection_wait.count());
     assert_eq!(numbers.oddities.disordered, 0);
+    for flow in &numbers.flows {
+        assert!(flow.balances(), "{flow:?}");
+        let latency = flow.latency();
+        assert_eq!((latency.count(), latency.known.count()), (flow.begun, flow.completed));
+    }
     let mut chronicle = Chronicle::default();
     chronicle.add(&numbers.timeline);
     let steps = chronicle.steps();

@@ -8,7 +8,7 @@ use crate::judge::{BodyTest, Capture, Check, Extractor, Marker, Path, Sizes, Tes
 use crate::plan::{Asking, Protocol, Scenario, Source, Step, Variable};
 use crate::record::{Recorder, Row};
 
-const THINK: Nanos = Nanos::from_millis(10);
+pub(super) const THINK: Nanos = Nanos::from_millis(10);
 pub(super) const SERVICE: Nanos = Nanos::from_millis(1);
 
 pub(super) fn asking(path: &str) -> Asking {
@@ -17,7 +17,7 @@ pub(super) fn asking(path: &str) -> Asking {
 }
 
 /// Requests for `/a`, `/b` and so on, and scenarios with these weights and steps.
-fn work(requests: u8, scenarios: &[(u32, &[Step])]) -> Work {
+pub(super) fn work(requests: u8, scenarios: &[(u32, &[Step])]) -> Work {
     let path = |n| format!("/{}", char::from(b'a' + n));
     work_of((0..requests).map(|n| asking(&path(n))).collect(), scenarios)
 }
@@ -46,14 +46,14 @@ pub(super) fn scripted(load: &Load, connections: u32, limit: Limit, work: Work) 
 }
 
 /// How many requests of each kind ended well, and how many badly.
-fn ended_by_row(numbers: &Snapshot) -> Vec<(u64, u64)> {
+pub(super) fn ended_by_row(numbers: &Snapshot) -> Vec<(u64, u64)> {
     let bad = |row: &Row| row.ledger.accounted() - row.ledger.ok;
     numbers.rows.iter().map(|row| (row.ledger.ok, bad(row))).collect()
 }
 
 /// What the rows hold is what the run holds, but for what was never sent.
 #[track_caller]
-fn check_rows(numbers: &Snapshot) {
+pub(super) fn check_rows(numbers: &Snapshot) {
     let mut sum = Row::default();
     numbers.rows.iter().for_each(|row| sum.merge(row));
     let (of_rows, ledger) = (sum.ledger, numbers.ledger);
@@ -340,7 +340,7 @@ fn shards_begin_at_different_places_of_the_round() {
             let mut next = || {
                 let (user, _) = users.begin(BARRIER, &mut recorder);
                 let request = users.request_of(user);
-                users.failed(user);
+                users.failed(user, ORIGIN, &mut recorder);
                 request
             };
             [next(), next()]
