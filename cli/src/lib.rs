@@ -21,6 +21,7 @@ mod args;
 mod calibrate;
 mod command;
 mod config;
+mod edits;
 mod exit;
 mod feeds;
 mod lookup;

@@ -1,11 +1,12 @@
 //! The result of a run: final numbers, and the plan which made them.
 
+use core::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::cookies::Cookie;
 use crate::coordinator::Lateness;
 use crate::pace;
-use crate::plan::Plan;
+use crate::plan::{Plan, Stages, Timetable};
 use crate::record::{Chronicle, Exchange, Snapshot, Spans};
 use crate::units::Nanos;
 
@@ -14,6 +15,8 @@ use crate::units::Nanos;
 pub struct Report {
     /// The plan that was run.
     pub plan: Arc<Plan>,
+    /// What of it became different meanwhile.
+    pub changes: Changes,
     /// How the shards met the kernel: the reactor's name and the features that it runs with.
     pub reactor: crate::reactor::Description,
     /// Length of the measured window: as planned, or up to where it was cut short.
@@ -35,6 +38,52 @@ pub struct Report {
     pub ticks_lost: u64,
     /// How the run ended.
     pub ending: Ending,
+}
+
+/// What changed while a run went on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// All of it, in order.
+    pub list: Vec<Changed>,
+    /// The timetable as it was in the end, from the start barrier on; `None` if it is the plan's.
+    pub timetable: Option<Timetable>,
+}
+
+/// A change of the load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Its moment, after the start barrier.
+    pub at: Nanos,
+    /// What it was, and what it became.
+    pub what: Turned,
+}
+
+/// What became different.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// The offered rate.
+    Rate {
+        /// What was asked for before.
+        from: Stages,
+        /// What was asked for from then on.
+        to: Stages,
+        /// How long the way from the one to the other took.
+        over: Nanos,
+    },
+    /// Connections, over all shards.
+    Connections {
+        /// So many before.
+        from: NonZeroU32,
+        /// So many from then on.
+        to: NonZeroU32,
+    },
+    /// The weights of the scenarios, in the order of the work.
+    Weights {
+        /// Those of before.
+        from: Arc<[NonZeroU32]>,
+        /// Those from then on.
+        to: Arc<[NonZeroU32]>,
+    },
 }
 
 /// Numbers of one shard.
@@ -69,6 +118,22 @@ pub enum Ending {
 }
 
 impl Report {
+    /// The timetable as it was, changes included; `None` in a closed loop.
+    #[must_use]
+    pub fn timetable(&self) -> Option<&Timetable> {
+        self.changes.timetable.as_ref().or(self.plan.load.timetable())
+    }
+
+    /// Most connections that there were to be at any time.
+    #[must_use]
+    pub fn most_connections(&self) -> NonZeroU32 {
+        let counts = self.changes.list.iter().map(|changed| match changed.what {
+            Turned::Connections { to, .. } => to,
+            Turned::Rate { .. } | Turned::Weights { .. } => self.plan.connections,
+        });
+        counts.fold(self.plan.connections, NonZeroU32::max)
+    }
+
     /// The offered rate per second: what the timetable holds in the window, over its length; `None`
     /// in a closed loop.
     #[must_use]
@@ -79,7 +144,7 @@ impl Report {
             return Some(self.per_second(self.totals.ledger.scheduled));
         }
         let from = self.plan.stop.warmup;
-        Some(pace::offered(self.plan.load.timetable()?, from, from + self.window))
+        Some(pace::offered(self.timetable()?, from, from + self.window))
     }
 
     /// Responses per second of the window, by the moment of their last byte.

@@ -37,6 +37,7 @@ fn plan(target: &TcpListener) -> Plan {
         wire: Wire::default(),
         load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(u32::try_from(SHARDS).unwrap()).unwrap(),
+        room: NonZeroU32::MIN,
         stop: Stop { warmup: Nanos::ZERO, limit: Limit::Duration(hour), drain: hour },
         timeouts: Timeouts { connect: hour, request: hour, deadline: None },
         pacing: Pacing::Sleep,

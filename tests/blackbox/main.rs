@@ -23,6 +23,7 @@ mod strest;
 mod target;
 mod thresholds;
 mod tries;
+mod watch;
 
 use std::process::Command;
 

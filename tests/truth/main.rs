@@ -7,6 +7,7 @@
 
 mod blame;
 mod capacity;
+mod change;
 mod client;
 mod faults;
 mod freeze;

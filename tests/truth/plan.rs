@@ -67,6 +67,7 @@ pub(crate) fn closed(length: Nanos, connections: u32) -> Plan {
         wire: Wire::default(),
         load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(connections).unwrap(),
+        room: NonZeroU32::MIN,
         stop: Stop { warmup: Nanos::ZERO, limit: Limit::Duration(length), drain: hour },
         timeouts: Timeouts { connect: secs(1), request: hour, deadline: None },
         pacing: Pacing::Sleep,

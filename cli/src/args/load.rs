@@ -55,8 +55,8 @@ pub(crate) struct LoadArgs {
     /// connections are opened) [default: queue]
     #[arg(long, value_name = "POLICY", verbatim_doc_comment)]
     pub(crate) on_full: Option<String>,
-    /// Most connections of --on-full grow [default: ten times -c, or
-    /// as many as this machine allows]
+    /// Most connections of --on-full grow and --watch [default: ten
+    /// times -c, or as many as this machine allows]
     #[arg(long, value_name = "N", verbatim_doc_comment, allow_negative_numbers = true,
           value_parser = whole::<u32>(1))]
     pub(crate) max_connections: Option<u32>,
@@ -67,6 +67,13 @@ pub(crate) struct LoadArgs {
     /// milliseconds [default: 100ms]
     #[arg(long, value_name = "TIME", verbatim_doc_comment, allow_hyphen_values = true)]
     pub(crate) spawn_interval: Option<String>,
+    /// Look for edits of the file during the run, and change the load as
+    /// it says: rates, stages, connections, weights of scenarios
+    #[arg(long, verbatim_doc_comment)]
+    pub(crate) watch: bool,
+    /// In which time the rate gets to an edited one [default: 0s]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) watch_transition: Option<String>,
     #[command(flatten)]
     pub(crate) timetable: TimetableArgs,
 }

@@ -45,7 +45,7 @@ use whole::whole;
 use crate::serve;
 
 /// Everything that may be typed.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(
     name = "pummel",
     bin_name = "pummel",
@@ -71,7 +71,7 @@ Exit codes: 0 done, 1 the run could not be done, 2 bad usage, 3 verdict invalid,
 (--fail-if) was crossed, 130 interrupted.";
 
 /// The commands beside the run itself, which has no name.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Starts the built-in target on a free port, loads it, prints the report
     Demo(DemoArgs),

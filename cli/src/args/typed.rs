@@ -13,7 +13,7 @@ use crate::exit::Failure;
 use crate::output as out;
 
 /// What was typed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Typed {
     pub(crate) words: Words,
     /// As they were typed, with the program's name.

@@ -32,7 +32,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<Code, Failure> {
     let url = url.map_err(Failure::impossible)?;
     url.check_thresholds().map_err(Failure::usage)?;
     let config = Config { placement: config.placement, ..url };
-    let outcome = run::execute(&config, &host);
+    let outcome = run::execute(&config, &host, None);
     target.end().map_err(Failure::impossible)?;
     outcome
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::{Control, Observers};
@@ -17,6 +18,7 @@ use super::attempt;
 use crate::args::Typed;
 use crate::calibrate::Calibration;
 use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Surroundings};
+use crate::edits::{Edits, Source};
 use crate::exit::{Code, Failure};
 use crate::lookup::Lookups;
 use crate::machine;
@@ -27,7 +29,8 @@ use crate::wall;
 use crate::watch::Watcher;
 
 pub(super) fn run(typed: &Typed) -> Result<Code, Failure> {
-    let settings = Settings::gather(typed, &Surroundings::of_process())?;
+    let around = Surroundings::of_process();
+    let settings = Settings::gather(typed, &around)?;
     settings.remarks.iter().for_each(|remark| stderr::line(remark));
     let config = settings.understand()?;
     if let Some(urls) = &config.dump {
@@ -35,8 +38,15 @@ pub(super) fn run(typed: &Typed) -> Result<Code, Failure> {
         printed.context("cannot write the URLs").map_err(Failure::impossible)?;
         return Ok(Code::Done);
     }
-    let done = if config.tried { attempt::attempt } else { execute };
-    done(&config, &inspect()).map_err(|failure| settings.explain(failure))
+    let host = inspect();
+    let source = settings.outline().filter(|_| config.watch.is_some());
+    let source = source.map(|outline| Source { typed: typed.clone(), around, outline });
+    let done = if config.tried {
+        attempt::attempt(&config, &host)
+    } else {
+        execute(&config, &host, source)
+    };
+    done.map_err(|failure| settings.explain(failure))
 }
 
 /// Reads the machine, with as many open files as this process may have.
@@ -45,8 +55,12 @@ pub(super) fn inspect() -> Host {
     Host { files, ..pummel_tuning::inspect() }
 }
 
-/// Runs what was meant on this machine, and prints the report.
-pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
+/// Runs what was meant on this machine, and prints the report; edits of `source` change the load.
+pub(super) fn execute(
+    config: &Config,
+    host: &Host,
+    source: Option<Source>,
+) -> Result<Code, Failure> {
     let choice = reactor::choose(config.reactor);
     let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
     let (plan, notes) = config::plan(config, host, choice.kind)?;
@@ -69,9 +83,11 @@ pub(super) fn execute(config: &Config, host: &Host) -> Result<Code, Failure> {
     let started_at = wall::now();
     let watcher = Watcher::start(plan.cores.cpus());
     let mut observers = Observers::none();
-    let progress = Progress::watch(&plan, config.display.progress, &mut observers, &control);
+    let (edits, told) = edits(config, source, &plan, &control).map_err(Failure::usage)?;
+    let progress = Progress::watch(&plan, config.display.progress, &mut observers, &control, told);
     let lookups = lookups(config, &plan, &control);
     let outcome = pummel_engine::run(plan, observers, &control);
+    drop(edits);
     progress.end();
     if let Some(note) = lookups.and_then(Lookups::finish) {
         stderr::line(&note);
@@ -130,6 +146,18 @@ pub(super) fn tell_feeds(report: &Report) -> bool {
         }
     }
     broken
+}
+
+/// Looks for edits during the run, if that is wanted; and what there is to say of them.
+fn edits(
+    config: &Config,
+    source: Option<Source>,
+    plan: &Plan,
+    control: &Control,
+) -> anyhow::Result<(Option<Edits>, Option<Receiver<String>>)> {
+    let Some(source) = source else { return Ok((None, None)) };
+    let begun = config::change(plan, config)?;
+    Ok(Edits::start(source, plan, begun, control).unzip())
 }
 
 /// Looks the name up during the run, if that is wanted.

@@ -19,6 +19,8 @@ pub(crate) struct Key {
     /// with stages, which do not go with a rate either.
     pub(crate) rivals: &'static [&'static str],
     pub(crate) scope: Scope,
+    /// Whether an edit of it takes effect while the run goes on.
+    pub(crate) live: bool,
     /// What it sets, in a line.
     pub(crate) doc: &'static str,
 }
@@ -96,6 +98,7 @@ impl Key {
             standing: Standing::Used,
             rivals: &[],
             scope: Scope::Any,
+            live: false,
             doc,
         }
     }
@@ -119,6 +122,10 @@ impl Key {
 
     const fn only(self, scope: Scope) -> Self {
         Self { scope, ..self }
+    }
+
+    const fn live(self) -> Self {
+        Self { live: true, ..self }
     }
 
     /// The variable of the environment that sets it; a section has none.
@@ -243,6 +250,17 @@ mod tests {
             let said = super::super::Config::understand(&words).map_err(|e| format!("{e:#}"));
             let refused = said.is_err_and(|said| said.contains("is for https"));
             assert_eq!(refused, key.scope == Scope::Https, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_names_what_an_edit_may_change() {
+        let text = include_str!("../../../docs/CONFIG.md");
+        let begin = text.find("## An edit while the run goes on").unwrap();
+        let section = &text[begin..];
+        let section = &section[..section.find("\n## ").unwrap()];
+        for key in KEYS.iter().filter(|key| key.live) {
+            assert!(section.contains(&format!("`{}", key.name)), "{} is missing", key.name);
         }
     }
 

@@ -63,14 +63,17 @@ pub(super) fn connections(args: &LoadArgs) -> Result<NonZeroU32> {
     count.context("-c 0 opens no connection; give at least 1")
 }
 
-/// The most connections that `--on-full` and `--max-connections` allow.
+/// The most connections that `--on-full`, `--watch` and `--max-connections` allow.
 pub(super) fn most(args: &LoadArgs, connections: NonZeroU32) -> Result<Most> {
-    let grows = args.on_full.as_deref() == Some("grow");
+    let grows = args.on_full.as_deref() == Some("grow") || args.watch;
     match args.max_connections {
         None if grows => Ok(Most::Allowed(connections.saturating_mul(GROWTH))),
         None => Ok(Most::Fixed),
         Some(_) if !grows => {
-            bail!("--max-connections bounds how far connections grow; give --on-full grow, too")
+            bail!(
+                "--max-connections bounds how far connections grow; \
+                 give --on-full grow or --watch, too"
+            )
         }
         Some(most) => {
             let most = NonZeroU32::new(most).filter(|&most| most >= connections);
@@ -83,6 +86,13 @@ pub(super) fn most(args: &LoadArgs, connections: NonZeroU32) -> Result<Most> {
             })
         }
     }
+}
+
+/// How edits of the file are taken over, if they are.
+pub(super) fn watch(args: &LoadArgs) -> Result<Option<Nanos>> {
+    let transition = args.watch_transition.as_deref().map(duration::parse).transpose();
+    let transition = transition.context("--watch-transition")?;
+    Ok(args.watch.then(|| transition.unwrap_or(Nanos::ZERO)))
 }
 
 /// Understands what was typed about the load, for a run that begins with `connections`.
@@ -147,7 +157,7 @@ fn ensure_closed(args: &LoadArgs) -> Result<()> {
     for (flag, given) in [
         ("--arrivals", args.timetable.arrivals.is_some()),
         ("--on-full", args.on_full.is_some()),
-        ("--max-connections", args.max_connections.is_some()),
+        ("--max-connections", args.max_connections.is_some() && !args.watch),
         ("--deadline", args.deadline.is_some()),
         ("--latency-correction", args.timetable.latency_correction),
     ] {

@@ -6,6 +6,7 @@
 mod asked;
 mod aws;
 mod capacity;
+mod change;
 mod cookies;
 pub(crate) mod duration;
 mod feeds;
@@ -41,10 +42,11 @@ use pummel_engine::reactor::Wish;
 use pummel_engine::units::Nanos;
 use pummel_tuning::Wanted;
 
+pub(crate) use change::change;
 pub(crate) use cookies::HTTP_ONLY;
 pub(crate) use load::Most;
 pub(crate) use plan::{look_up, plan};
-pub(crate) use settings::{Settings, Surroundings};
+pub(crate) use settings::{Outline, Settings, Surroundings};
 pub(crate) use target::TargetUrl;
 pub(crate) use way::Way;
 
@@ -76,6 +78,9 @@ pub(crate) struct Config {
     pub(crate) load: Load,
     pub(crate) connections: NonZeroU32,
     pub(crate) most: Most,
+    /// How long an edit of the file takes to get the rate where it is to be; `None` if nobody looks
+    /// for edits.
+    pub(crate) watch: Option<Nanos>,
     pub(crate) stop: Stop,
     pub(crate) timeouts: Timeouts,
     pub(crate) placement: Wanted,
@@ -224,6 +229,7 @@ impl Config {
             wire,
             connections,
             most: load::most(&args.load, connections)?,
+            watch: load::watch(&args.load)?,
             stop,
             pacing: pacing(args.machine.pacing.as_deref(), &load)?,
             load,

@@ -44,6 +44,7 @@ pub(crate) fn plan(
         wire: config.wire.clone(),
         load: load(config, most),
         connections: config.connections,
+        room: most,
         stop: config.stop,
         timeouts: config.timeouts,
         pacing,

@@ -13,8 +13,8 @@ use super::schema::{
     Latencies, Plan, Rates, Shard, Stage, Tool, VERSION, Window,
 };
 use super::{
-    Environment, Paper, analysis, calibration, fed, load, looked, quantiles, schema, thresholds,
-    wire,
+    Environment, Paper, analysis, calibration, changes, fed, load, looked, quantiles, schema,
+    thresholds, wire,
 };
 
 /// Writes the document and a line break, and nothing else.
@@ -44,6 +44,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
         plan: plan(report),
         environment: surroundings(report, environment),
         window: Window { seconds: report.window.as_secs_f64() },
+        changes: changes::documents(report),
         counts: counts(report),
         errors: errors(&totals.errors),
         statuses: totals.statuses.rows().collect(),

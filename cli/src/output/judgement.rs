@@ -20,7 +20,7 @@ pub(super) fn write(report: &Report, verdict: &Verdict, to: &mut dyn Write) -> i
         let facts = match axis {
             Axis::Delivery => delivery(report, verdict),
             Axis::Client => client(report),
-            Axis::Statistics => statistics(verdict),
+            Axis::Statistics => statistics(report, verdict),
         };
         row(to, axis.name(), &format!("{status:<8} {facts}"))?;
         for reason in verdict.reasons.iter().filter(|reason| reason.axis == axis) {
@@ -100,8 +100,9 @@ fn client(report: &Report) -> String {
     format!("busiest shard {busiest:.0} % of a second{burst}")
 }
 
-fn statistics(verdict: &Verdict) -> String {
+fn statistics(report: &Report, verdict: &Verdict) -> String {
     let steady = match verdict.course.steady_from() {
+        None if !report.changes.list.is_empty() => "the load changed".to_owned(),
         Some(from) => format!("steady from {:.1} s", from.as_secs_f64()),
         None => "no steady state found".to_owned(),
     };

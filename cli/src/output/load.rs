@@ -118,7 +118,7 @@ fn flow(timetable: &Timetable) -> String {
 }
 
 /// From the lowest rate to the highest.
-fn range(stages: &Stages) -> String {
+pub(super) fn range(stages: &Stages) -> String {
     let ends = stages.all().iter().flat_map(|stage| [stage.from, stage.to]);
     let rates: Vec<f64> = ends.map(|rate| rate.map_or(0.0, Rate::per_second)).collect();
     let low = rates.iter().copied().fold(f64::INFINITY, f64::min);

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod calibration;
+pub(crate) mod changes;
 mod cookies;
 mod exchanges;
 mod fed;
@@ -149,7 +150,7 @@ pub(crate) mod tests {
     use pummel_engine::record::{
         Cause, Chronicle, Connections, Ledger, Moments, Phase, Recorder, Snapshot, Trouble, Window,
     };
-    use pummel_engine::report::{Ending, ShardReport};
+    use pummel_engine::report::{Changes, Ending, ShardReport};
     use pummel_engine::units::{Instant, Nanos, Rate};
     use pummel_engine::verdict::Machine;
     use pummel_proto_http::Request;
@@ -169,6 +170,7 @@ pub(crate) mod tests {
             wire: Wire::default(),
             load,
             connections: NonZeroU32::new(64).unwrap(),
+            room: NonZeroU32::MIN,
             stop: Stop {
                 warmup: Nanos::from_secs(1),
                 limit: Limit::Duration(Nanos::from_secs(2)),
@@ -275,6 +277,7 @@ pub(crate) mod tests {
             totals: totals(load.is_open()),
             chronicle: chronicle(105),
             plan: Arc::new(plan(load)),
+            changes: Changes::default(),
             reactor: Description { name: "io_uring", features: vec!["multishot"] },
             window: Nanos::from_secs(2),
             shards: vec![shard(1, 60), shard(2, 40)],

@@ -20,6 +20,8 @@ pub(super) struct Document<'r> {
     pub(super) plan: Plan<'r>,
     pub(super) environment: Environment<'r>,
     pub(super) window: Window,
+    /// What became different of the load meanwhile; `plan` has what it began with.
+    pub(super) changes: Vec<super::changes::Document>,
     pub(super) counts: Counts,
     /// By kind, connections' troubles included.
     pub(super) errors: BTreeMap<String, u64>,

@@ -233,7 +233,7 @@ fn starred(mut cells: Cells, verdict: &Verdict) -> Cells {
 
 /// One line per stage, where there is more than one: what was offered in it, and how that went.
 fn stages(report: &Report, verdict: &Verdict, to: &mut dyn Write) -> io::Result<()> {
-    let stages = report.plan.load.timetable().and_then(load::stages).unwrap_or_default();
+    let stages = report.timetable().and_then(load::stages).unwrap_or_default();
     if stages.len() < 2 {
         return Ok(());
     }

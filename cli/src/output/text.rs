@@ -8,8 +8,8 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::{
-    Environment, Paper, calibration, counted, fed, judgement, load, looked, per_time, table,
-    thresholds, unpinned, wire,
+    Environment, Paper, calibration, changes, counted, fed, judgement, load, looked, per_time,
+    table, thresholds, unpinned, wire,
 };
 
 /// Widest line.
@@ -96,6 +96,7 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
         warmup => format!(", after {warmup} of warm-up"),
     };
     line(to, "Window", &format!("{}{planned}{warmup}", report.window))?;
+    changes::write(report, to)?;
     match report.ending {
         Ending::Completed => match fed::ending(report) {
             Some(how) => line(to, "Ended", &how),

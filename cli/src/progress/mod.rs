@@ -80,16 +80,20 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Progress(Receiver<Infallible>);
 
 impl Progress {
-    /// Shows the run of `plan` from its start on, and whether it was interrupted by `control`.
+    /// Shows the run of `plan` from its start on, whether it was interrupted by `control`, and what
+    /// is `told` meanwhile.
     pub(crate) fn watch(
         plan: &Plan,
         form: config::Progress,
         observers: &mut Observers,
         control: &Control,
+        told: Option<Receiver<String>>,
     ) -> Self {
         let events = observers.add();
         let course = Course { stop: plan.stop, draining: false };
         let connections = plan.connections.get();
+        let scenarios = plan.work.scenarios().iter().map(|scenario| scenario.name.clone());
+        let scenarios = scenarios.collect();
         let interrupted = Some(control.stop_flag());
         let live = form == config::Progress::Live && io::stderr().is_terminal();
         let (running, gone) = mpsc::channel();
@@ -102,7 +106,9 @@ impl Progress {
             } else {
                 Box::new(lines::Lines::new(course))
             };
-            Display { view, connections, interrupted, warning: None }.show(events);
+            let display =
+                Display { view, connections, scenarios, interrupted, told, warning: None };
+            display.show(events);
         };
         // A machine that has no thread left for a display can still run.
         let _ = thread::Builder::new().name("progress".to_owned()).spawn(display);
@@ -120,8 +126,12 @@ impl Progress {
 struct Display {
     view: Box<dyn View>,
     connections: u32,
+    /// Names of the scenarios, for what is said of their weights.
+    scenarios: Vec<String>,
     /// Set by an interruption; gone once that has been answered.
     interrupted: Option<Arc<AtomicBool>>,
+    /// What others have to say, who must not write beside the view.
+    told: Option<Receiver<String>>,
     /// Said when the view is gone.
     warning: Option<String>,
 }
@@ -142,6 +152,9 @@ impl Display {
         if self.interrupted.take_if(|flag| flag.load(Ordering::Relaxed)).is_some() {
             self.view.say(STOPPING);
         }
+        for text in self.told.iter().flat_map(Receiver::try_iter) {
+            self.view.say(&text);
+        }
         match event {
             Event::Started { refused: 0, .. } => {}
             Event::Started { refused, .. } => self.view.say(&format!(
@@ -149,6 +162,11 @@ impl Display {
                 self.connections
             )),
             Event::Tick(tick) => self.view.tick(tick),
+            Event::Changed(all) => {
+                for changed in &**all {
+                    self.view.say(&output::changes::sentence(changed, &self.scenarios));
+                }
+            }
             Event::Draining => self.view.draining(),
             Event::Finished(report) => {
                 self.view.finished(&whole(report));
@@ -255,6 +273,8 @@ mod tests {
         let mut display = Display {
             view: Box::new(Said(Rc::clone(&said))),
             connections: 1,
+            scenarios: Vec::new(),
+            told: None,
             interrupted: Some(control.stop_flag()),
             warning: None,
         };

@@ -1,9 +1,11 @@
 //! The small door through which a run is steered from outside.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::Addresses;
+use crate::plan::{Addresses, Change};
+use crate::units::Nanos;
 
 /// Steers a run; clones steer the same one. It is looked at once per tick of the coordinator, and
 /// never by a shard.
@@ -12,6 +14,8 @@ pub struct Control {
     stop: Arc<AtomicBool>,
     /// Where new connections are to go, until somebody has taken note.
     addresses: Arc<Mutex<Option<Arc<Addresses>>>>,
+    /// Other loads, and how long after the start barrier they are to come at the earliest.
+    changes: Arc<Mutex<VecDeque<(Nanos, Change)>>>,
 }
 
 impl Control {
@@ -36,6 +40,26 @@ impl Control {
     #[must_use]
     pub fn take_addresses(&self) -> Option<Arc<Addresses>> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Changes the load as soon as can be: at one moment on all shards, about a fifth of a second
+    /// from now. What the [plan does not allow](crate::plan::Plan::allows) is left out.
+    pub fn change(&self, change: Change) {
+        self.change_at(Nanos::ZERO, change);
+    }
+
+    /// The same, at `after` the start barrier, or as soon as can be if that is over. Changes come
+    /// in the order in which they are asked for.
+    pub fn change_at(&self, after: Nanos, change: Change) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.push_back((after, change));
+    }
+
+    /// Takes the next change if it is to come up to `until`.
+    pub(crate) fn take_change(&self, until: Nanos) -> Option<(Nanos, Change)> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = changes.front().is_some_and(|(after, _)| *after <= until);
+        due.then(|| changes.pop_front()).flatten()
     }
 
     pub(crate) fn stopped(&self) -> bool {

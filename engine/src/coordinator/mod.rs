@@ -13,6 +13,7 @@ mod pulse;
 #[cfg(any(test, feature = "sim"))]
 mod simulate;
 mod stage;
+mod steering;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -27,6 +28,7 @@ use self::advice::no_connection;
 use self::lateness::Watch;
 use self::pulse::Pulse;
 use self::stage::{Ended, Stage, Threads};
+use self::steering::Steering;
 use crate::cookies::Cookie;
 use crate::error::RunError;
 use crate::feed::{self, Tap};
@@ -112,6 +114,7 @@ struct Coordinator<S: Stage> {
     chronicle: Chronicle,
     exchanges: Vec<Exchange>,
     cookies: Vec<Cookie>,
+    steering: Steering,
     interval_began: Instant,
     barrier: Option<Instant>,
     stopping: Stopping,
@@ -127,9 +130,11 @@ impl<S: Stage> Coordinator<S> {
         control: Control,
     ) -> Result<Self, RunError> {
         let now = stage.now();
+        let plan = Arc::new(plan);
         let mut coordinator = Self {
             stage,
-            plan: Arc::new(plan),
+            steering: Steering::new(&plan),
+            plan,
             observers,
             control,
             members: Vec::new(),
@@ -160,6 +165,7 @@ impl<S: Stage> Coordinator<S> {
             self.hear()?;
             self.heed_control();
             self.raise_barrier()?;
+            self.steer();
             if tick < self.watch.ticks() {
                 tick = self.watch.ticks();
                 if tick % TICKS_PER_EXCHANGE == 0 {
@@ -228,6 +234,30 @@ impl<S: Stage> Coordinator<S> {
             for member in &mut self.members {
                 member.desk.order(Order::Stop(PATIENCE));
             }
+        }
+    }
+
+    /// Changes the load, if that is asked for and the run is not at its end.
+    fn steer(&mut self) {
+        let now = self.stage.now();
+        let ends = self.draining || self.stopping == Stopping::ByRequest;
+        let room = self.members.iter().all(|member| member.desk.has_room());
+        let Some(barrier) = self.barrier.filter(|_| room && !ends) else { return };
+        if !self.steering.is_ready(now) {
+            return;
+        }
+        // After the next look it would be too late for what comes before that.
+        let soonest = now + self.steering.lead();
+        let until = soonest + TICK;
+        let Some((after, change)) = self.control.take_change(until.since(barrier)) else { return };
+        let at = (barrier + after).max(soonest);
+        let before = self.steering.changes().list.len();
+        if let Some(turnover) = self.steering.turn(change, at, barrier) {
+            for member in &mut self.members {
+                member.desk.order(Order::Switch(Box::new(turnover.of(&member.plan))));
+            }
+            let list = self.steering.changes().list.get(before..).unwrap_or_default();
+            self.observers.tell(&Event::Changed(list.into()));
         }
     }
 
@@ -319,6 +349,7 @@ impl<S: Stage> Coordinator<S> {
             chronicle: std::mem::take(&mut self.chronicle),
             exchanges: std::mem::take(&mut self.exchanges),
             cookies: Cookie::last_of_each(std::mem::take(&mut self.cookies)),
+            changes: self.steering.changes().clone(),
             shards: self.members.iter().filter_map(Member::report).collect(),
             coordinator: self.watch.lateness(),
             ticks_lost: self.observers.lost(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::record::Ledger;
-use crate::report::Report;
+use crate::report::{Changed, Report};
 use crate::units::Nanos;
 
 /// Events that an observer may fall behind.
@@ -23,6 +23,8 @@ pub enum Event {
     },
     /// Numbers of the moment.
     Tick(Tick),
+    /// The load becomes another one, at moments that lie a little ahead.
+    Changed(Arc<[Changed]>),
     /// No request starts any more; answers are waited for.
     Draining,
     /// The run is over.

@@ -228,6 +228,13 @@ impl Cursor {
         self.start = self.schedule.course.time_at(self.passed);
     }
 
+    /// Goes on by `schedule`, another one of the same share: slots keep their numbers, and those
+    /// that are left start when it says.
+    pub fn follow(&mut self, schedule: &Schedule) {
+        self.schedule = schedule.clone();
+        self.start = schedule.course.time_at(self.passed);
+    }
+
     /// Passes all slots that start before `time` and whose number is below `slots`; returns how
     /// many they are. O(log) of them, but O(slots) for Poisson arrivals.
     pub fn skip(&mut self, time: Nanos, slots: u64) -> u64 {

@@ -518,3 +518,88 @@ proptest! {
         prop_assert!(offered.is_finite() && offered >= 0.0, "{}", offered);
     }
 }
+
+/// Stages of rates and lengths as people give them, beside the odd ones.
+fn turnovers() -> impl Strategy<Value = (Stages, Stages, Nanos, Nanos)> {
+    // At the end of time all moments are one.
+    let moments = || lengths().prop_map(|length| length.min(Nanos::new(1 << 60)));
+    let transition = prop_oneof![Just(Nanos::ZERO), moments()];
+    (stages(), stages(), moments(), transition)
+}
+
+proptest! {
+    #[test]
+    fn a_change_loses_no_slot_and_has_none_twice_whatever_the_shards(
+        (old, new, at, transition) in turnovers(),
+        scattered: bool,
+        (of, more) in (1_u32..5, 0_u32..20),
+        later in 0_u64..1 << 60,
+        number in 0_u64..1_000_000,
+    ) {
+        let arrivals = if scattered { Arrivals::UniformJitter } else { Arrivals::Constant };
+        let flat = old.all().iter().all(|stage| stage.from == stage.to);
+        let length = old.all().iter().fold(Nanos::ZERO, |sum, stage| sum + stage.length);
+        let changed = old.spliced(at, transition, &new);
+        let [old, changed] = [old, changed]
+            .map(|stages| Timetable { shape: Shape::Stages(stages), arrivals });
+        let until = at + Nanos::new(later);
+        let (mut before, mut all) = (0_u64, 0_u64);
+        for share in shares(of, of + more) {
+            let mut cursor = Schedule::new(&old, share, 1).cursor();
+            before = before.saturating_add(cursor.skip(at, u64::MAX));
+            cursor.follow(&Schedule::new(&changed, share, 1));
+            cursor.skip(until, u64::MAX);
+            // As if it had followed that from the beginning.
+            let mut direct = Schedule::new(&changed, share, 1).cursor();
+            direct.skip(until, u64::MAX);
+            prop_assert!(cursor.number() >= direct.number());
+            all = all.saturating_add(direct.number());
+        }
+        let [old, changed] = [old, changed].map(|timetable| whole(&timetable));
+        prop_assert_eq!(before, count(&old, Nanos::ZERO, at));
+        prop_assert_eq!(all, count(&changed, Nanos::ZERO, until));
+        // What lies before the moment is as it was, but for what floats make of a ramp.
+        let room = if flat { 0 } else { 1 + (count(&old, Nanos::ZERO, length) >> 50) };
+        let still = count(&changed, Nanos::ZERO, at);
+        prop_assert!(still.abs_diff(before) <= room);
+        if let Some(number) = number.checked_rem(before).filter(|_| flat) {
+            prop_assert_eq!(old.start_of(number), changed.start_of(number));
+        }
+    }
+}
+
+#[test]
+fn a_rate_that_changes_goes_on_with_the_fraction_of_a_slot() {
+    let fast = Stages::constant(rate(1_000, secs(1)).unwrap());
+    let slow = Stages::constant(rate(10, secs(1)).unwrap());
+    let changed = slow.spliced(millis(250), Nanos::ZERO, &fast);
+    let timetable = Timetable { shape: Shape::Stages(changed), arrivals: Arrivals::Constant };
+    // Two and a half slots have passed at a quarter of a second: half a slot is left.
+    let expected = [0, 100_000_000, 200_000_000, 250_500_000, 251_500_000];
+    assert_eq!(starts(&whole(&timetable), 5), expected);
+}
+
+#[test]
+fn a_change_leads_to_the_new_stages_as_they_are_at_that_time_of_the_run() {
+    let old = Stages::constant(rate(100, secs(1)).unwrap());
+    let new = [stage(secs(10), 0, 1_000), stage(secs(10), 1_000, 1_000), stage(secs(5), 50, 50)];
+    let new = Stages::new(new.to_vec()).unwrap();
+    let at_once = old.spliced(secs(5), Nanos::ZERO, &new);
+    let rates = |stages: &Stages, times: &[u64]| -> Vec<f64> {
+        let rate = |&time: &u64| stages.rate_at(millis(time)).map_or(0.0, Rate::per_second);
+        times.iter().map(rate).map(f64::round).collect()
+    };
+    let times = [0, 4_999, 5_000, 7_500, 10_000, 19_999, 20_000, 25_000, 99_000];
+    let expected = [100.0, 100.0, 500.0, 750.0, 1_000.0, 1_000.0, 50.0, 50.0, 50.0];
+    assert_eq!(rates(&at_once, &times), expected);
+    // 500 before, half of a ramp, ten seconds, and 50 per second from then on.
+    let timetable = Timetable { shape: Shape::Stages(at_once), arrivals: Arrivals::Constant };
+    assert_eq!(count(&whole(&timetable), Nanos::ZERO, secs(30)), 500 + 3_750 + 10_000 + 500);
+    // In two seconds from 100 to 700, which is where the ramp is then.
+    let by_and_by = old.spliced(secs(5), secs(2), &new);
+    assert_eq!(rates(&by_and_by, &[5_000, 6_000, 7_000, 7_500]), [100.0, 400.0, 700.0, 750.0]);
+    // Taken back at once, nothing is left of it.
+    let back = old.spliced(secs(5), Nanos::ZERO, &new).spliced(secs(5), Nanos::ZERO, &old);
+    assert_eq!(rates(&back, &times), [100.0; 9]);
+    assert_eq!(old.spliced(Nanos::ZERO, Nanos::ZERO, &new), new);
+}

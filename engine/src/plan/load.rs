@@ -52,7 +52,7 @@ pub enum Shape {
 
 /// Stages, one after the other. Never empty, and the last one does not end at nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stages(Arc<[Stage]>);
+pub struct Stages(pub(super) Arc<[Stage]>);
 
 /// A part of the schedule in which the rate changes linearly, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

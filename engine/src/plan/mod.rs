@@ -5,6 +5,7 @@
 //! resolved, the request is rendered, the cores are chosen. [`split()`] cuts it into one
 //! [`ShardPlan`] per shard.
 
+mod change;
 mod date;
 mod load;
 mod pacing;
@@ -22,6 +23,7 @@ use core::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64};
 use pummel_proto_http::{Expect, Request};
 
 pub use crate::judge::ExpectedStatus;
+pub use change::{CHANGES_MAX, Change, ChangeError};
 pub use date::DatePart;
 pub use load::{Arrivals, Load, OnFull, Shape, Spawn, Stage, Stages, Timetable};
 pub use pacing::Pacing;
@@ -51,6 +53,9 @@ pub struct Plan {
     pub load: Load,
     /// Connections in total, shared out over the shards with remainders kept.
     pub connections: NonZeroU32,
+    /// Connections for which there is room if a [`Change`] asks for them; fewer than there are mean
+    /// that none will.
+    pub room: NonZeroU32,
     /// When the run ends, and what is left out of its numbers.
     pub stop: Stop,
     /// How long to wait for whom.

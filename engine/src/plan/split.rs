@@ -3,7 +3,7 @@
 use core::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Load, OnFull, Plan};
+use super::{Load, Plan};
 
 /// Which part of the whole a shard is: the `index`-th of `of`.
 ///
@@ -44,6 +44,15 @@ impl Share {
         // One, and those that follow it at a distance of `of` each.
         let others = (self.connections.get() - 1 - self.index) / self.of.get();
         NonZeroU32::MIN.saturating_add(others)
+    }
+
+    /// Connections of this shard if there were `all` in total; `None` if it had none.
+    #[must_use]
+    pub const fn connections_of(self, all: NonZeroU32) -> Option<NonZeroU32> {
+        match Self::new(self.index, self.of, all) {
+            Some(other) => Some(other.connections()),
+            None => None,
+        }
     }
 
     /// Connections of all shards.
@@ -96,7 +105,8 @@ pub struct ShardPlan {
     pub cpu: usize,
     /// Connections that this shard begins with; at least one.
     pub connections: NonZeroU32,
-    /// Connections that it may grow to; as many as it begins with, unless the plan says otherwise.
+    /// Connections that it may come to have; as many as it begins with, unless the plan says
+    /// otherwise.
     pub room: NonZeroU32,
     /// Closed loop with a number of requests: how many of them this shard may start. In an open
     /// loop the schedule itself says which slots are the shard's.
@@ -117,13 +127,7 @@ pub fn split(plan: &Arc<Plan>) -> Vec<ShardPlan> {
             Load::Open { .. } => None,
         };
         let connections = share.connections();
-        let room = match plan.load {
-            Load::Open { on_full: OnFull::Grow { most }, .. } => {
-                let most = Share::new(index, of, most.max(plan.connections))?;
-                most.connections()
-            }
-            Load::Open { .. } | Load::Closed { .. } => connections,
-        };
+        let room = share.connections_of(plan.most())?;
         Some(ShardPlan { plan: Arc::clone(plan), share, cpu, connections, room, quota })
     });
     parts.collect()

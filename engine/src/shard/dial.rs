@@ -100,14 +100,34 @@ impl Dialler {
     pub(super) fn begin(&mut self, plan: &ShardPlan, barrier: Instant) -> Option<Instant> {
         let Load::Closed { spawn: Some(spawn), .. } = plan.plan.load else { return None };
         let mut first = None;
-        for slot in self.begun..self.room {
+        let all = plan.connections.get();
+        for slot in self.begun..all {
             let group = plan.share.connection(slot) / u64::from(spawn.count.get());
             let at = barrier + spawn.every.saturating_mul(group);
             first.get_or_insert(at);
             self.waiting.push(Reverse((at, Slot(slot))));
         }
-        self.begun = self.room;
+        self.begun = all;
         first
+    }
+
+    /// From now on there are to be `count` connections, as far as there is room for them. Those
+    /// that are missing are opened; what is beyond is opened no more, and the shard closes it.
+    pub(super) fn resize(&mut self, count: u32, traffic: &mut Traffic, now: Instant) {
+        let count = count.min(self.room);
+        self.waiting.retain(|Reverse((_, slot))| slot.0 < count);
+        for slot in (self.begun..count).map(Slot) {
+            // One that is on its way out yet is opened again when it is closed.
+            if traffic.get(slot).is_some_and(|connection| connection.state == State::Closed) {
+                self.waiting.push(Reverse((now, slot)));
+            }
+        }
+        self.begun = count;
+    }
+
+    /// Whether `slot` is beyond the connections that there are to be.
+    pub(super) const fn is_surplus(&self, slot: Slot) -> bool {
+        slot.0 >= self.begun
     }
 
     /// Opens one connection more than there were so far, if there is room for it.
@@ -200,7 +220,7 @@ impl Dialler {
         let address = addresses.get(connection.address).cloned();
         if connection.past == Past::Untried {
             // Every address has its chance before the attempt counts as failed.
-            if connection.address + 1 < addresses.len() {
+            if connection.address + 1 < addresses.len() && slot.0 < self.begun {
                 connection.address += 1;
                 self.waiting.push(Reverse((now, slot)));
                 return;
@@ -220,8 +240,11 @@ impl Dialler {
     }
 
     /// `slot` was closed, and is to be opened again: at once if the peer had sent anything on it or
-    /// was too slow, or if it is the first time; else after a pause.
+    /// was too slow, or if it is the first time; else after a pause. Not if it is surplus.
     pub(super) fn redial(&mut self, slot: Slot, traffic: &mut Traffic, now: Instant) {
+        if self.is_surplus(slot) {
+            return;
+        }
         let Some(connection) = traffic.get(slot) else { return };
         let pause = match connection.attempts {
             0 => Nanos::ZERO,

@@ -3,12 +3,15 @@
 //! Two single-producer queues. When nobody asks, looking costs the shard one load. There are two
 //! envelopes per shard, one being written and one on its way, so neither queue can overflow.
 
+use core::num::NonZeroU32;
 use std::sync::Arc;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::{supply, user};
 use crate::cookies::Cookie;
-use crate::plan::Addresses;
+use crate::pace::{End, Schedule};
+use crate::plan::{Addresses, ShardPlan, Timetable};
 use crate::reactor::Address;
 use crate::record::{Exchange, Snapshot, Trouble};
 use crate::units::{Instant, Nanos};
@@ -24,8 +27,49 @@ pub(crate) enum Order {
     Exchange(Box<Snapshot>),
     /// Establish connections at these addresses from now on.
     Readdress(Arc<Addresses>),
+    /// Change the load at a moment that lies ahead.
+    Switch(Box<Switch>),
     /// Start nothing more, and wait at most so long for what is outstanding.
     Stop(Nanos),
+}
+
+/// A shard's part of another load, ready made. What is `None` stays as it is.
+#[derive(Debug)]
+pub(crate) struct Switch {
+    /// The moment, common to all shards.
+    pub(crate) at: Instant,
+    /// The whole schedule, from the barrier on, and its end.
+    pub(crate) schedule: Option<(Schedule, End)>,
+    /// Connections of this shard.
+    pub(crate) connections: Option<NonZeroU32>,
+    /// Where each scenario's share of all weights ends.
+    pub(crate) shares: Option<Box<[u64]>>,
+}
+
+impl Switch {
+    /// What the shard of `part` does at `at`, if the load becomes so.
+    pub(crate) fn new(
+        part: &ShardPlan,
+        at: Instant,
+        timetable: Option<&Timetable>,
+        connections: Option<NonZeroU32>,
+        weights: Option<&[NonZeroU32]>,
+    ) -> Self {
+        Self {
+            at,
+            schedule: timetable.map(|timetable| supply::schedule(part, timetable)),
+            connections: connections.and_then(|all| part.share.connections_of(all)),
+            shares: weights.map(|weights| user::shares(weights.iter().copied())),
+        }
+    }
+
+    /// Takes `later` in, and has all of it done at the moment of the earlier one.
+    fn absorb(&mut self, later: Self) {
+        let Self { schedule, connections, shares, .. } = later;
+        self.schedule = schedule.or(self.schedule.take());
+        self.connections = connections.or(self.connections);
+        self.shares = shares.or(self.shares.take());
+    }
 }
 
 /// What a shard tells the coordinator.
@@ -100,6 +144,8 @@ impl Finished {
 pub(crate) struct Mailbox {
     orders: Consumer<Order>,
     replies: Producer<Reply>,
+    /// A change whose moment had not come when it was last looked for.
+    ahead: Option<Box<Switch>>,
 }
 
 /// The coordinator's end.
@@ -112,13 +158,37 @@ pub(crate) struct Desk {
 pub(crate) fn mailbox() -> (Desk, Mailbox) {
     let (orders_in, orders) = RingBuffer::new(QUEUE);
     let (replies, replies_out) = RingBuffer::new(QUEUE);
-    (Desk { orders: orders_in, replies: replies_out }, Mailbox { orders, replies })
+    (Desk { orders: orders_in, replies: replies_out }, Mailbox { orders, replies, ahead: None })
 }
 
 impl Mailbox {
     /// The next order, if there is one.
     pub(super) fn order(&mut self) -> Option<Order> {
         self.orders.pop().ok()
+    }
+
+    /// Keeps a change until its moment. A shard that stood still hears of two at once: the later
+    /// schedule is that of both.
+    pub(super) fn keep(&mut self, switch: Box<Switch>) {
+        match &mut self.ahead {
+            Some(ahead) => ahead.absorb(*switch),
+            None => self.ahead = Some(switch),
+        }
+    }
+
+    /// The change whose moment has come at `now`.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Box<Switch>> {
+        self.ahead.take_if(|switch| switch.at <= now)
+    }
+
+    /// When the next change is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.ahead.as_ref().map(|switch| switch.at)
+    }
+
+    /// Forgets the change that lies ahead.
+    pub(super) fn forget(&mut self) {
+        self.ahead = None;
     }
 
     /// Whether nobody will order anything any more.

@@ -25,6 +25,7 @@ mod serial;
 mod sign;
 mod streams;
 mod supply;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -209,6 +210,9 @@ impl<R: Reactor> Shard<R> {
         self.note_hold_up(reaped, now);
         self.obey(now);
         while self.proceed(now) {}
+        if let Some(switch) = self.mailbox.due(now) {
+            self.switch(*switch, now);
+        }
         let mut more = self.start_due(now);
         while let Some(slot) = self.traffic.end_too_long(now) {
             self.enter_line(slot, now);
@@ -248,20 +252,24 @@ impl<R: Reactor> Shard<R> {
         if self.mailbox.abandoned() {
             self.stop(now, Nanos::ZERO);
         }
+        let mut offered = None;
         while let Some(order) = self.mailbox.order() {
             match order {
                 Order::Start(barrier) => self.phase = Phase::Ready(Some(barrier)),
-                Order::Exchange(empty) => {
-                    self.account_schedule(now);
-                    let full = self.traffic.recorder.exchange(empty);
-                    let effort = self.patience.effort(&self.reactor);
-                    self.mailbox.reply(Reply::Envelope(full, effort));
-                }
+                Order::Exchange(empty) => offered = Some(empty),
                 Order::Readdress(addresses) => {
                     self.dialler.readdress(addresses, &mut self.traffic);
                 }
+                Order::Switch(switch) => self.mailbox.keep(switch),
                 Order::Stop(patience) => self.stop(now, patience),
             }
+        }
+        // At last, because a change that was ordered says what the schedule is.
+        if let Some(empty) = offered {
+            self.account_schedule(now);
+            let full = self.traffic.recorder.exchange(empty);
+            let effort = self.patience.effort(&self.reactor);
+            self.mailbox.reply(Reply::Envelope(full, effort));
         }
     }
 
@@ -339,6 +347,7 @@ impl<R: Reactor> Shard<R> {
     }
 
     fn cut(&mut self, now: Instant) {
+        self.mailbox.forget();
         self.account_schedule(now);
         let recorder = &mut self.traffic.recorder;
         let unfinished = Unsent::Unfinished;
@@ -534,6 +543,7 @@ impl<R: Reactor> Shard<R> {
             self.renewal.next_due().filter(|_| self.phase == Phase::Running),
             self.next_relief(),
             self.traffic.users.next_look(now),
+            self.mailbox.next_due(),
             match self.phase {
                 Phase::Running => Some(self.traffic.recorder.window().to),
                 Phase::Draining(until) => Some(until),
@@ -607,7 +617,7 @@ impl<R: Reactor> Shard<R> {
                 self.renewal.ready(slot, now);
                 let fate = self.traffic.read_early(slot, now);
                 self.enter_line(slot, now);
-                if fate == Fate::Close {
+                if fate == Fate::Close || self.dialler.is_surplus(slot) {
                     return self.close(slot, now);
                 }
             }
@@ -667,9 +677,11 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// Open loop: what the schedule made due since the last time counts as scheduled, sent or not.
+    /// Open loop: what the schedule made due since the last time counts as scheduled, sent or not;
+    /// what another schedule makes due when that is taken over.
     fn account_schedule(&mut self, now: Instant) {
-        let fresh = self.supply.newly_scheduled(now);
+        let last = self.mailbox.next_due().map_or(now, |at| now.min(at - Nanos::new(1)));
+        let fresh = self.supply.newly_scheduled(last);
         self.traffic.recorder.scheduled(fresh);
     }
 

@@ -2,7 +2,7 @@
 //! (open).
 
 use crate::pace::{Cursor, End, Schedule};
-use crate::plan::{Load, ShardPlan, Stop};
+use crate::plan::{Load, ShardPlan, Stop, Timetable};
 use crate::record::{ROW, Window};
 use crate::units::{Instant, Nanos};
 
@@ -36,12 +36,12 @@ pub(super) enum Supply {
 impl Supply {
     /// The supply of a shard; nothing starts before it has [begun](Self::begin).
     pub(super) fn new(plan: &ShardPlan) -> Self {
-        let Stop { warmup, limit, .. } = plan.plan.stop;
+        let warmup = plan.plan.stop.warmup;
         match &plan.plan.load {
             Load::Closed { .. } => Self::Closed { quota: plan.quota },
             Load::Open { timetable, .. } => {
-                let schedule = Schedule::new(timetable, plan.share, plan.plan.seed);
-                let (next, end) = (schedule.cursor(), schedule.end(warmup, limit));
+                let (schedule, end) = schedule(plan, timetable);
+                let next = schedule.cursor();
                 Self::Open { account: next.clone(), next, end, warmup, barrier: NOT_YET }
             }
         }
@@ -137,6 +137,28 @@ impl Supply {
         }
     }
 
+    /// Open loop: goes on by `schedule` from `at` on; returns the window's end, after the barrier,
+    /// and how many slots were newly scheduled: all those of before, and those that were taken.
+    ///
+    /// A slot keeps its number, so that none is lost and none comes twice, on whichever side of the
+    /// moment it starts.
+    pub(super) fn follow(
+        &mut self,
+        at: Instant,
+        schedule: &Schedule,
+        new_end: End,
+    ) -> Option<(Instant, u64)> {
+        let Self::Open { next, account, end, warmup, barrier } = self else { return None };
+        let before = at.since(*barrier).min(end.time);
+        let fresh = pass(account, *warmup, End { time: before, ..*end });
+        let taken = End { slots: next.number().min(end.slots), ..*end };
+        let fresh = fresh + pass(account, *warmup, taken);
+        next.follow(schedule);
+        account.follow(schedule);
+        *end = new_end;
+        Some((*barrier + end.time, fresh))
+    }
+
     /// Ends the supply before its time: nothing starts any more. The slots that are due at `now`
     /// are given up.
     pub(super) fn cut(&mut self, now: Instant, each: impl FnMut(Instant, u64)) {
@@ -186,6 +208,14 @@ impl Supply {
             each(intended, passed);
         }
     }
+}
+
+/// The part of `timetable` that is the shard's of `plan`, and its end.
+pub(super) fn schedule(plan: &ShardPlan, timetable: &Timetable) -> (Schedule, End) {
+    let Stop { warmup, limit, .. } = plan.plan.stop;
+    let schedule = Schedule::new(timetable, plan.share, plan.plan.seed);
+    let end = schedule.end(warmup, limit);
+    (schedule, end)
 }
 
 /// The end of the row of the timeline to which `start` belongs.

@@ -94,7 +94,6 @@ impl Traffic {
         } else {
             u32::from(depth.get())
         };
-        let at_once = connections as usize * at_once as usize;
         let differ = wire.protocol.may_be_http2() && !plan.plan.work.is_constant();
         let slips = if differ { flights.places() } else { 0 };
         let flights_places = flights.places();
@@ -114,7 +113,7 @@ impl Traffic {
             way,
             open: 0,
             outstanding: 0,
-            users: Users::new(plan, at_once, taps),
+            users: Users::new(plan, at_once as usize, taps),
             looks: Looks::new(
                 if looked_at { flights_places } else { 0 },
                 keeps_cookies,

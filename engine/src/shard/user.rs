@@ -14,6 +14,7 @@
 //! requests that may be outstanding; in an open one as many as have come and not gone yet.
 
 use core::cmp::Reverse;
+use core::num::NonZeroU32;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::feed::{Feeds, Lack};
@@ -69,6 +70,10 @@ pub(super) struct Crowd {
     values: Table,
     feeds: Option<Box<Feeds>>,
     grows: bool,
+    /// Closed loop: most users that are under way at once.
+    limit: usize,
+    /// Closed loop: users for each connection.
+    each: usize,
 }
 
 /// Where a user is.
@@ -83,18 +88,17 @@ struct State {
 }
 
 impl Users {
-    /// The users of `plan`, of which `at_once` may have a request outstanding, with the ends of its
-    /// feeds.
-    pub(super) fn new(plan: &ShardPlan, at_once: usize, taps: Vec<Tap>) -> Self {
+    /// The users of `plan`, of which `each` may have a request outstanding on a connection, with the
+    /// ends of its feeds.
+    pub(super) fn new(plan: &ShardPlan, each: usize, taps: Vec<Tap>) -> Self {
         let work = &plan.plan.work;
         if work.is_single() {
             return Self::Uniform;
         }
-        let mut sum = 0;
-        let shares = work.scenarios().iter().map(|scenario| {
-            sum += u64::from(scenario.weight.get());
-            sum
-        });
+        let grows = plan.plan.load.is_open();
+        let at_once = if grows { plan.room } else { plan.connections };
+        let at_once = each.saturating_mul(at_once.get() as usize);
+        let shares = shares(work.scenarios().iter().map(|scenario| scenario.weight));
         let chosen = match work.order() {
             Order::ByWeight | Order::Tried => 0,
             Order::InTurn => plan.share.beginning(work.scenarios().len()),
@@ -104,7 +108,7 @@ impl Users {
         let mut crowd = Crowd {
             walk: Walk::new(work, random(2 * APART)),
             laps: Laps::new(work),
-            shares: shares.collect(),
+            shares,
             order: work.order(),
             random: random(0),
             chosen,
@@ -115,7 +119,9 @@ impl Users {
             thinking: BinaryHeap::with_capacity(at_once),
             values: Table::new(work, plan.plan.load.is_open(), random(APART)),
             feeds: Feeds::new(work, taps),
-            grows: plan.plan.load.is_open(),
+            grows,
+            limit: at_once,
+            each,
         };
         crowd.idle = (0..at_once).map(|_| crowd.grow()).collect();
         // The last one is the first to go.
@@ -133,12 +139,38 @@ impl Users {
             Self::Uniform => Ok(true),
             Self::Diverse(crowd) if crowd.has_tried_all() => Ok(false),
             Self::Diverse(crowd) => {
-                let may = !crowd.idle.is_empty() || crowd.may_grow();
+                let may = if crowd.grows {
+                    !crowd.idle.is_empty() || crowd.may_grow()
+                } else {
+                    crowd.table.len() - crowd.idle.len() < crowd.limit
+                };
                 if may && crowd.feeds.is_some() {
                     crowd.look(now)?;
                 }
                 Ok(may)
             }
+        }
+    }
+
+    /// Closed loop: from now on there are as many users as `connections` take. Who is one too many
+    /// goes through the scenario to its end, and begins no other.
+    pub(super) fn resize(&mut self, connections: u32) {
+        if let Self::Diverse(crowd) = self
+            && !crowd.grows
+        {
+            crowd.limit = crowd.each.saturating_mul(connections as usize).min(USERS_MAX);
+            while crowd.table.len() < crowd.limit {
+                let user = crowd.grow();
+                crowd.idle.push(user);
+            }
+        }
+    }
+
+    /// Scenarios that begin from now on are chosen by other weights.
+    pub(super) fn weigh(&mut self, shares: Box<[u64]>) {
+        if let Self::Diverse(crowd) = self {
+            debug_assert_eq!(crowd.shares.len(), shares.len(), "one for each scenario");
+            crowd.shares = shares;
         }
     }
 
@@ -349,6 +381,15 @@ impl Users {
             Self::Diverse(crowd) => !crowd.ready.is_empty() || !crowd.thinking.is_empty(),
         }
     }
+}
+
+/// Where the share of each of `weights` ends, if they are laid end to end.
+pub(super) fn shares(weights: impl Iterator<Item = NonZeroU32>) -> Box<[u64]> {
+    let ends = weights.scan(0, |sum, weight| {
+        *sum += u64::from(weight.get());
+        Some(*sum)
+    });
+    ends.collect()
 }
 
 impl Crowd {

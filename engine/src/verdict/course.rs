@@ -84,13 +84,15 @@ impl Course {
         let whole = usize::try_from(report.window.get() / step.get().max(1)).unwrap_or(usize::MAX);
         let sent_in_window = report.totals.sent_in_window;
         steps.resize(whole.min(steps.len()), Step::default());
-        let medians = medians(&steps);
+        // Another load has other latencies: there is no one state to become steady in.
+        let same = report.changes.list.is_empty();
+        let steady = if same { mser::truncation(&medians(&steps)) } else { Truncation::Unknown };
         Self {
             step,
             sent_in_window,
             stalls: stalls(&steps, step),
             peak_rate: planned(report, &steps).map(|(rate, _)| rate).fold(0.0, f64::max),
-            steady: mser::truncation(&medians),
+            steady,
             stability: stability(report, &steps),
             worst: worst(&steps, step),
             fidelity: fidelity(report, &steps),
@@ -145,7 +147,7 @@ fn planned<'a>(
     steps: &'a [Step],
 ) -> impl Iterator<Item = (f64, &'a Step)> + use<'a> {
     let (step, warmup) = (report.chronicle.step(), report.plan.stop.warmup);
-    let timetable = report.plan.load.timetable();
+    let timetable = report.timetable();
     (0..).zip(steps).filter_map(move |(index, row)| {
         let from = warmup + step.saturating_mul(index);
         Some((offered(timetable?, from, from + step), row))
@@ -201,7 +203,7 @@ fn worst(steps: &[Step], step: Nanos) -> Vec<WorstWindow> {
 }
 
 fn fidelity(report: &Report, steps: &[Step]) -> Option<Fidelity> {
-    let timetable = report.plan.load.timetable()?;
+    let timetable = report.timetable()?;
     // Slots that were not sent are told by the dozen, not each at its start.
     let ledger = &report.totals.ledger;
     if ledger.scheduled - ledger.dropped.min(ledger.scheduled) > report.totals.parts.lag.count() {
@@ -311,6 +313,14 @@ pub(super) fn statistics(
             limit: Amount::Share(if dispersion > most { most } else { least }),
             remedy: "please report this as a defect",
         });
+    }
+    let changes = report.changes.list.len();
+    if changes > 0 {
+        let times = if changes == 1 { "once".to_owned() } else { format!("{changes} times") };
+        let message = format!(
+            "the load was changed {times} while the run went on; the numbers are of all of it"
+        );
+        findings.note("changed", message);
     }
     if course.steady == Truncation::NoSteadyState {
         findings.note("unsteady", "latencies had not become steady by the middle of the run");

@@ -5,7 +5,7 @@ use super::limits::{
     DELIVERED, DELIVERED_MIN, POOL_USED, POOL_WAIT, SATURATED, SATURATED_SIGMA, SILENT,
 };
 use super::{Amount, Axis, Findings, Reason, Status, share};
-use crate::plan::{Load, OnFull, Plan, Protocol};
+use crate::plan::{Load, OnFull, Protocol};
 use crate::record::{Alpn, Histogram, Phase, Quantile};
 use crate::report::{Defect, Report};
 use crate::units::Nanos;
@@ -141,7 +141,7 @@ fn troubles(report: &Report, phase: Phase) -> u64 {
 
 /// Whether connections could not be had, so that how many there were to be says nothing.
 fn unreachable(report: &Report) -> bool {
-    troubles(report, Phase::Connect) >= u64::from(report.plan.connections.get())
+    troubles(report, Phase::Connect) >= u64::from(report.most_connections().get())
 }
 
 /// The share of the slots that found no connection before they were given up.
@@ -172,10 +172,9 @@ fn at_once(report: &Report) -> (u32, bool) {
 /// How much of the pool the highest rate would use if each request took `service`, in nanoseconds,
 /// and brought its part of the reconnects.
 fn usage(report: &Report, course: &Course, service: f64) -> f64 {
-    let Plan { connections, load, .. } = &*report.plan;
-    let most = match load {
+    let most = match report.plan.load {
         Load::Open { on_full: OnFull::Grow { most }, .. } => most,
-        Load::Open { .. } | Load::Closed { .. } => connections,
+        Load::Open { .. } | Load::Closed { .. } => report.most_connections(),
     };
     let places = u64::from(most.get()) * u64::from(at_once(report).0);
     let again = share(report.totals.connections.reconnects, report.totals.ledger.scheduled);

@@ -17,7 +17,7 @@ use crate::reactor::{Description, Errno, Kind};
 use crate::record::{
     Cause, Chronicle, Fed, Moments, Phase, Recorder, Snapshot, Trouble, Unsent, Window,
 };
-use crate::report::{Ending, ShardReport};
+use crate::report::{Changes, Ending, ShardReport};
 use crate::statistics::trend::Stability;
 use crate::units::{Instant, Nanos, Rate};
 
@@ -51,6 +51,7 @@ fn plan(open: bool) -> Plan {
             Load::Closed { pipeline, spawn: None }
         },
         connections: NonZeroU32::new(20).unwrap(),
+        room: NonZeroU32::MIN,
         stop: Stop {
             warmup: Nanos::ZERO,
             limit: Limit::Duration(Nanos::from_secs(10)),
@@ -138,6 +139,7 @@ fn run(slot: impl Fn(u64) -> Slot) -> Report {
     chronicle.add(&totals.timeline);
     Report {
         plan: Arc::new(plan(true)),
+        changes: Changes::default(),
         reactor: Description { name: "none", features: Vec::new() },
         window: GAP.saturating_mul(SLOTS),
         totals,

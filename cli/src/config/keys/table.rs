@@ -25,30 +25,17 @@ pub(crate) const KEYS: &[Key] = &[
         .only(Patterns),
     // Load.
     Key::flag("connections", "connections", Integer, "Connections in total")
-        .alias(&["concurrency", "max_tasks"]),
-    Key::flag("rate", "rate", Rate, "Requests per second, whatever the server does").rivals(&[
-        "rpm",
-        "stage",
-        "load",
-        "burst_rate",
-        "burst_delay",
-    ]),
-    Key::flag("rpm", "rpm", Rate, "The same, per minute").rivals(&[
-        "rate",
-        "stage",
-        "load",
-        "burst_rate",
-        "burst_delay",
-    ]),
-    Key::new("load", Section(LOAD), "A rate that changes in stages").rivals(&[
-        "rate",
-        "rpm",
-        "stage",
-        "ramp",
-        "spike",
-        "burst_rate",
-        "burst_delay",
-    ]),
+        .alias(&["concurrency", "max_tasks"])
+        .live(),
+    Key::flag("rate", "rate", Rate, "Requests per second, whatever the server does")
+        .rivals(&["rpm", "stage", "load", "burst_rate", "burst_delay"])
+        .live(),
+    Key::flag("rpm", "rpm", Rate, "The same, per minute")
+        .rivals(&["rate", "stage", "load", "burst_rate", "burst_delay"])
+        .live(),
+    Key::new("load", Section(LOAD), "A rate that changes in stages")
+        .rivals(&["rate", "rpm", "stage", "ramp", "spike", "burst_rate", "burst_delay"])
+        .live(),
     Key::flag("duration", "duration", Duration, "Length of the window"),
     Key::flag("requests", "requests", Integer, "Requests to measure, in total").alias(&["total"]),
     Key::flag("pipeline", "pipeline", Integer, "Most requests outstanding on a connection"),
@@ -66,20 +53,37 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("connect_timeout", "connect-timeout", Duration, "Longest wait for a connection"),
     Key::flag("deadline", "deadline", Duration, "Longest time from the intended start to the end"),
     Key::flag("on_full", "on-full", Text, "Without a free connection: queue, drop or grow"),
-    Key::flag("max_connections", "max-connections", Integer, "Most connections of on_full grow"),
+    Key::flag(
+        "max_connections",
+        "max-connections",
+        Integer,
+        "Most connections of on_full grow, or of an edit",
+    ),
     Key::flag("spawn_rate", "spawn-rate", Integer, "Connections that join in together")
         .only(Closed),
     Key::flag("spawn_interval", "spawn-interval", Millis, "From one group to the next")
         .only(Closed),
+    Key::flag("watch", "watch", Bool, "Change the load when this file is edited"),
+    Key::flag(
+        "watch_transition",
+        "watch-transition",
+        Duration,
+        "In which time the rate gets to an edited one",
+    )
+    .alias(&["watch_transition_time"])
+    .live(),
     // Schedule.
     Key::flag("arrivals", "arrivals", Text, "constant, poisson or uniform-jitter"),
     Key::flag("stage", "stage", List, "Stages in the words of the flag: 10s:0..5000")
         .alias(&["stages"])
-        .rivals(&["rate", "rpm", "load", "ramp", "spike", "burst_rate", "burst_delay"]),
+        .rivals(&["rate", "rpm", "load", "ramp", "spike", "burst_rate", "burst_delay"])
+        .live(),
     Key::flag("ramp", "ramp", Duration, "Rise from nothing to rate in so much time")
-        .rivals(SCHEDULES),
+        .rivals(SCHEDULES)
+        .live(),
     Key::flag("spike", "spike", Text, "Another rate in the middle of the window: 5s:20k")
-        .rivals(SCHEDULES),
+        .rivals(SCHEDULES)
+        .live(),
     Key::flag("burst_rate", "burst-rate", Integer, "Requests of one burst")
         .only(Bursts)
         .rivals(&["rate", "rpm", "stage", "load", "ramp", "spike"]),

@@ -14,6 +14,7 @@ mod template;
 pub(super) use template::FUNCTIONS;
 
 use core::num::NonZeroU32;
+use core::ops::Range;
 
 use pummel_engine::plan::{Scenario, Work};
 use pummel_engine::units::Nanos;
@@ -21,7 +22,7 @@ use pummel_engine::units::Nanos;
 use self::step::Builder;
 pub(super) use self::template::Variables;
 use super::feeds::Feeds;
-use super::file::{Fault, File, Node};
+use super::file::{Entry, Fault, File, Node};
 use super::target::TargetUrl;
 use crate::args::{Quoted, RunArgs};
 
@@ -186,6 +187,24 @@ fn scenario(part: Part<'_>, builder: &mut Builder<'_>) -> Result<Scenario, Fault
     let checked = builder.check(&scenario);
     checked.map_err(|error| steps.fault(&format!("cannot be done: {error}")))?;
     Ok(scenario)
+}
+
+/// What scenarios, targets and feeds consist of beside their weights: each key with its value as it was
+/// written, and where it stands.
+///
+/// # Errors
+/// If a section is of another kind.
+pub(super) fn written(root: &Node) -> Result<Vec<(String, String, Range<usize>)>, Fault> {
+    let targets = Part(root).get("targets")?.map(Node::list).transpose()?.unwrap_or_default();
+    let mut all = Vec::new();
+    let feeds = Part(root).get("feeds")?.map(Part);
+    for part in scenarios(root)?.into_iter().chain(targets.iter().map(Part)).chain(feeds) {
+        let entries = part.0.any_table()?.entries().filter(|entry| entry.key != "weight");
+        all.extend(
+            entries.map(|Entry { node, .. }| (node.path.clone(), node.shown(), node.span.clone())),
+        );
+    }
+    Ok(all)
 }
 
 fn weight(part: Part<'_>) -> Result<NonZeroU32, Fault> {

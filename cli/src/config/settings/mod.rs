@@ -6,6 +6,7 @@
 //! origin.
 
 mod aside;
+mod edit;
 mod environment;
 mod file;
 mod origins;
@@ -21,6 +22,7 @@ use anyhow::{anyhow, ensure};
 use pummel_engine::reactor::clock;
 use pummel_engine::units::Nanos;
 
+pub(crate) use edit::Outline;
 #[cfg(test)]
 pub(super) use show::default;
 
@@ -33,7 +35,7 @@ use crate::exit::{Code, Failure};
 use crate::wall;
 
 /// What is around the program: where files are looked for, and the environment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     folder: PathBuf,
     variables: Vec<(OsString, OsString)>,
@@ -176,6 +178,10 @@ impl<'t> Settings<'t> {
                 "{}: no target; give url there, or a URL on the command line",
                 file.name()
             )));
+        }
+        if self.file.is_none() && args.load.watch {
+            let said = "--watch looks for edits of a file, and there is none; give --config FILE";
+            return Err(self.explain(Failure::usage(anyhow!(said))));
         }
         let config = Config::understand(&args);
         let mut config = config.map_err(|error| self.explain(Failure::usage(error)))?;

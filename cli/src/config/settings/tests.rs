@@ -545,3 +545,78 @@ fn paths_of_a_file_begin_at_its_folder_and_others_where_they_were_typed() {
     let args = Settings::gather(&typed, &world.around).unwrap().args;
     assert_eq!(args.request.data_file.unwrap(), Path::new("body"));
 }
+
+/// What is said of a file that was `begun` and is `edited`, by a run with these words; nothing if
+/// all of the edit may be taken over.
+fn edited(begun: &str, edited: &str, words: &str) -> Option<String> {
+    let world = World::new("pummel.toml", &format!("{URL}{begun}"), &[]);
+    let typed = typed(words);
+    let outline = Settings::gather(&typed, &world.around).unwrap().outline().unwrap();
+    fs::write(world.folder.path().join("pummel.toml"), format!("{URL}{edited}")).unwrap();
+    let after = Settings::gather(&typed, &world.around).unwrap();
+    let failure = after.ensure_steady(&outline).err()?;
+    Some(world.plain(&failure.error.to_string()))
+}
+
+#[test]
+fn an_edit_of_the_load_may_be_taken_over_and_no_other() {
+    for (begun, after) in [
+        ("rate = 5", "# faster\nrate = 6"),
+        ("rate = 5", "stage = \"1s:5\""),
+        ("rpm = 5\nramp = 1", "[load]\nrate = 6"),
+        ("connections = 5", "concurrency = 6\nwatch_transition = 3"),
+        ("timeout = 2\naccept = \"a\"", "accept = \"a\"\ntimeout = 2"),
+        ("headers = [\"A: b\"]", "headers = [\n  \"A: b\",\n]"),
+        ("seed = 3", "seed = 3\ninsecure = false"),
+        ("[scenario]\nweight = 1\nsteps = [{}]", "[scenario]\nweight = 2\nsteps = [ {} ]"),
+        ("targets = [{ path = \"/a\" }]", "targets = [{ weight = 3, path = \"/a\" }]"),
+    ] {
+        assert_eq!(edited(begun, after, "p --watch"), None, "{after}");
+    }
+    let stays = "cannot change while the run goes on; put it back, or restart";
+    for (begun, after, said) in [
+        ("", "timeout = 3", "pummel.toml:2:1: timeout"),
+        ("timeout = 3", "\ntimeout = 4", "pummel.toml:3:1: timeout"),
+        ("duration = 3\nrate = 5", "rate = 6\nduration = 4", "pummel.toml:3:1: duration"),
+        ("burst_delay = 1", "burst_delay = 2", "pummel.toml:2:1: burst_delay"),
+        ("timeout = 3", "", "pummel.toml: timeout is gone, and"),
+        ("json = true", "", "pummel.toml: json is gone, and"),
+        ("", "json = true", "pummel.toml:2:1: json"),
+        (
+            "[scenario]\nsteps = [{}]",
+            "[scenario]\nsteps = [{}, {}]",
+            "pummel.toml:3:9: scenario.steps",
+        ),
+        (
+            "[scenarios.a]\nsteps = [{}]",
+            "[scenarios.b]\nsteps = [{}]",
+            "pummel.toml:3:9: scenarios.b.steps",
+        ),
+        (
+            "targets = [{ path = \"/\" }, { path = \"/b\" }]",
+            "targets = [{ path = \"/\" }]",
+            "pummel.toml: targets[1].path is gone, and",
+        ),
+    ] {
+        let expected = format!("{said} {stays}");
+        assert_eq!(edited(begun, after, "p --watch"), Some(expected), "{after}");
+    }
+    // What is typed wins, so that the file has nothing to say.
+    assert_eq!(edited("timeout = 3", "timeout = 4", "p --watch --timeout 5"), None);
+}
+
+#[test]
+fn a_file_is_needed_to_be_watched() {
+    let (said, _) = World::new("other", "", &[]).refusal("p h --watch");
+    assert!(said.starts_with("--watch looks for edits of a file, and there is none"), "{said}");
+    let world = World::new("pummel.toml", &format!("{URL}watch = true\nwatch_transition = 2"), &[]);
+    let typed = typed("p");
+    let config = Settings::gather(&typed, &world.around).unwrap().understand().unwrap();
+    assert_eq!(config.watch, Some(Nanos::from_secs(2)));
+    refused(
+        "url = \"http://h\"\nwatch_transition = \"soon\"",
+        "p",
+        "pummel.toml:2:20: watch_transition: \"soon\" is no duration; write for example 10s, \
+         250ms or 1m30s",
+    );
+}

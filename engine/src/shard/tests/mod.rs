@@ -160,6 +160,7 @@ fn plan(load: &Load, connections: u32, limit: Limit) -> Plan {
         wire: Wire::default(),
         load: load.clone(),
         connections: NonZeroU32::new(connections).unwrap(),
+        room: NonZeroU32::MIN,
         stop: Stop { warmup: Nanos::ZERO, limit, drain: millis(1_000) },
         timeouts: Timeouts { connect: millis(1_000), request: millis(1_000), deadline: None },
         pacing: Pacing::Sleep,

@@ -2,7 +2,7 @@
 
 use pummel_proto_http::{Escape, Text};
 
-use super::super::user::Users;
+use super::super::user::{User, Users, shares};
 use super::*;
 use crate::judge::{BodyTest, Capture, Check, Extractor, Marker, Path, Sizes, Test, Token};
 use crate::plan::{Asking, Protocol, Scenario, Source, Step, Variable};
@@ -362,4 +362,56 @@ fn requests_of_one_name_share_their_numbers() {
     let ended = run(scripted(&closed(1), 1, super::requests(9), work), prompt(SERVICE));
     assert_eq!(ended_by_row(&ended.numbers), [(6, 0), (3, 0)]);
     check_rows(&ended.numbers);
+}
+
+/// The users of `part`, one for each connection, and who is told when they begin.
+fn beginners(part: &ShardPlan) -> (Users, Recorder) {
+    (Users::new(part, 1, Vec::new()), Recorder::new(Box::default(), false))
+}
+
+#[test]
+fn a_closed_loop_has_as_many_users_as_its_connections_take_whenever_that_changes() {
+    let mut plan = scripted(&closed(1), 2, requests(9), two_steps());
+    plan.room = NonZeroU32::new(6).unwrap();
+    let part = split(&Arc::new(plan)).remove(0);
+    let (mut users, mut recorder) = beginners(&part);
+    let first = all_begin(&mut users, &mut recorder);
+    assert_eq!(first.len(), 2);
+    users.resize(4);
+    let more = all_begin(&mut users, &mut recorder);
+    assert_eq!(more.len(), 2);
+    users.resize(1);
+    for &user in first.iter().chain(&more[..1]) {
+        users.failed(user, BARRIER, &mut recorder);
+    }
+    assert_eq!(users.may_begin(BARRIER), Ok(false), "one is under way, as many as there are to be");
+    users.failed(more[1], BARRIER, &mut recorder);
+    assert_eq!(all_begin(&mut users, &mut recorder).len(), 1);
+    users.resize(3);
+    assert_eq!(all_begin(&mut users, &mut recorder).len(), 2);
+}
+
+/// Lets users begin as long as one may, nine at most.
+fn all_begin(users: &mut Users, recorder: &mut Recorder) -> Vec<User> {
+    let one = || {
+        let may = users.may_begin(BARRIER) == Ok(true);
+        may.then(|| users.begin(BARRIER, recorder).0)
+    };
+    core::iter::from_fn(one).take(9).collect()
+}
+
+#[test]
+fn scenarios_that_begin_after_a_change_of_weights_are_chosen_by_the_new_ones() {
+    let most = u32::MAX;
+    let work = work(2, &[(most, &[Step::Request(0)]), (1, &[Step::Request(1)])]);
+    let part = split(&Arc::new(scripted(&open(10), 1, requests(9), work))).remove(0);
+    let (mut users, mut recorder) = beginners(&part);
+    let mut begun = |users: &mut Users| {
+        let (user, _) = users.begin(BARRIER, &mut recorder);
+        users.request_of(user)
+    };
+    assert!((0..50).all(|_| begun(&mut users) == 0));
+    let weights = [1, most].into_iter().filter_map(NonZeroU32::new);
+    users.weigh(shares(weights));
+    assert!((0..50).all(|_| begun(&mut users) == 1));
 }
