@@ -88,8 +88,8 @@ struct State {
 }
 
 impl Users {
-    /// The users of `plan`, of which `each` may have a request outstanding on a connection, with the
-    /// ends of its feeds.
+    /// The users of `plan`, of which `each` may have a request outstanding on a connection, with
+    /// the ends of its feeds.
     pub(super) fn new(plan: &ShardPlan, each: usize, taps: Vec<Tap>) -> Self {
         let work = &plan.plan.work;
         if work.is_single() {

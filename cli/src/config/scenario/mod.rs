@@ -189,8 +189,8 @@ fn scenario(part: Part<'_>, builder: &mut Builder<'_>) -> Result<Scenario, Fault
     Ok(scenario)
 }
 
-/// What scenarios, targets and feeds consist of beside their weights: each key with its value as it was
-/// written, and where it stands.
+/// What scenarios, targets and feeds consist of beside their weights: each key with its value as it
+/// was written, and where it stands.
 ///
 /// # Errors
 /// If a section is of another kind.
