@@ -616,7 +616,7 @@ fn a_file_is_needed_to_be_watched() {
     refused(
         "url = \"http://h\"\nwatch_transition = \"soon\"",
         "p",
-        "pummel.toml:2:20: watch_transition: \"soon\" is no duration; write for example 10s, \
-         250ms or 1m30s",
+        "pummel.toml:2:20: watch_transition: \"soon\" is no duration; write for example 10, \
+         1.5s, 250ms or 1m30s",
     );
 }
