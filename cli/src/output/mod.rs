@@ -167,6 +167,7 @@ pub(crate) mod tests {
                 ExpectedStatus::default(),
             ),
             wire: Wire::default(),
+            others: Vec::new(),
             load,
             connections: NonZeroU32::new(64).unwrap(),
             stop: Stop {

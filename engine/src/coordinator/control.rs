@@ -10,8 +10,8 @@ use crate::plan::Addresses;
 #[derive(Clone, Debug, Default)]
 pub struct Control {
     stop: Arc<AtomicBool>,
-    /// Where new connections are to go, until somebody has taken note.
-    addresses: Arc<Mutex<Option<Arc<Addresses>>>>,
+    /// Where new connections to each server are to go, until somebody has taken note.
+    addresses: Arc<Mutex<Vec<(u16, Arc<Addresses>)>>>,
 }
 
 impl Control {
@@ -26,16 +26,19 @@ impl Control {
         Arc::clone(&self.stop)
     }
 
-    /// Lets connections go to `addresses` that are established from now on; those that are stay.
-    pub fn readdress(&self, addresses: Addresses) {
-        let mut place = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        *place = Some(Arc::new(addresses));
+    /// Lets connections to the server with this number go to `addresses` that are established from
+    /// now on; those that are stay.
+    pub fn readdress(&self, origin: u16, addresses: Addresses) {
+        let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(known, _)| *known != origin);
+        all.push((origin, Arc::new(addresses)));
     }
 
-    /// Takes what [`readdress`](Self::readdress) was told last, if nobody has.
+    /// Takes what [`readdress`](Self::readdress) was told last of each server, if nobody has.
     #[must_use]
-    pub fn take_addresses(&self) -> Option<Arc<Addresses>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub fn take_addresses(&self) -> Vec<(u16, Arc<Addresses>)> {
+        let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        core::mem::take(&mut *all)
     }
 
     pub(crate) fn stopped(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{
-    ErrorTable, Fed, Histogram, Latencies, Ledger, Looked, Multiplexed, Row, Secured, Slowest,
+    ErrorTable, Fed, Histogram, Latencies, Ledger, Looked, Multiplexed, Reached, Row, Secured, Slowest,
     Spans, Timeline,
 };
 use crate::units::Nanos;
@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub looked: Vec<Looked>,
     /// What was taken from each feed, if there are some.
     pub fed: Vec<Fed>,
+    /// Connections to each server, if there are several.
+    pub origins: Vec<Reached>,
     /// What should not be.
     pub oddities: Oddities,
 }
@@ -266,6 +268,9 @@ impl Snapshot {
         let more = other.rows.len().saturating_sub(self.rows.len());
         self.rows.extend((0..more).map(|_| Row::default()));
         self.rows.iter_mut().zip(&other.rows).for_each(|(row, more)| row.merge(more));
+        let more = other.origins.len().saturating_sub(self.origins.len());
+        self.origins.extend((0..more).map(|_| Reached::default()));
+        self.origins.iter_mut().zip(&other.origins).for_each(|(one, more)| one.merge(more));
         let more = other.looked.len().saturating_sub(self.looked.len());
         self.looked.extend((0..more).map(|_| Looked::default()));
         self.looked.iter_mut().zip(&other.looked).for_each(|(looked, more)| looked.merge(more));
@@ -290,6 +295,7 @@ impl Snapshot {
         self.slowest.clear();
         self.oddities = Oddities::default();
         self.rows.iter_mut().for_each(Row::clear);
+        self.origins.fill(Reached::default());
         self.looked.iter_mut().for_each(Looked::clear);
         self.fed.fill(Fed::default());
     }

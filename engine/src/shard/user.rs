@@ -147,6 +147,22 @@ impl Users {
         }
     }
 
+    /// Users who are in a scenario.
+    pub(super) fn under_way(&self) -> usize {
+        match self {
+            Self::Uniform => 0,
+            Self::Diverse(crowd) => crowd.table.len() - crowd.idle.len(),
+        }
+    }
+
+    /// Most users of a closed loop for each connection to a server, of which it has so many.
+    pub(super) fn per_connection(&self, connections: u32) -> usize {
+        match self {
+            Self::Uniform => 1,
+            Self::Diverse(crowd) => crowd.table.len() / (connections as usize).max(1),
+        }
+    }
+
     /// A user begins a scenario, which it could have done since `since`, and how long of that it
     /// waited for a row.
     #[inline]
