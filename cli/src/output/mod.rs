@@ -10,6 +10,7 @@ mod judgement;
 mod junit;
 mod load;
 mod looked;
+mod origins;
 mod schema;
 pub(crate) mod stderr;
 mod table;
@@ -34,6 +35,7 @@ use crate::threshold::Finding;
 pub(crate) use calibration::best;
 pub(crate) use cookies::CookieFile;
 pub(crate) use junit::JunitFile;
+pub(crate) use origins::named;
 
 /// What was found out.
 #[derive(Clone, Copy, Debug)]

@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::plan::Addresses;
 
+/// Where connections to the server with this number are to go.
+pub type Readdress = (u16, Arc<Addresses>);
+
 /// Steers a run; clones steer the same one. It is looked at once per tick of the coordinator, and
 /// never by a shard.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
     stop: Arc<AtomicBool>,
     /// Where new connections to each server are to go, until somebody has taken note.
-    addresses: Arc<Mutex<Vec<(u16, Arc<Addresses>)>>>,
+    addresses: Arc<Mutex<Vec<Readdress>>>,
 }
 
 impl Control {
@@ -36,7 +39,7 @@ impl Control {
 
     /// Takes what [`readdress`](Self::readdress) was told last of each server, if nobody has.
     #[must_use]
-    pub fn take_addresses(&self) -> Vec<(u16, Arc<Addresses>)> {
+    pub fn take_addresses(&self) -> Vec<Readdress> {
         let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         core::mem::take(&mut *all)
     }

@@ -17,7 +17,7 @@ mod stage;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-pub use control::Control;
+pub use control::{Control, Readdress};
 pub use lateness::Lateness;
 pub use observe::{Event, Observers, Tick};
 #[cfg(any(test, feature = "sim"))]
@@ -30,7 +30,7 @@ use self::stage::{Ended, Stage, Threads};
 use crate::cookies::Cookie;
 use crate::error::RunError;
 use crate::feed::{self, Tap};
-use crate::plan::{Addresses, Plan, ShardPlan, split};
+use crate::plan::{Plan, ShardPlan, split};
 use crate::reactor::thread as os_thread;
 use crate::record::{Chronicle, Exchange, Quantile, Snapshot};
 use crate::report::{Ending, Report, ShardReport};
@@ -77,9 +77,6 @@ pub fn run(plan: Plan, observers: Observers, control: &Control) -> Result<Report
         Err(source) => Err(RunError::Thread { source }),
     }
 }
-
-/// Where connections to a server are to go.
-type Readdress = (u16, Arc<Addresses>);
 
 /// The coordinator's side of one shard.
 struct Member<H> {

@@ -413,6 +413,13 @@ impl Work {
         self
     }
 
+    /// The same work, where each request is for the first server.
+    #[must_use]
+    pub fn to_one_server(mut self) -> Self {
+        self.requests.iter_mut().for_each(|asking| asking.origin = 0);
+        self
+    }
+
     /// The names of what is looked for in responses, by request: its checks, then its captures.
     #[must_use]
     pub fn looked_for(&self) -> Vec<(&str, String)> {

@@ -115,13 +115,12 @@ impl<R: Reactor> Shard<R> {
     /// A request that has waited or has not starts on `slot`, which has just left its line.
     fn start_waiting(&mut self, slot: Slot, waiting: Waiting, now: Instant) {
         let ready = self.traffic.get(slot).map_or(now, |connection| connection.free_since);
-        match self.depart(waiting, ready, now) {
-            Some(flight) => self.start_flight(slot, flight),
+        if let Some(flight) = self.depart(waiting, ready, now) {
+            self.start_flight(slot, flight);
+        } else {
             // The window is over, or all requests are taken.
-            None => {
-                self.stay_in_line(slot);
-                self.traffic.users.failed(waiting.user);
-            }
+            self.stay_in_line(slot);
+            self.traffic.users.failed(waiting.user);
         }
     }
 

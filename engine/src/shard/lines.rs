@@ -135,8 +135,9 @@ impl Lines {
         if self.waiting == 0 {
             return None;
         }
-        let late = |line: &mut Line| line.first.pop_front_if(|first| first.intended < before);
-        let waiting = self.all.iter_mut().find_map(late)?;
+        let is_late = |line: &Line| line.first.front().is_some_and(|it| it.intended < before);
+        let late = self.all.iter_mut().find(|line| is_late(line))?;
+        let waiting = late.first.pop_front()?;
         self.waiting -= 1;
         Some(waiting)
     }

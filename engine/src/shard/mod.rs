@@ -356,7 +356,10 @@ impl<R: Reactor> Shard<R> {
     /// Whether nobody is under way, and nobody will ever begin.
     fn has_tried_all(&self) -> bool {
         let users = &self.traffic.users;
-        users.begin_no_more() && !users.pause() && self.traffic.outstanding() == 0
+        users.begin_no_more()
+            && !users.pause()
+            && !self.lines.anybody_waits()
+            && self.traffic.outstanding() == 0
     }
 
     /// Whether a closed loop has nobody left to talk to.

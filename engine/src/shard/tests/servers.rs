@@ -42,9 +42,10 @@ fn apart(load: &Load, connections: u32, limit: Limit, servers: u16, steps: u16) 
 fn dying(last: u8, from: Nanos, service: Nanos, connections: u32) -> Script {
     let dead = move |at: Instant| at >= BARRIER + from;
     Script {
-        door: Box::new(move |at, to| match to == address(last) && dead(at) {
-            true => Door::Refuses(Nanos::from_micros(20)),
-            false => Door::Opens(Nanos::from_micros(50)),
+        door: Box::new(move |at, to| {
+            let gone = to == address(last) && dead(at);
+            let micros = Nanos::from_micros;
+            if gone { Door::Refuses(micros(20)) } else { Door::Opens(micros(50)) }
         }),
         answer: Box::new(move |asked| {
             let own = asked.slot.0 / connections == u32::from(last) - 1;
