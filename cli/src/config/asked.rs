@@ -53,7 +53,8 @@ pub(super) fn work(
     if requests.len() == 1
         && let Some(only) = requests.pop()
     {
-        let work = Work::only(only.request, expected).with_variables(variables.into_all(), epoch())?;
+        let work =
+            Work::only(only.request, expected).with_variables(variables.into_all(), epoch())?;
         return Ok((work, None));
     }
     let steps = (0..).take(count).map(Step::Request);

@@ -509,7 +509,7 @@ fn an_end_within_a_record_is_cut_off_like_one_behind_it() {
     plan.wire.tls = Some(tls);
     let part = split(&Arc::new(plan)).remove(0);
     let ended = run_prepared(part, cut_short(acceptor, 3), None, |shard| {
-        shard.traffic.way.connector = Some(connector);
+        shard.traffic.way.doors[0].connector = Some(connector);
     });
     let lives = ended.numbers.connections;
     assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (0, 3));
