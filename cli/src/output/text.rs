@@ -8,8 +8,8 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::{
-    Environment, Paper, calibration, counted, fed, judgement, load, looked, origins, per_time, table,
-    thresholds, unpinned, wire,
+    Environment, Paper, calibration, counted, fed, judgement, load, looked, origins, per_time,
+    table, thresholds, unpinned, wire,
 };
 
 /// Widest line.

@@ -1,8 +1,8 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{
-    ErrorTable, Fed, Histogram, Latencies, Ledger, Looked, Multiplexed, Reached, Row, Secured, Slowest,
-    Spans, Timeline,
+    ErrorTable, Fed, Histogram, Latencies, Ledger, Looked, Multiplexed, Reached, Row, Secured,
+    Slowest, Spans, Timeline,
 };
 use crate::units::Nanos;
 

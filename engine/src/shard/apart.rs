@@ -69,13 +69,13 @@ impl<R: Reactor> Shard<R> {
         if closed_loop && self.supply.exhausted(now, window) {
             return None;
         }
-        let users = &mut self.traffic.users;
-        let waiting = if let Some((user, intended)) = users.go_on() {
+        let onward = self.traffic.users.has_ready();
+        if !onward && ((closed_loop && self.is_crowded()) || !self.may_begin(now, window)) {
+            return None;
+        }
+        let waiting = if let Some((user, intended)) = self.traffic.users.go_on() {
             Waiting { user, intended, onward: true, starved: Nanos::ZERO }
         } else {
-            if !users.may_begin() || (closed_loop && self.is_crowded()) {
-                return None;
-            }
             let taken = if closed_loop { Some(now) } else { self.supply.take(now, window) };
             let intended = taken?;
             let Traffic { users, recorder, .. } = &mut self.traffic;

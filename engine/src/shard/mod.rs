@@ -578,7 +578,7 @@ impl<R: Reactor> Shard<R> {
         // A slot without a row waits for that.
         let (users, slot) = (&self.traffic.users, self.supply.next_due());
         let starts = users.next_look(self.barrier).is_none();
-        let may = starts && (!self.lines.are_several() || users.may_begin());
+        let may = starts && (!self.lines.are_several() || users.has_room());
         let next = [slot.filter(|_| may), users.next_due()].into_iter().flatten().min();
         // Of several servers it is not known which one is asked before somebody is due.
         if self.lines.are_several() { next } else { self.lines.front().and(next) }

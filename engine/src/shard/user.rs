@@ -139,6 +139,14 @@ impl Users {
         }
     }
 
+    /// Whether there is somebody left who could begin a scenario.
+    pub(super) fn has_room(&self) -> bool {
+        match self {
+            Self::Uniform => true,
+            Self::Diverse(crowd) => !crowd.idle.is_empty() || crowd.may_grow(),
+        }
+    }
+
     /// Whether nobody will ever begin a scenario again.
     pub(super) fn begin_no_more(&self) -> bool {
         match self {
