@@ -127,7 +127,8 @@ fn aimed(plan: &Plan, url: &str) -> Result<Plan> {
     let mut plan = plan.clone();
     url.clone_into(&mut plan.target.url);
     plan.target.addresses = Addresses::new(vec![address]).context("no address of the target")?;
-    plan.work = plan.work.expecting(&ExpectedStatus::default());
+    plan.others.clear();
+    plan.work = plan.work.expecting(&ExpectedStatus::default()).to_one_server();
     // Addresses that lead to the server need not lead to this machine itself.
     plan.wire.sources = Arc::default();
     let length = plan.stop.limit.duration().unwrap_or(WINDOW_MAX).min(WINDOW_MAX);

@@ -1,4 +1,4 @@
-//! Looks the server's name up again and again while a run lasts, on a thread of its own.
+//! Looks the servers' names up again and again while a run lasts, on a thread of its own.
 //!
 //! New connections go to what the name says then; those that are open stay. Whoever cannot look the
 //! name up for a while goes on with what it said before, and is told so at the end.
@@ -29,7 +29,14 @@ struct Tally {
     reason: Option<String>,
 }
 
-/// A name that is looked up, until it is asked how that went.
+/// The name of a server: its number, how the name is looked up, and what it said last.
+pub(crate) struct Name {
+    pub(crate) server: u16,
+    pub(crate) resolve: Box<dyn Fn() -> Result<Addresses> + Send>,
+    pub(crate) known: Addresses,
+}
+
+/// Names that are looked up, until they are asked how that went.
 pub(crate) struct Lookups {
     /// Never sent to; the thread ends when it is gone.
     _running: Sender<Infallible>,
@@ -37,23 +44,18 @@ pub(crate) struct Lookups {
 }
 
 impl Lookups {
-    /// Begins to look with `resolve`, away from the shards on `cpus`, and tells `control` whatever
-    /// is not what it was, `before` at first.
+    /// Begins to look `names` up, away from the shards on `cpus`, and tells `control` whatever is
+    /// not what it was.
     ///
     /// `None` where there is no thread left for it.
-    pub(crate) fn start(
-        resolve: impl Fn() -> Result<Addresses> + Send + 'static,
-        before: Addresses,
-        control: &Control,
-        cpus: &[usize],
-    ) -> Option<Self> {
+    pub(crate) fn start(names: Vec<Name>, control: &Control, cpus: &[usize]) -> Option<Self> {
         let (running, end) = mpsc::channel();
         let tally = Arc::<Mutex<Tally>>::default();
         let (noted, control, cpus) = (Arc::clone(&tally), control.clone(), cpus.to_vec());
         let body = move || {
             set_low_priority(NICENESS);
             keep_off(&cpus);
-            until(&end, resolve, before, &control, &noted);
+            until(&end, names, &control, &noted);
         };
         // Nobody waits for it: a resolver may take longer than the run has left.
         thread::Builder::new().name("lookup".to_owned()).spawn(body).ok()?;
@@ -75,24 +77,25 @@ impl Lookups {
 /// Looks once per period until nobody holds the other end of `end` any more.
 fn until(
     end: &Receiver<Infallible>,
-    resolve: impl Fn() -> Result<Addresses>,
-    mut known: Addresses,
+    mut names: Vec<Name>,
     control: &Control,
     tally: &Mutex<Tally>,
 ) {
     while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-        let found = resolve();
-        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.times += 1;
-        match found {
-            Ok(addresses) if addresses == known => {}
-            Ok(addresses) => {
-                known = addresses.clone();
-                control.readdress(addresses);
-            }
-            Err(error) => {
-                tally.failed += 1;
-                tally.reason = Some(format!("{error:#}"));
+        for Name { server, resolve, known } in &mut names {
+            let found = resolve();
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            tally.times += 1;
+            match found {
+                Ok(addresses) if addresses == *known => {}
+                Ok(addresses) => {
+                    *known = addresses.clone();
+                    control.readdress(*server, addresses);
+                }
+                Err(error) => {
+                    tally.failed += 1;
+                    tally.reason = Some(format!("{error:#}"));
+                }
             }
         }
     }
@@ -119,12 +122,13 @@ mod tests {
             anyhow::ensure!(!first.swap(false, Ordering::SeqCst), "no such name");
             Ok(at(2))
         };
-        let lookups = Lookups::start(resolve, at(1), &control, &[]).unwrap();
-        assert_eq!(control.take_addresses(), None);
+        let name = Name { server: 3, resolve: Box::new(resolve), known: at(1) };
+        let lookups = Lookups::start(vec![name], &control, &[]).unwrap();
+        assert_eq!(control.take_addresses(), []);
         // The third look-up begins when the second one was told.
         (0..3).for_each(|_| calls.recv_timeout(Duration::from_secs(60)).unwrap());
-        assert_eq!(control.take_addresses(), Some(Arc::new(at(2))));
-        assert_eq!(control.take_addresses(), None, "what is known is no news");
+        assert_eq!(control.take_addresses(), [(3, Arc::new(at(2)))]);
+        assert_eq!(control.take_addresses(), [], "what is known is no news");
         let said = lookups.finish().unwrap();
         assert!(said.starts_with("1 of ") && said.ends_with("no such name"), "{said}");
     }
@@ -132,7 +136,8 @@ mod tests {
     #[test]
     fn a_run_that_is_over_before_the_first_look_up_has_nothing_to_tell() {
         let control = Control::default();
-        let lookups = Lookups::start(|| Ok(at(1)), at(1), &control, &[]).unwrap();
+        let name = Name { server: 0, resolve: Box::new(|| Ok(at(1))), known: at(1) };
+        let lookups = Lookups::start(vec![name], &control, &[]).unwrap();
         assert_eq!(lookups.finish(), None);
     }
 }

@@ -11,12 +11,14 @@ use crate::record::Trouble;
 #[non_exhaustive]
 pub enum RunError {
     /// Not one connection could be opened, so nothing was sent.
-    #[error("cannot {step} {address}: {reason}; nothing was sent ({remedy})")]
+    #[error("cannot {step} {address}{server}: {reason}; nothing was sent ({remedy})")]
     NoConnection {
         /// How far the connection came, as what could not be done with it.
         step: &'static str,
         /// The address tried last.
         address: Address,
+        /// The server that it stands for, where there are several.
+        server: String,
         /// The kind of failure.
         trouble: Trouble,
         /// The failure in words.

@@ -35,6 +35,7 @@ fn plan(target: &TcpListener) -> Plan {
             ExpectedStatus::default(),
         ),
         wire: Wire::default(),
+        others: Vec::new(),
         load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(u32::try_from(SHARDS).unwrap()).unwrap(),
         room: NonZeroU32::MIN,

@@ -9,6 +9,7 @@ mod examples;
 mod fallback;
 mod feeds;
 mod help;
+mod hosts;
 mod midrun;
 mod nginx;
 mod odd_servers;

@@ -215,11 +215,10 @@ fn urls_that_cannot_be_asked_for_are_named_by_file_and_line() {
         let outcome = tests::run(&mut pummel([name.as_str(), "--urls-from-file"])).unwrap();
         check_refusal(&outcome, 2, &[&[name.as_str()], words].concat());
     };
-    check("http://a/\nhttp://b/\n", &["line 2 of", "\"http://b\"", "\"http://a\"", "one host"]);
     check("http://a/\n\nftp://a/\n", &["line 3 of", "unknown scheme \"ftp\""]);
     check("", &["has no URL", "one per line"]);
     check(&"http://a/\n".repeat(65_536), &["65536 URLs", "65535 at most", "give fewer"]);
-    let args = ["http://h[ab]/", "--rand-regex-url"];
+    let args = ["http://h[0-9]{9}/", "--rand-regex-url"];
     let outcome = tests::run(&mut pummel(args)).unwrap();
-    check_refusal(&outcome, 2, &["--rand-regex-url", "several hosts", "write one host"]);
+    check_refusal(&outcome, 2, &["--rand-regex-url", "many hosts", "1024", "give fewer"]);
 }

@@ -65,6 +65,7 @@ pub(crate) fn closed(length: Nanos, connections: u32) -> Plan {
             ExpectedStatus::default(),
         ),
         wire: Wire::default(),
+        others: Vec::new(),
         load: Load::Closed { pipeline: NonZeroU8::MIN, spawn: None },
         connections: NonZeroU32::new(connections).unwrap(),
         room: NonZeroU32::MIN,

@@ -9,7 +9,7 @@ use super::whole::whole;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Load")]
 pub(crate) struct LoadArgs {
-    /// Connections in total [default: 64]
+    /// Connections to each host [default: 64]
     #[arg(short, long, short_alias = 'm', aliases = ["concurrency", "max-tasks"], value_name = "N",
           allow_negative_numbers = true, value_parser = whole::<u32>(1))]
     pub(crate) connections: Option<u32>,

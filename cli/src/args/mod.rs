@@ -142,7 +142,7 @@ pub(crate) struct DemoArgs {
 /// The command line `line`, whose words have no blanks.
 #[cfg(test)]
 pub(crate) fn words(line: &str) -> Words {
-    Words::try_parse_from(line.split(' ')).unwrap()
+    Words::try_parse_from(line.split_whitespace()).unwrap()
 }
 
 #[cfg(test)]

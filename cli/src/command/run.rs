@@ -20,7 +20,7 @@ use crate::calibrate::Calibration;
 use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Surroundings};
 use crate::edits::{Edits, Source};
 use crate::exit::{Code, Failure};
-use crate::lookup::Lookups;
+use crate::lookup::{Lookups, Name};
 use crate::machine;
 use crate::output::{self, CookieFile, Environment, JunitFile, Paper, stderr};
 use crate::progress::Progress;
@@ -160,14 +160,20 @@ fn edits(
     Ok(Edits::start(source, plan, begun, control).unzip())
 }
 
-/// Looks the name up during the run, if that is wanted.
+/// Looks names up during the run, if that is wanted.
 fn lookups(config: &Config, plan: &Plan, control: &Control) -> Option<Lookups> {
-    if plan.wire.lookup == Lookup::Once {
+    let others = config.others.iter().map(|server| (&server.way, server.lookup));
+    let all = [(&config.way, config.wire.lookup)].into_iter().chain(others);
+    let names = (0..).zip(all).zip(plan.targets()).filter(|((_, (_, it)), _)| *it == Lookup::Again);
+    let names = names.map(|((server, (way, _)), target)| {
+        let (way, known) = (way.clone(), target.addresses.clone());
+        Name { server, resolve: Box::new(move || config::look_up(&way)), known }
+    });
+    let names: Vec<Name> = names.collect();
+    if names.is_empty() {
         return None;
     }
-    let way = config.way.clone();
-    let resolve = move || config::look_up(&way);
-    Lookups::start(resolve, plan.target.addresses.clone(), control, plan.cores.cpus())
+    Lookups::start(names, control, plan.cores.cpus())
 }
 
 /// What the report means for the exit. Numbers that are worthless are so however the run ended, and
@@ -205,19 +211,20 @@ pub(super) fn obey_signals(control: &Control) -> io::Result<()> {
 
 /// What will be done, in a line.
 fn announcement(plan: &Plan) -> String {
-    let all = plan.target.addresses.all();
-    let addresses: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let all = plan.targets().flat_map(|target| target.addresses.all());
+    let addresses: Vec<String> = all.map(ToString::to_string).collect();
     let cpus: Vec<String> = plan.cores.cpus().iter().map(ToString::to_string).collect();
     let reactor = match plan.reactor {
         reactor::Kind::Uring => "io_uring",
         reactor::Kind::Epoll => "epoll",
     };
     format!(
-        "{} {} at {}; {} connections, shards on CPU {}, reactor {reactor}",
+        "{} {} at {}; {} connections{}, shards on CPU {}, reactor {reactor}",
         plan.work.method().unwrap_or("several"),
-        plan.target.url,
+        output::named(plan),
         addresses.join(", "),
         plan.connections,
+        if plan.servers() > 1 { " to each host" } else { "" },
         cpus.join(",")
     )
 }

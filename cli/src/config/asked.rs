@@ -33,8 +33,10 @@ pub(super) fn work(
     let mut variables = Variables::default();
     let pairs = urls.paths.iter().cycle().zip(bodies.iter().cycle()).take(count);
     let (mut requests, mut longest) = (Vec::with_capacity(count), 0);
-    for (path, body) in pairs {
-        let mut request = request::build(&args.request, host, (&urls.target, path), body.as_ref())?;
+    let several = urls.servers.len() > 1;
+    for ((server, path), body) in pairs {
+        let target = urls.servers.get(usize::from(*server)).unwrap_or(&urls.target);
+        let mut request = request::build(&args.request, host, (target, path), body.as_ref())?;
         if let Some(signer) = &signer {
             request = signer.sign(request, &mut variables)?;
         }
@@ -43,25 +45,26 @@ pub(super) fn work(
             request::ensure_http2(&request)?;
             longest = path.len();
         }
-        requests.push(request);
+        // Those of one name are one to the report.
+        let name = if several { target.origin() } else { String::new() };
+        let asking = Asking::new(name, request, expected.clone());
+        requests.push(Asking { origin: *server, ..asking });
     }
     if requests.len() == 1
         && let Some(only) = requests.pop()
     {
-        let work = Work::only(only, expected).with_variables(variables.into_all(), epoch())?;
+        let work =
+            Work::only(only.request, expected).with_variables(variables.into_all(), epoch())?;
         return Ok((work, None));
     }
-    // Requests without a name are one to the report.
-    let asking = |request| Asking::new(String::new(), request, expected.clone());
     let steps = (0..).take(count).map(Step::Request);
     let scenario = |step| {
         let (name, weight) = (String::new(), NonZeroU32::MIN);
         Scenario { name, weight, steps: vec![step] }
     };
-    let requests = requests.into_iter().map(asking).collect();
     let work = Work::new(requests, steps.map(scenario).collect())?.in_turn();
     let work = work.with_variables(variables.into_all(), epoch())?;
-    Ok((work, Some(remark(paths, of_bodies))))
+    Ok((work, Some(remark((paths, urls.servers.len()), of_bodies))))
 }
 
 /// The least number of requests in which `paths` and `bodies` come round together.
@@ -73,12 +76,13 @@ fn round(paths: usize, bodies: usize) -> usize {
     (paths / divisor.max(1)).saturating_mul(bodies)
 }
 
-fn remark(paths: usize, bodies: usize) -> String {
+fn remark((paths, hosts): (usize, usize), bodies: usize) -> String {
+    let of = if hosts > 1 { format!(" of {hosts} hosts") } else { String::new() };
     match (paths, bodies) {
-        (paths, 1) => format!("{paths} URLs are asked for in turn"),
+        (paths, 1) => format!("{paths} URLs{of} are asked for in turn"),
         (1, bodies) => format!("{bodies} bodies are sent in turn"),
         (paths, bodies) => {
-            format!("{paths} URLs are asked for in turn, and {bodies} bodies are sent in turn")
+            format!("{paths} URLs{of} are asked for in turn, and {bodies} bodies are sent in turn")
         }
     }
 }

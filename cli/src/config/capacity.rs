@@ -51,23 +51,26 @@ impl Ends {
     }
 }
 
-/// The most connections of a run that begins with `connections`.
+/// The most connections to a server of a run that begins with `connections` to each of so many.
 ///
 /// # Errors
 /// If that is more than open files or local ports allow; what nobody asked for is as much as they
 /// do.
 pub(super) fn most(
-    connections: NonZeroU32,
+    (connections, servers): (NonZeroU32, usize),
     most: Most,
     host: &Host,
     ends: Ends,
 ) -> Result<NonZeroU32> {
-    check("-c", connections.get(), host, ends)?;
+    check("-c", (connections.get(), servers), host, ends)?;
     match most {
         Most::Fixed => Ok(connections),
-        Most::Asked(most) => check("--max-connections", most.get(), host, ends).map(|()| most),
+        Most::Asked(most) => {
+            check("--max-connections", (most.get(), servers), host, ends).map(|()| most)
+        }
         Most::Allowed(most) => {
             let files = host.files.soft.map(|limit| limit.saturating_sub(taken(host)));
+            let files = files.map(|room| room / (servers as u64).max(1));
             let files = files.map(|room| u32::try_from(room).unwrap_or(u32::MAX));
             let room = files.into_iter().chain(ends.count()).fold(most.get(), u32::min);
             // There is room for those of the beginning, so that this is no less.
@@ -107,20 +110,23 @@ pub(super) fn churn(
     })
 }
 
-/// Refuses more connections than open files or local ports allow; `flag` asked for them.
-fn check(flag: &str, connections: u32, host: &Host, ends: Ends) -> Result<()> {
+/// Refuses more connections to each of so many servers than open files or local ports allow;
+/// `flag` asked for them.
+fn check(flag: &str, (connections, servers): (u32, usize), host: &Host, ends: Ends) -> Result<()> {
     if let Some(limit) = host.files.soft {
         let taken = taken(host);
-        let room = limit.saturating_sub(taken);
-        let needed = u64::from(connections) + taken;
+        let servers = servers as u64;
+        let room = limit.saturating_sub(taken) / servers.max(1);
+        let needed = u64::from(connections).saturating_mul(servers).saturating_add(taken);
+        let each = if servers > 1 { format!(" to each of {servers} hosts") } else { String::new() };
         ensure!(
             room > 0,
-            "{flag} {connections} needs {needed} open files, and the limit is {limit}, \
+            "{flag} {connections}{each} needs {needed} open files, and the limit is {limit}, \
              too few for any connection; raise the limit (ulimit -n)"
         );
         ensure!(
             u64::from(connections) <= room,
-            "{flag} {connections} needs {needed} open files, and the limit is {limit}; \
+            "{flag} {connections}{each} needs {needed} open files, and the limit is {limit}; \
              give {flag} {room} or less, or raise the hard limit (ulimit -Hn)"
         );
     }
@@ -154,8 +160,8 @@ mod tests {
     #[test]
     fn connections_fit_into_the_open_files_less_a_reserve() {
         let host = host(Some(1024));
-        assert!(check("-c", 950, &host, Ends::Unbounded).is_ok());
-        let error = check("-c", 951, &host, Ends::Unbounded).unwrap_err().to_string();
+        assert!(check("-c", (950, 1), &host, Ends::Unbounded).is_ok());
+        let error = check("-c", (951, 1), &host, Ends::Unbounded).unwrap_err().to_string();
         assert!(
             error.starts_with("-c 951 needs 1025 open files, and the limit is 1024"),
             "{error}"
@@ -166,31 +172,31 @@ mod tests {
     fn where_no_connection_fits_fewer_are_no_remedy() {
         for limit in [20, 74] {
             let error =
-                check("-c", 2, &host(Some(limit)), Ends::Unbounded).unwrap_err().to_string();
+                check("-c", (2, 1), &host(Some(limit)), Ends::Unbounded).unwrap_err().to_string();
             assert!(error.ends_with("raise the limit (ulimit -n)"), "{error}");
             assert!(!error.contains("or less"), "{error}");
         }
-        assert!(check("-c", 1, &host(Some(75)), Ends::Unbounded).is_ok());
+        assert!(check("-c", (1, 1), &host(Some(75)), Ends::Unbounded).is_ok());
     }
 
     #[test]
     fn connections_fit_into_the_local_ports_of_all_addresses() {
-        assert!(check("-c", 100, &host(None), PORTS).is_ok());
+        assert!(check("-c", (100, 1), &host(None), PORTS).is_ok());
         let said = |connections, ends| {
-            check("-c", connections, &host(None), ends).unwrap_err().to_string()
+            check("-c", (connections, 1), &host(None), ends).unwrap_err().to_string()
         };
         let error = said(101, PORTS);
         assert!(error.contains("there are 100 for one target (1000-1099);"), "{error}");
         assert!(error.contains("--source-ip"), "{error}");
         let thrice = Ends::Ports(PortRange { first: 1000, last: 1099 }, 3);
-        assert!(check("-c", 300, &host(None), thrice).is_ok());
+        assert!(check("-c", (300, 1), &host(None), thrice).is_ok());
         let error = said(301, thrice);
         assert!(error.contains("there are 300 for one target (1000-1099, 3 times);"), "{error}");
     }
 
     #[test]
     fn unknown_limits_allow_everything() {
-        assert!(check("-c", u32::MAX, &host(None), Ends::Unbounded).is_ok());
+        assert!(check("-c", (u32::MAX, 1), &host(None), Ends::Unbounded).is_ok());
     }
 
     #[test]
@@ -238,7 +244,7 @@ mod tests {
         let of = |count| NonZeroU32::new(count).unwrap();
         let host = host(Some(1024));
         let ends = Ends::Ports(PortRange { first: 1000, last: 1899 }, 1);
-        let (few, most_of) = (of(64), |wish: Most| most(of(64), wish, &host, ends));
+        let (few, most_of) = (of(64), |wish: Most| most((of(64), 1), wish, &host, ends));
         assert_eq!(most_of(Most::Fixed).unwrap(), few);
         assert_eq!(most_of(Most::Asked(of(900))).unwrap(), of(900));
         let said = most_of(Most::Asked(of(901))).unwrap_err().to_string();
@@ -247,9 +253,9 @@ mod tests {
         assert_eq!(most_of(Most::Allowed(of(640))).unwrap(), of(640));
         assert_eq!(most_of(Most::Allowed(of(10_000))).unwrap(), of(900));
         let any = Ends::Unbounded;
-        assert_eq!(most(few, Most::Allowed(of(10_000)), &host, any).unwrap(), of(950));
-        assert!(most(of(951), Most::Allowed(of(10_000)), &host, any).is_err());
+        assert_eq!(most((few, 1), Most::Allowed(of(10_000)), &host, any).unwrap(), of(950));
+        assert!(most((of(951), 1), Most::Allowed(of(10_000)), &host, any).is_err());
         let unknown = self::host(None);
-        assert_eq!(most(few, Most::Allowed(of(10_000)), &unknown, any).unwrap(), of(10_000));
+        assert_eq!(most((few, 1), Most::Allowed(of(10_000)), &unknown, any).unwrap(), of(10_000));
     }
 }

@@ -23,6 +23,7 @@ mod rate;
 mod request;
 mod scenario;
 pub(crate) mod schema;
+mod servers;
 pub(crate) mod settings;
 mod target;
 pub(crate) mod threshold;
@@ -51,6 +52,7 @@ pub(crate) use target::TargetUrl;
 pub(crate) use way::Way;
 
 use self::load::Terms;
+use self::servers::Server;
 use self::threshold::Threshold;
 use crate::args::{MachineArgs, OutputArgs, Quoted, RequestArgs, RunArgs};
 
@@ -74,6 +76,8 @@ pub(crate) struct Config {
     /// Where connections go.
     pub(crate) way: Way,
     pub(crate) wire: Wire,
+    /// The servers beside that of `target`, by their numbers from 1 on.
+    pub(crate) others: Vec<Server>,
     pub(crate) work: Work,
     pub(crate) load: Load,
     pub(crate) connections: NonZeroU32,
@@ -153,12 +157,25 @@ pub(crate) enum Announce {
 }
 
 impl Config {
-    /// Does `work` instead of asking for the target alone.
+    /// Does `work` instead of asking for the target alone. It leads to those servers.
     ///
     /// # Errors
-    /// If what is spoken cannot send one of its requests.
-    pub(crate) fn replace_work(&mut self, work: Option<Work>) -> Result<()> {
-        let Some(work) = work else { return Ok(()) };
+    /// If there is no way to one of them, or if what is spoken cannot send one of its requests.
+    fn replace_work(
+        &mut self,
+        args: &RunArgs,
+        (work, servers): (Work, Vec<TargetUrl>),
+    ) -> Result<()> {
+        let is_target = |server: &TargetUrl| server.is_beside(&self.target);
+        if servers.len() > 1 || !servers.iter().all(is_target) {
+            let wire::Terms { wire, way, others, remarks, .. } = wire::understand(args, &servers)?;
+            self.remarks.retain(|known| !remarks.contains(known));
+            self.remarks.extend(remarks);
+            (self.wire, self.way, self.others) = (wire, way, others);
+            if let Some(first) = servers.first() {
+                self.target = first.root();
+            }
+        }
         self.work = work;
         self.ensure_sendable()
     }
@@ -211,7 +228,8 @@ impl Config {
         let connections = load::connections(&args.load)?;
         let Terms { load, stop, timeouts, mut remarks } =
             load::understand(&args.load, connections)?;
-        let wire::Terms { wire, way, remarks: of_wire } = wire::understand(args, &target)?;
+        let wire::Terms { wire, way, others, remarks: of_wire, .. } =
+            wire::understand(args, &urls.servers)?;
         remarks.extend(of_wire);
         if args.load.timetable.latency_correction {
             remarks.push(CORRECTED.to_owned());
@@ -227,6 +245,7 @@ impl Config {
             target,
             way,
             wire,
+            others,
             connections,
             most: load::most(&args.load, connections)?,
             watch: load::watch(&args.load)?,

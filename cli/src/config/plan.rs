@@ -7,11 +7,12 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Pacing, Plan, Target};
+use pummel_engine::plan::{Addresses, Cores, Load, OnFull, Origin, Pacing, Plan, Target};
 use pummel_engine::reactor::{Address, Kind};
 use pummel_tuning::{CpuList, Host, Quota, place};
 
 use super::capacity::Ends;
+use super::servers::Server;
 use super::way::{Destination, Way};
 use super::{Config, capacity};
 use crate::args::Quoted;
@@ -34,14 +35,18 @@ pub(crate) fn plan(
     let pacing = pacing(config, host, cpus.len());
     let cores = Cores::new(cpus).context("no CPU to run on").map_err(Failure::impossible)?;
     let ends = Ends::of(&config.way, &config.wire, host);
-    let most = capacity::most(config.connections, config.most, host, ends);
+    let servers = 1 + config.others.len();
+    let most = capacity::most((config.connections, servers), config.most, host, ends);
     let most = most.map_err(Failure::usage)?;
+    let others = config.others.iter().map(origin).collect::<Result<Vec<_>>>();
+    let others = others.map_err(Failure::impossible)?;
     let addresses = resolve(&config.way).map_err(Failure::impossible)?;
     let waits = capacity::churn(&config.wire, (&config.load, &config.stop), &addresses, ends);
     let plan = Plan {
         target: Target { url: config.target.url.clone(), addresses },
         work: config.work.clone(),
         wire: config.wire.clone(),
+        others,
         load: load(config, most),
         connections: config.connections,
         room: most,
@@ -53,6 +58,13 @@ pub(crate) fn plan(
         seed: config.seed,
     };
     Ok((plan, [note, waits].into_iter().flatten().collect()))
+}
+
+/// A server beside the first one, with its addresses.
+fn origin(server: &Server) -> Result<Origin> {
+    let addresses = resolve(&server.way)?;
+    let Server { target, tls, proxy, lookup, .. } = server.clone();
+    Ok(Origin { target: Target { url: target.url, addresses }, tls, proxy, lookup })
 }
 
 /// The load as it was meant, which grows up to `most` connections, if it does.

@@ -30,6 +30,25 @@ pub(crate) struct TargetUrl {
     pub(crate) socket: Option<PathBuf>,
 }
 
+impl TargetUrl {
+    /// The URL without its path.
+    pub(super) fn origin(&self) -> String {
+        self.url.strip_suffix(&self.path).unwrap_or(&self.url).to_owned()
+    }
+
+    /// The same server, and nothing of it in particular.
+    pub(super) fn root(&self) -> Self {
+        Self { url: format!("{}/", self.origin()), ..self.clone() }
+    }
+
+    /// Whether `other` leads to the same server.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        (self.scheme, self.http2, self.port, &self.socket)
+            == (other.scheme, other.http2, other.port, &other.socket)
+            && self.host.eq_ignore_ascii_case(&other.host)
+    }
+}
+
 /// The name of a scheme, and the port that goes without saying.
 const fn usual(scheme: Scheme) -> (&'static str, u16) {
     match scheme {

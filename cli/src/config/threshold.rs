@@ -618,6 +618,7 @@ mod tests {
 
     fn work(names: &[&str]) -> Work {
         let asking = |name: &&str| Asking {
+            origin: 0,
             name: (*name).to_owned(),
             request: Request::builder("GET", "h", "/").unwrap().build(),
             expected: ExpectedStatus::default(),

@@ -37,10 +37,8 @@ pub(super) fn understand(
         ensure_none(args, target)?;
         return Ok(None);
     }
-    // The certificate of `host.` is for `host` (RFC 6066 section 3).
-    let host = target.host.trim_end_matches('.').to_owned();
     let tls = Tls {
-        server_name: args.sni.as_deref().map(name).transpose()?.unwrap_or(host),
+        server_name: server_name(args, target)?,
         trust: trust(args)?,
         identity: identity(args)?,
         versions: versions(args)?,
@@ -53,6 +51,23 @@ pub(super) fn understand(
         Ok(_) => Ok(Some(tls)),
         Err(error) => Err(named(&error, args)),
     }
+}
+
+/// The same as is `known` for another server, for `target`, which is secured, too.
+pub(super) fn also(args: &TlsArgs, target: &TargetUrl, known: &Tls) -> Result<Tls> {
+    let server_name = server_name(args, target)?;
+    let tls = Tls { server_name, ..known.clone() };
+    match Connector::new(&tls) {
+        Ok(_) => Ok(tls),
+        Err(error) => Err(named(&error, args)),
+    }
+}
+
+/// What the server is called in its certificate.
+fn server_name(args: &TlsArgs, target: &TargetUrl) -> Result<String> {
+    // The certificate of `host.` is for `host` (RFC 6066 section 3).
+    let host = target.host.trim_end_matches('.').to_owned();
+    Ok(args.sni.as_deref().map(name).transpose()?.unwrap_or(host))
 }
 
 /// What is wrong, with the name of the file or the flag that it came from.

@@ -1,6 +1,6 @@
 //! Which URLs a run asks for: one, those of a file, or those that a pattern makes.
 //!
-//! All of them lead to one host. They are known before the run, so that a shard makes nothing up.
+//! They are known before the run, with all of their hosts, so that a shard makes nothing up.
 
 use std::convert::Infallible;
 use std::fs;
@@ -13,6 +13,7 @@ use rand::distr::Distribution;
 use rand_regex::Regex;
 use regex_syntax::ParserBuilder;
 
+use super::servers::Servers;
 use super::target::{self, TargetUrl};
 use crate::args::{Quoted, RunArgs};
 
@@ -36,10 +37,13 @@ pub(super) enum Spelling {
 /// The URLs of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Urls {
-    /// Where they lead. Its path is the first one, and is in its URL only if there is no other.
+    /// Where the first one leads. Its path is in its URL only if there is no other.
     pub(super) target: TargetUrl,
-    /// Path and query of each, in the order in which they are asked for; there is one at least.
-    pub(super) paths: Vec<String>,
+    /// Where they lead, by the numbers of the servers.
+    pub(super) servers: Vec<TargetUrl>,
+    /// Server, and path and query of each, in the order in which they are asked for; there is one
+    /// at least.
+    pub(super) paths: Vec<(u16, String)>,
     /// What is to be printed instead of a run.
     pub(super) dump: Option<Vec<String>>,
 }
@@ -60,11 +64,13 @@ impl Spelling {
             Self::Plain => of(typed),
             Self::File => {
                 let text = fs::read_to_string(typed).ok()?;
-                lines(&text).next().and_then(|(_, line)| of(line))
+                let schemes = || lines(&text).filter_map(|(_, line)| of(line));
+                schemes().find(|scheme| *scheme == Scheme::Https).or_else(|| schemes().next())
             }
             Self::Pattern => {
-                let https = ["https://", "h2://"].iter().any(|scheme| typed.starts_with(scheme));
-                Some(if https { Scheme::Https } else { Scheme::Http })
+                let clear = ["http://", "h2c://"].iter().any(|scheme| typed.starts_with(scheme));
+                let plain = clear || !typed.contains("://");
+                Some(if plain { Scheme::Http } else { Scheme::Https })
             }
         }
     }
@@ -86,8 +92,9 @@ pub(super) fn understand(args: &RunArgs) -> Result<Urls> {
     }
     match spelling {
         Spelling::Plain => {
-            let target = target::parse(typed)?;
-            Ok(Urls { paths: vec![target.path.clone()], target, dump: None })
+            let mut all = Gathered::default();
+            all.add(target::parse(typed)?)?;
+            all.into_urls(None).context("no URL")
         }
         Spelling::File => from_file(typed),
         Spelling::Pattern => from_pattern(typed, args),
@@ -120,14 +127,7 @@ fn from_file(name: &str) -> Result<Urls> {
     let mut all = Gathered::default();
     for (number, line) in lines(&text) {
         let url = target::parse(line).with_context(|| at(number))?;
-        if let Err([own, first]) = all.add(url) {
-            bail!(
-                "{} leads to {}, and the first one to {}; a run has one host, so give each a file",
-                at(number),
-                Quoted(&own),
-                Quoted(&first)
-            );
-        }
+        all.add(url).with_context(|| at(number))?;
     }
     all.into_urls(None).context("no URL")
 }
@@ -159,14 +159,7 @@ fn from_pattern(typed: &str, args: &RunArgs) -> Result<Urls> {
         if dump.is_some() {
             printed.push(url.url.clone());
         }
-        if let Err([one, other]) = all.add(url) {
-            bail!(
-                "--rand-regex-url: {pattern} makes URLs of several hosts, {} and {}; write one \
-                 host, and \\. for a dot in it",
-                Quoted(&other),
-                Quoted(&one)
-            );
-        }
+        all.add(url).with_context(|| format!("--rand-regex-url: {pattern} makes many hosts"))?;
     }
     all.into_urls(dump.map(|_| printed)).context("no URL")
 }
@@ -199,41 +192,32 @@ fn regex(typed: &str, repeat: u32) -> Result<Regex> {
     Ok(regex)
 }
 
-/// URLs of one host.
+/// URLs, and where they lead.
 #[derive(Default)]
 struct Gathered {
     first: Option<TargetUrl>,
-    paths: Vec<String>,
+    servers: Servers,
+    paths: Vec<(u16, String)>,
 }
 
 impl Gathered {
     /// Takes one more.
     ///
     /// # Errors
-    /// Where it leads and where the others do, if that differs.
-    fn add(&mut self, url: TargetUrl) -> Result<(), [String; 2]> {
-        self.paths.push(url.path.clone());
-        let Some(first) = &self.first else {
-            self.first = Some(url);
-            return Ok(());
-        };
-        let same = (first.scheme, first.http2, &first.host, first.port, &first.socket)
-            == (url.scheme, url.http2, &url.host, url.port, &url.socket);
-        if same { Ok(()) } else { Err([url, first.clone()].map(|url| origin(&url))) }
+    /// If it leads to one server too many.
+    fn add(&mut self, url: TargetUrl) -> Result<()> {
+        self.paths.push((self.servers.number(&url)?, url.path.clone()));
+        self.first.get_or_insert(url);
+        Ok(())
     }
 
     fn into_urls(self, dump: Option<Vec<String>>) -> Option<Urls> {
-        let mut target = self.first?;
-        if self.paths.iter().any(|path| *path != target.path) {
-            target.url = format!("{}/", origin(&target));
-        }
-        Some(Urls { target, paths: self.paths, dump })
+        let Self { first, servers, paths } = self;
+        let first = first?;
+        let same = paths.iter().all(|(server, path)| *server == 0 && *path == first.path);
+        let target = if same { first } else { first.root() };
+        Some(Urls { target, servers: servers.into_all(), paths, dump })
     }
-}
-
-/// A URL without its path.
-fn origin(url: &TargetUrl) -> String {
-    url.url.strip_suffix(&url.path).unwrap_or(&url.url).to_owned()
 }
 
 /// What a pattern made as a URL: whatever cannot stand in one is percent-encoded.
@@ -307,6 +291,10 @@ mod tests {
         file
     }
 
+    fn paths(urls: &Urls) -> Vec<&str> {
+        urls.paths.iter().map(|(_, path)| path.as_str()).collect()
+    }
+
     fn of_file(text: impl AsRef<[u8]>) -> Result<Urls, String> {
         let file = file(text);
         let name = file.path().to_str().unwrap();
@@ -318,11 +306,25 @@ mod tests {
     fn a_file_of_urls_is_read_line_by_line() {
         let urls =
             of_file("\n http://h:1/a?b \r\n\n\thttp://h:1/c#d\nh:1\nhttp://h:1/a?b").unwrap();
-        assert_eq!(urls.paths, ["/a?b", "/c", "/", "/a?b"]);
+        assert_eq!(paths(&urls), ["/a?b", "/c", "/", "/a?b"]);
         assert_eq!(urls.target.url, "http://h:1/");
         assert_eq!(of_file("http://h:1/a").unwrap().target.url, "http://h:1/a");
         assert_eq!(of_file("unix:/s:/a\nunix:/s:/b").unwrap().target.url, "unix:/s:/");
         assert_eq!(of_file("https://h/\n").unwrap().target.scheme, Scheme::Https);
+    }
+
+    #[test]
+    fn urls_of_several_hosts_name_theirs_by_number() {
+        let urls = of_file("http://h:1/a\nhttps://g/b\nh:1/c\nhttps://g:443/d").unwrap();
+        let expected = [(0, "/a"), (1, "/b"), (0, "/c"), (1, "/d")];
+        assert_eq!(urls.paths, expected.map(|(server, path)| (server, path.to_owned())));
+        let servers: Vec<_> = urls.servers.iter().map(TargetUrl::origin).collect();
+        assert_eq!(servers, ["http://h:1", "https://g"]);
+        assert_eq!(urls.target.url, "http://h:1/");
+        let urls = of("p http://[ab]c/ --rand-regex-url -n 50").unwrap();
+        assert_eq!((urls.servers.len(), urls.paths.len()), (2, 50));
+        let said = of("p http://h[0-9]{9}/ --rand-regex-url").unwrap_err();
+        assert!(said.contains("makes many hosts: \"http://h"), "{said}");
     }
 
     #[test]
@@ -346,16 +348,6 @@ mod tests {
                  as it is; write %20",
             ),
             (
-                b"http://h/a\nhttp://g/a",
-                "--urls-from-file: line 2 of \"FILE\" leads to \"http://g\", and the first one to \
-                 \"http://h\"; a run has one host, so give each a file",
-            ),
-            (
-                b"http://h:1/a\nhttps://h:1/a",
-                "--urls-from-file: line 2 of \"FILE\" leads to \"https://h:1\", and the first one \
-                 to \"http://h:1\"; a run has one host, so give each a file",
-            ),
-            (
                 b"h/a\nh/\xFF",
                 "--urls-from-file: line 2 of \"FILE\" is no UTF-8; write other bytes as %XX",
             ),
@@ -371,7 +363,7 @@ mod tests {
         let made = |line: &str| of(&format!("p {line} --rand-regex-url")).unwrap();
         let urls = made(r"http://127\.0\.0\.1:1/[a-c]{2}/\d+\?q=(x|y) -n 500");
         assert_eq!((urls.paths.len(), urls.target.host.as_str()), (500, "127.0.0.1"));
-        for path in &urls.paths {
+        for path in paths(&urls) {
             let (begin, end) = path.split_at(4);
             assert!(begin.starts_with('/') && begin.ends_with('/'), "{path}");
             assert!(begin[1..3].bytes().all(|byte| (b'a'..=b'c').contains(&byte)), "{path}");
@@ -386,7 +378,7 @@ mod tests {
         let other = made(r"http://127\.0\.0\.1:1/[a-c]{2}/\d+\?q=(x|y) -n 500 --seed 2");
         assert_ne!(other.paths, urls.paths);
         assert_eq!(made("http://h/[ab] --seed 9").paths.len(), STEPS_MAX);
-        let longest = |line: &str| made(line).paths.iter().map(String::len).max().unwrap();
+        let longest = |line: &str| paths(&made(line)).iter().map(|path| path.len()).max().unwrap();
         assert_eq!(longest("http://h/a* -n 200 --max-repeat 9"), 10);
         assert_eq!(longest("http://h/a* -n 200 --max-repeat 0"), 1);
     }
@@ -395,15 +387,15 @@ mod tests {
     fn what_a_pattern_makes_is_escaped_where_it_must_be() {
         assert_eq!(escaped(b"http://h/a b\xFF%41%4#{"), "http://h/a%20b%FF%41%254%23%7B");
         let urls = of(r"p http://h/.{20} --rand-regex-url -n 500").unwrap();
-        assert!(urls.paths.iter().all(|path| target::ensure_escaped(path).is_ok()));
-        assert!(urls.paths.iter().any(|path| path.contains('%')));
+        assert!(paths(&urls).iter().all(|path| target::ensure_escaped(path).is_ok()));
+        assert!(paths(&urls).iter().any(|path| path.contains('%')));
     }
 
     #[test]
     fn urls_are_printed_as_they_are_asked_for() {
         let dumped = of(r"p http://h/[a-z]{8} --rand-regex-url --dump-urls 3").unwrap();
         let asked = of(r"p http://h/[a-z]{8} --rand-regex-url -n 3").unwrap();
-        let expected: Vec<_> = asked.paths.iter().map(|path| format!("http://h{path}")).collect();
+        let expected: Vec<_> = paths(&asked).iter().map(|path| format!("http://h{path}")).collect();
         assert_eq!((dumped.dump, asked.dump), (Some(expected), None));
     }
 
@@ -414,10 +406,6 @@ mod tests {
             ("p h --max-repeat 3", "--max-repeat is for a pattern of URLs"),
             ("p h/[ --rand-regex-url", "--rand-regex-url: \"h/[\" is no regular expression: uncl"),
             ("p h/a$ --rand-regex-url", "--rand-regex-url: \"h/a$\" has an anchor or a boundary"),
-            (
-                "p http://h[ab] --rand-regex-url",
-                "--rand-regex-url: \"http://h[ab]\" makes URLs of several hosts, \"http://h",
-            ),
             (
                 "p ftp://h/a --rand-regex-url",
                 "--rand-regex-url: \"ftp://h/a\" makes no URLs; write",

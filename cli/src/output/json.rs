@@ -13,8 +13,8 @@ use super::schema::{
     Latencies, Plan, Rates, Shard, Stage, Tool, VERSION, Window,
 };
 use super::{
-    Environment, Paper, analysis, calibration, changes, fed, load, looked, quantiles, schema,
-    thresholds, wire,
+    Environment, Paper, analysis, calibration, changes, fed, load, looked, origins, quantiles,
+    schema, thresholds, wire,
 };
 
 /// Writes the document and a line break, and nothing else.
@@ -30,7 +30,7 @@ pub(crate) fn write(
 fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r> {
     let Paper { report, verdict, thresholds } = *paper;
     let totals = &report.totals;
-    let secured = report.plan.wire.tls.is_some();
+    let secured = report.plan.ways().any(|(tls, _)| tls.is_some());
     Document {
         schema_version: VERSION,
         tool: Tool { name: "pummel", version: env!("CARGO_PKG_VERSION") },
@@ -61,6 +61,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
             doubtful: totals.connections.doubtful,
             reconnects: totals.connections.reconnects,
         },
+        origins: origins::documents(report),
         tls: secured.then(|| wire::handshakes(&totals.secured)),
         http2: report.plan.wire.protocol.may_be_http2().then(|| wire::http2(report)),
         latency_coverage: report.coverage(),
@@ -222,7 +223,7 @@ fn latencies(report: &Report) -> Latencies {
     let totals = &report.totals;
     let parts = &totals.parts;
     let open = report.plan.load.is_open();
-    let secured = report.plan.wire.tls.is_some();
+    let secured = report.plan.ways().any(|(tls, _)| tls.is_some());
     Latencies {
         response: open.then(|| bounded(&totals.latency.all())),
         ok: distribution(&totals.latency.ok()),

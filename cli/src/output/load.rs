@@ -71,9 +71,10 @@ pub(super) fn parts(plan: &Plan) -> Vec<String> {
         Load::Open { on_full: OnFull::Grow { most }, .. } => most,
         _ => plan.connections,
     };
+    let each = if plan.servers() > 1 { " to each host" } else { "" };
     let connections = match most.cmp(&plan.connections) {
-        Ordering::Greater => format!("{} to {most} connections", plan.connections),
-        _ => counted(u64::from(plan.connections.get()), "connection"),
+        Ordering::Greater => format!("{} to {most} connections{each}", plan.connections),
+        _ => counted(u64::from(plan.connections.get()), "connection") + each,
     };
     let pipeline = Some(plan.load.pipeline().get()).filter(|&depth| depth > 1);
     let (flow, policy) = match &plan.load {

@@ -11,6 +11,7 @@ mod judgement;
 mod junit;
 mod load;
 mod looked;
+mod origins;
 mod schema;
 pub(crate) mod stderr;
 mod table;
@@ -35,6 +36,7 @@ use crate::threshold::Finding;
 pub(crate) use calibration::best;
 pub(crate) use cookies::CookieFile;
 pub(crate) use junit::JunitFile;
+pub(crate) use origins::named;
 
 /// What was found out.
 #[derive(Clone, Copy, Debug)]
@@ -168,6 +170,7 @@ pub(crate) mod tests {
                 ExpectedStatus::default(),
             ),
             wire: Wire::default(),
+            others: Vec::new(),
             load,
             connections: NonZeroU32::new(64).unwrap(),
             room: NonZeroU32::MIN,

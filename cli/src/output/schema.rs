@@ -29,6 +29,8 @@ pub(super) struct Document<'r> {
     pub(super) rates: Rates,
     pub(super) bytes: Bytes,
     pub(super) connections: Connections,
+    /// Each server of several; empty where there is only one.
+    pub(super) origins: Vec<super::origins::Document<'r>>,
     /// Null in the clear.
     pub(super) tls: Option<Handshakes>,
     /// Null where HTTP/2 is never spoken.

@@ -8,8 +8,8 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::{
-    Environment, Paper, calibration, changes, counted, fed, judgement, load, looked, per_time,
-    table, thresholds, unpinned, wire,
+    Environment, Paper, calibration, changes, counted, fed, judgement, load, looked, origins,
+    per_time, table, thresholds, unpinned, wire,
 };
 
 /// Widest line.
@@ -67,7 +67,7 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
         .as_ref()
         .map(|_| format!(" by the proxy {}", plan.target.addresses.first()));
     let proxy = proxy.unwrap_or_default();
-    line(to, "Target", &format!("{method} {}{proxy}  ({spoken})", plan.target.url))?;
+    line(to, "Target", &format!("{method} {}{proxy}  ({spoken})", origins::named(plan)))?;
     joined(to, "Load", ", ", load::parts(plan).into_iter())?;
     let cpus = report.shards.iter().map(|shard| shard.cpu.to_string()).collect::<Vec<_>>();
     let shards = counted(report.shards.len() as u64, "shard");
@@ -189,6 +189,7 @@ fn connections(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let seldom = seldom.into_iter().filter(|&(count, _)| count > 0);
     let seldom = seldom.map(|(count, words)| format!("{count} {words}"));
     joined(to, "Connections", ", ", always.into_iter().chain(seldom))?;
+    origins::write(report, to)?;
     wire::write(report, to)?;
     let (sent, received) = (bytes(totals.bytes_sent), bytes(totals.bytes_received));
     line(to, "Bytes", &format!("{sent} sent, {received} received"))?;

@@ -126,7 +126,7 @@ pub(super) fn http2(report: &Report) -> Http2 {
 
 /// The lines about TLS and HTTP/2, where there is anything to say.
 pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    if let Some(tls) = &report.plan.wire.tls {
+    if let Some(tls) = report.plan.ways().find_map(|(tls, _)| tls) {
         text::joined(to, "TLS", "; ", secured(report, tls).into_iter())?;
     }
     let counts = report.totals.multiplexed;

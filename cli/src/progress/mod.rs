@@ -91,7 +91,8 @@ impl Progress {
     ) -> Self {
         let events = observers.add();
         let course = Course { stop: plan.stop, draining: false };
-        let connections = plan.connections.get();
+        let servers = u32::try_from(plan.servers()).unwrap_or(u32::MAX);
+        let connections = plan.connections.get().saturating_mul(servers);
         let scenarios = plan.work.scenarios().iter().map(|scenario| scenario.name.clone());
         let scenarios = scenarios.collect();
         let interrupted = Some(control.stop_flag());

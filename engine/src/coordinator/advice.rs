@@ -10,8 +10,12 @@ use crate::record::{Cause, Phase, TlsTrouble, Trouble};
 /// Why not, and the next thing to try.
 type Advice = (String, &'static str);
 
-/// The error of a run whose connections all failed, by one of them.
-pub(super) fn no_connection((address, trouble): (Address, Trouble)) -> RunError {
+/// The error of a run whose connections to a server all failed, by one of them; `server` is that
+/// server's name, where there are several.
+pub(super) fn no_connection(
+    (address, trouble): (Address, Trouble),
+    server: Option<String>,
+) -> RunError {
     let step = match trouble.phase {
         Phase::Connect => "connect to",
         Phase::Proxy => "get through the proxy at",
@@ -21,7 +25,8 @@ pub(super) fn no_connection((address, trouble): (Address, Trouble)) -> RunError 
         _ => "keep a connection to",
     };
     let (reason, remedy) = advice(trouble);
-    RunError::NoConnection { step, address, trouble, reason, remedy }
+    let server = server.map_or(String::new(), |name| format!(" for {name}"));
+    RunError::NoConnection { step, address, server, trouble, reason, remedy }
 }
 
 fn advice(Trouble { phase, cause }: Trouble) -> Advice {
@@ -198,7 +203,7 @@ mod tests {
 
     fn said(phase: Phase, cause: Cause) -> String {
         let address = SocketAddr::from(([127, 0, 0, 1], 443)).into();
-        no_connection((address, Trouble { phase, cause })).to_string()
+        no_connection((address, Trouble { phase, cause }), None).to_string()
     }
 
     #[track_caller]

@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::plan::{Addresses, Change};
 use crate::units::Nanos;
 
+/// Where connections to the server with this number are to go.
+pub type Readdress = (u16, Arc<Addresses>);
+
 /// Steers a run; clones steer the same one. It is looked at once per tick of the coordinator, and
 /// never by a shard.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
     stop: Arc<AtomicBool>,
-    /// Where new connections are to go, until somebody has taken note.
-    addresses: Arc<Mutex<Option<Arc<Addresses>>>>,
+    /// Where new connections to each server are to go, until somebody has taken note.
+    addresses: Arc<Mutex<Vec<Readdress>>>,
     /// Other loads, and how long after the start barrier they are to come at the earliest.
     changes: Arc<Mutex<VecDeque<(Nanos, Change)>>>,
 }
@@ -30,16 +33,19 @@ impl Control {
         Arc::clone(&self.stop)
     }
 
-    /// Lets connections go to `addresses` that are established from now on; those that are stay.
-    pub fn readdress(&self, addresses: Addresses) {
-        let mut place = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        *place = Some(Arc::new(addresses));
+    /// Lets connections to the server with this number go to `addresses` that are established from
+    /// now on; those that are stay.
+    pub fn readdress(&self, origin: u16, addresses: Addresses) {
+        let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(known, _)| *known != origin);
+        all.push((origin, Arc::new(addresses)));
     }
 
-    /// Takes what [`readdress`](Self::readdress) was told last, if nobody has.
+    /// Takes what [`readdress`](Self::readdress) was told last of each server, if nobody has.
     #[must_use]
-    pub fn take_addresses(&self) -> Option<Arc<Addresses>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub fn take_addresses(&self) -> Vec<Readdress> {
+        let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        core::mem::take(&mut *all)
     }
 
     /// Changes the load as soon as can be: at one moment on all shards, about a fifth of a second

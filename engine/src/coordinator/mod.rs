@@ -18,7 +18,7 @@ mod steering;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-pub use control::Control;
+pub use control::{Control, Readdress};
 pub use lateness::Lateness;
 pub use observe::{Event, Observers, Tick};
 #[cfg(any(test, feature = "sim"))]
@@ -32,7 +32,7 @@ use self::steering::Steering;
 use crate::cookies::Cookie;
 use crate::error::RunError;
 use crate::feed::{self, Tap};
-use crate::plan::{Addresses, Plan, ShardPlan, split};
+use crate::plan::{Plan, ShardPlan, split};
 use crate::reactor::thread as os_thread;
 use crate::record::{Chronicle, Exchange, Quantile, Snapshot};
 use crate::report::{Ending, Report, ShardReport};
@@ -86,11 +86,12 @@ struct Member<H> {
     desk: Desk,
     /// Gone when the shard's end was looked at.
     handle: Option<H>,
-    opened: Option<Opened>,
+    /// How opening connections to each server went.
+    opened: Option<Vec<Opened>>,
     /// The envelope that is not with the shard; gone while it is under way.
     spare: Option<Box<Snapshot>>,
-    /// Where its connections are to go, until it is told.
-    readdress: Option<Arc<Addresses>>,
+    /// Where its connections to each server are to go, until it is told.
+    readdress: Vec<Readdress>,
     requests: u64,
     pulse: Pulse,
     finished: Option<Finished>,
@@ -227,7 +228,7 @@ impl<S: Stage> Coordinator<S> {
     fn heed_control(&mut self) {
         let addresses = self.control.take_addresses();
         for member in &mut self.members {
-            member.readdress(addresses.as_ref());
+            member.readdress(&addresses);
         }
         if self.stopping == Stopping::No && self.control.stopped() {
             self.stopping = Stopping::ByRequest;
@@ -266,13 +267,20 @@ impl<S: Stage> Coordinator<S> {
         if self.barrier.is_some() || self.stopping == Stopping::ByRequest {
             return Ok(());
         }
-        let opened: Option<Vec<Opened>> = self.members.iter().map(|m| m.opened.clone()).collect();
+        let opened: Option<Vec<_>> = self.members.iter().map(|m| m.opened.as_ref()).collect();
         let Some(opened) = opened else { return Ok(()) };
-        let open = opened.iter().map(|o| o.open).sum();
-        let failed = opened.iter().map(|o| o.failed).sum();
-        if open == 0 {
-            let failure = opened.iter().map(|o| o.failure.clone()).next();
-            return Err(failure.map_or(RunError::CoordinatorLost, no_connection));
+        let (mut open, mut failed) = (0, 0);
+        for server in 0..self.plan.servers() {
+            let of_shards = opened.iter().filter_map(|all| all.get(server));
+            let here: u32 = of_shards.clone().map(|opened| opened.open).sum();
+            if here == 0 {
+                let failure = of_shards.clone().map(|opened| opened.failure.clone()).next();
+                let name = self.plan.targets().nth(server).filter(|_| self.plan.servers() > 1);
+                let name = name.map(|target| target.url.clone());
+                return Err(failure.map_or(RunError::CoordinatorLost, |it| no_connection(it, name)));
+            }
+            open += here;
+            failed += of_shards.map(|opened| opened.failed).sum::<u32>();
         }
         let barrier = self.stage.now() + LEAD;
         self.barrier = Some(barrier);
@@ -404,7 +412,7 @@ impl<H> Member<H> {
             handle: None,
             opened: None,
             spare: Some(Box::new(empty)),
-            readdress: None,
+            readdress: Vec::new(),
             requests: 0,
             pulse: Pulse::default(),
             finished: None,
@@ -417,14 +425,15 @@ impl<H> Member<H> {
     }
 
     /// Passes on where connections are to go, once the shard has read what it was told before.
-    fn readdress(&mut self, addresses: Option<&Arc<Addresses>>) {
-        if let Some(addresses) = addresses {
-            self.readdress = Some(Arc::clone(addresses));
+    fn readdress(&mut self, addresses: &[Readdress]) {
+        for (origin, to) in addresses {
+            self.readdress.retain(|(known, _)| known != origin);
+            self.readdress.push((*origin, Arc::clone(to)));
         }
         if self.desk.has_room()
-            && let Some(addresses) = self.readdress.take()
+            && let Some((origin, addresses)) = self.readdress.pop()
         {
-            self.desk.order(Order::Readdress(addresses));
+            self.desk.order(Order::Readdress(origin, addresses));
         }
     }
 

@@ -98,7 +98,7 @@ impl Stage for Virtual {
     fn start(&mut self, part: ShardPlan, mailbox: Mailbox, taps: Vec<Tap>) -> io::Result<usize> {
         let request_len =
             part.plan.work.first().map_or(0, |asking| asking.request.render_h1().len());
-        let reactor = self.world.reactor(part.room.get(), request_len);
+        let reactor = self.world.reactor(part.places(), request_len);
         let clock = reactor.watch();
         let shard = Shard::new(part, reactor, mailbox, taps)?;
         self.shards.push(Player::Running(Box::new(shard), clock));

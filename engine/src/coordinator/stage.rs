@@ -110,7 +110,7 @@ impl Stage for Threads {
 fn run_shard(plan: ShardPlan, kind: Kind, mailbox: Mailbox, taps: Vec<Tap>) -> io::Result<()> {
     let pinned = os_thread::pin(plan.cpu);
     os_thread::set_precise_timers();
-    let slots = plan.room.get();
+    let slots = plan.places();
     // Made on the thread which uses it: memory near its CPU, and a ring with a single issuer.
     match kind {
         Kind::Uring => Shard::new(plan, Uring::new(slots)?, mailbox, taps)?.run(pinned),

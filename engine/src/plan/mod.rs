@@ -31,7 +31,7 @@ pub use scenario::{Logic, MARKS_MAX, NESTED_MAX, Scenario, Step};
 pub use signing::{Signing, SigningKey};
 pub use split::{ShardPlan, Share, split};
 pub use stop::{Limit, Stop, Timeouts};
-pub use target::{Addresses, Target};
+pub use target::{Addresses, ORIGINS_MAX, Origin, Target};
 pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
 pub use work::{
@@ -49,9 +49,12 @@ pub struct Plan {
     pub work: Work,
     /// How they get there.
     pub wire: Wire,
+    /// Further servers, by the numbers from 1 on that requests name them with; number 0 is
+    /// `target`. Most runs have none.
+    pub others: Vec<Origin>,
     /// When requests start: bound to responses, or to the clock.
     pub load: Load,
-    /// Connections in total, shared out over the shards with remainders kept.
+    /// Connections to each server, shared out over the shards with remainders kept.
     pub connections: NonZeroU32,
     /// Connections for which there is room if a [`Change`] asks for them; fewer than there are mean
     /// that none will.
@@ -71,6 +74,31 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// How many servers there are; at least one.
+    #[must_use]
+    pub const fn servers(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// The servers by number.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        core::iter::once(&self.target).chain(self.others.iter().map(|origin| &origin.target))
+    }
+
+    /// What secures the connections to each server, by number, and who stands in between.
+    pub fn ways(&self) -> impl Iterator<Item = (Option<&Tls>, Option<&Proxy>)> {
+        let first = (self.wire.tls.as_ref(), self.wire.proxy.as_ref());
+        let others = self.others.iter().map(|it| (it.tls.as_ref(), it.proxy.as_ref()));
+        core::iter::once(first).chain(others)
+    }
+
+    /// Whether any connection carries something other than what is spoken with its server: TLS, or
+    /// the frames of a tunnel.
+    #[must_use]
+    pub fn is_wrapped(&self) -> bool {
+        self.ways().any(|(tls, proxy)| tls.is_some() || proxy.is_some_and(Proxy::frames))
+    }
+
     /// Most requests outstanding on one connection of HTTP/1.x: as the load says, but only one
     /// where that announces the end of its connection (RFC 9112 section 9.6), or has a body that is
     /// read as it is sent.

@@ -103,14 +103,23 @@ pub struct ShardPlan {
     pub share: Share,
     /// The CPU that the shard is pinned to.
     pub cpu: usize,
-    /// Connections that this shard begins with; at least one.
+    /// Connections to each server that this shard begins with; at least one.
     pub connections: NonZeroU32,
-    /// Connections that it may come to have; as many as it begins with, unless the plan says
-    /// otherwise.
+    /// Connections to each server that it may come to have; as many as it begins with, unless the
+    /// plan says otherwise.
     pub room: NonZeroU32,
     /// Closed loop with a number of requests: how many of them this shard may start. In an open
     /// loop the schedule itself says which slots are the shard's.
     pub quota: Option<u64>,
+}
+
+impl ShardPlan {
+    /// Places for connections, to all servers: `room` to the first, then `room` to the next.
+    #[must_use]
+    pub fn places(&self) -> u32 {
+        let servers = u32::try_from(self.plan.servers()).unwrap_or(u32::MAX);
+        self.room.get().saturating_mul(servers)
+    }
 }
 
 /// Cuts a plan into one part per shard.

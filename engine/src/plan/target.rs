@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
+use super::{Lookup, Proxy, Tls};
 use crate::reactor::Address;
+
+/// Most servers of a run: each has connections of its own, and a line of those that are free.
+pub const ORIGINS_MAX: usize = 1024;
 
 /// One server.
 #[derive(Clone, Debug)]
@@ -12,6 +16,19 @@ pub struct Target {
     /// The addresses of the server in order of preference; the first that accepts is kept. Never
     /// empty.
     pub addresses: Addresses,
+}
+
+/// A server beside the first one, and what of the way to it is not the same for all.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The server.
+    pub target: Target,
+    /// How it is secured, if it is.
+    pub tls: Option<Tls>,
+    /// Who stands in between, if anybody.
+    pub proxy: Option<Proxy>,
+    /// How often its name is looked up.
+    pub lookup: Lookup,
 }
 
 /// Resolved addresses in order of preference; never empty.

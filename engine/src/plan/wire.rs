@@ -117,17 +117,10 @@ impl Default for Wire {
 }
 
 impl Wire {
-    /// Whether a connection carries something other than what is spoken with the server: TLS, or
-    /// the frames of a tunnel.
+    /// How requests are put into HTTP/1.x for a server that `proxy` stands before, if anybody does.
     #[must_use]
-    pub fn is_wrapped(&self) -> bool {
-        self.tls.is_some() || self.proxy.as_ref().is_some_and(Proxy::frames)
-    }
-
-    /// How requests are put into HTTP/1.x.
-    #[must_use]
-    pub fn rendering(&self) -> Rendering {
-        let forward = self.proxy.as_ref().filter(|proxy| proxy.means == Means::Forward);
+    pub fn rendering(&self, proxy: Option<&Proxy>) -> Rendering {
+        let forward = proxy.filter(|proxy| proxy.means == Means::Forward);
         Rendering {
             version: match self.protocol {
                 Protocol::Http10 => Version::Http10,

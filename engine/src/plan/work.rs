@@ -146,6 +146,8 @@ pub struct Asking {
     pub name: String,
     /// The request, validated.
     pub request: Request,
+    /// The number of the server that is asked.
+    pub origin: u16,
     /// Which response statuses are `ok`; any other is a *failure*, not an error.
     pub expected: ExpectedStatus,
     /// What else its response is tested for; one that does not hold makes it a failure.
@@ -156,10 +158,10 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// A request of which nothing is looked at but the status.
+    /// A request to the first server, of which nothing is looked at but the status.
     #[must_use]
     pub const fn new(name: String, request: Request, expected: ExpectedStatus) -> Self {
-        Self { name, request, expected, checks: Vec::new(), captures: Vec::new() }
+        Self { name, request, origin: 0, expected, checks: Vec::new(), captures: Vec::new() }
     }
 }
 
@@ -417,6 +419,13 @@ impl Work {
     #[must_use]
     pub fn expecting(mut self, expected: &ExpectedStatus) -> Self {
         self.requests.iter_mut().for_each(|asking| asking.expected = expected.clone());
+        self
+    }
+
+    /// The same work, where each request is for the first server.
+    #[must_use]
+    pub fn to_one_server(mut self) -> Self {
+        self.requests.iter_mut().for_each(|asking| asking.origin = 0);
         self
     }
 

@@ -15,6 +15,7 @@ mod looked;
 mod moments;
 mod multiplexed;
 mod outcome;
+mod reached;
 mod row;
 mod secured;
 mod snapshot;
@@ -30,6 +31,7 @@ pub use looked::Looked;
 pub use moments::{Exemplar, Fate, Moments, Slowest};
 pub use multiplexed::{CODES, Multiplexed, code_name};
 pub use outcome::{Cause, ErrorTable, Kind, Party, Phase, Trouble};
+pub use reached::Reached;
 pub use row::Row;
 pub use secured::{Agreed, Alpn, Secured, TlsTrouble};
 pub use snapshot::{Connections, Oddities, Parts, Snapshot, Statuses};
@@ -331,6 +333,18 @@ impl Recorder {
     /// What happened to HTTP/2 connections is counted here.
     pub fn multiplexed(&mut self) -> &mut Multiplexed {
         &mut self.envelope.multiplexed
+    }
+
+    /// `note` is told what was counted of the server with this number, of several. The first time
+    /// that it is named may allocate.
+    pub fn origin(&mut self, number: u16, note: impl FnOnce(&mut Reached)) {
+        let (place, origins) = (usize::from(number), &mut self.envelope.origins);
+        if place >= origins.len() {
+            origins.resize(place + 1, Reached::default());
+        }
+        if let Some(reached) = origins.get_mut(place) {
+            note(reached);
+        }
     }
 
     /// What became of connections is counted here.

@@ -1,8 +1,8 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{
-    ErrorTable, Fed, Flow, Histogram, Latencies, Ledger, Looked, Multiplexed, Row, Secured,
-    Slowest, Spans, Timeline,
+    ErrorTable, Fed, Flow, Histogram, Latencies, Ledger, Looked, Multiplexed, Reached, Row,
+    Secured, Slowest, Spans, Timeline,
 };
 use crate::units::Nanos;
 
@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub fed: Vec<Fed>,
     /// The times of whole scenarios and groups, if they are kept.
     pub flows: Vec<Flow>,
+    /// Connections to each server, if there are several.
+    pub origins: Vec<Reached>,
     /// What should not be.
     pub oddities: Oddities,
 }
@@ -273,6 +275,9 @@ impl Snapshot {
         let more = other.rows.len().saturating_sub(self.rows.len());
         self.rows.extend((0..more).map(|_| Row::default()));
         self.rows.iter_mut().zip(&other.rows).for_each(|(row, more)| row.merge(more));
+        let more = other.origins.len().saturating_sub(self.origins.len());
+        self.origins.extend((0..more).map(|_| Reached::default()));
+        self.origins.iter_mut().zip(&other.origins).for_each(|(one, more)| one.merge(more));
         let more = other.looked.len().saturating_sub(self.looked.len());
         self.looked.extend((0..more).map(|_| Looked::default()));
         self.looked.iter_mut().zip(&other.looked).for_each(|(looked, more)| looked.merge(more));
@@ -300,6 +305,7 @@ impl Snapshot {
         self.slowest.clear();
         self.oddities = Oddities::default();
         self.rows.iter_mut().for_each(Row::clear);
+        self.origins.fill(Reached::default());
         self.looked.iter_mut().for_each(Looked::clear);
         self.fed.fill(Fed::default());
         self.flows.iter_mut().for_each(Flow::clear);

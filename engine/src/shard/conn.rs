@@ -167,6 +167,8 @@ pub(super) struct Outgoing {
 
 /// One connection.
 pub(super) struct Connection {
+    /// The number of the server that it leads to.
+    pub(super) origin: u16,
     pub(super) state: State,
     pub(super) http: Http,
     pub(super) tls: Option<Box<Session>>,
@@ -190,13 +192,15 @@ pub(super) struct Connection {
     pub(super) past: Past,
     /// Attempts since the peer last sent anything, which bound how soon the next one may follow.
     pub(super) attempts: u8,
-    /// Which of the target's addresses is tried.
+    /// Which of its server's addresses is tried.
     pub(super) address: usize,
 }
 
 impl Connection {
-    pub(super) fn new(depth: NonZeroU8) -> Self {
+    pub(super) fn new(depth: NonZeroU8, origin: u32) -> Self {
         Self {
+            // There are no more than 1,024.
+            origin: u16::try_from(origin).unwrap_or_default(),
             state: State::Closed,
             http: Http::one(depth),
             tls: None,

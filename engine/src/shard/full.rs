@@ -25,17 +25,15 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// Deals with the slots that are due and found no connection.
+    /// Deals with the slots that are due and found no connection to the only server.
     pub(super) fn relieve(&mut self, now: Instant) {
         match self.on_full() {
             OnFull::Queue => {}
             OnFull::Drop => self.give_up(now + Nanos::new(1), now, Unsent::Dropped),
             OnFull::Grow { .. } => {
-                let (under_way, room) = (self.dialler.under_way(), self.dialler.room());
-                let owed = self.supply.due(under_way + room, now);
-                for _ in under_way..owed {
-                    self.dialler.grow(now);
-                }
+                let most = self.dialler.of(0).map_or(0, |first| first.under_way() + first.room());
+                let owed = self.supply.due(most, now);
+                self.dialler.grow(0, owed, now);
             }
         }
     }
@@ -46,6 +44,7 @@ impl<R: Reactor> Shard<R> {
         self.supply.give_up(before, now, |intended, count| {
             recorder.unsent(intended, now, why, count);
         });
+        self.give_up_waiting(before, now, why);
     }
 
     /// When something is to be done about the next slot, even if no connection is free.
@@ -53,12 +52,15 @@ impl<R: Reactor> Shard<R> {
         if !matches!(self.phase, Phase::Running | Phase::Draining(_)) {
             return None;
         }
+        if self.lines.are_several() {
+            return self.next_given_up();
+        }
         let due = self.supply.next_due()?;
         let at_once = match self.on_full() {
             OnFull::Queue => false,
             OnFull::Drop => true,
             // With one under way it is looked at again when that is established.
-            OnFull::Grow { .. } => self.dialler.room() > 0 && self.dialler.under_way() == 0,
+            OnFull::Grow { .. } => self.dialler.may_grow(),
         };
         let given_up = self.plan.plan.timeouts.deadline.map(|deadline| due + deadline);
         at_once.then_some(due).or(given_up)

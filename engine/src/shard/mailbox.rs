@@ -25,8 +25,8 @@ pub(crate) enum Order {
     Start(Instant),
     /// Write into this empty envelope from now on, and send the full one.
     Exchange(Box<Snapshot>),
-    /// Establish connections at these addresses from now on.
-    Readdress(Arc<Addresses>),
+    /// Establish connections to the server with this number at these addresses from now on.
+    Readdress(u16, Arc<Addresses>),
     /// Change the load at a moment that lies ahead.
     Switch(Box<Switch>),
     /// Start nothing more, and wait at most so long for what is outstanding.
@@ -74,8 +74,8 @@ impl Switch {
 
 /// What a shard tells the coordinator.
 pub(crate) enum Reply {
-    /// Every connection was tried once.
-    Opened(Opened),
+    /// Every connection was tried once; how that went, by server.
+    Opened(Vec<Opened>),
     /// A full envelope, and what the shard has used of its CPU so far.
     Envelope(Box<Snapshot>, Effort),
     /// No request starts any more.
@@ -99,7 +99,7 @@ pub(crate) struct Effort {
     pub(crate) spun: Nanos,
 }
 
-/// How opening the connections went.
+/// How opening the connections to a server went.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) open: u32,

@@ -4,16 +4,19 @@
 //! what happened. Every decision depends on the plan, on the completions and on the time that the
 //! reactor tells, so that the same inputs give the same run.
 
+mod apart;
 mod conn;
 mod date;
 mod deadline;
 mod dial;
+mod dials;
 mod feed;
 mod flight;
 mod full;
 mod jars;
 mod laps;
 mod late;
+mod lines;
 mod look;
 pub(crate) mod mailbox;
 mod opening;
@@ -40,9 +43,11 @@ use std::io;
 use std::net::IpAddr;
 
 use self::conn::{Fate, State};
-use self::dial::{Attempt, Dialler};
+use self::dial::Attempt;
+use self::dials::Dials;
 use self::flight::Flight;
 use self::late::HeldUp;
+use self::lines::{Lines, Waiting};
 use self::mailbox::{Finished, Mailbox, Order, Reply};
 use self::patience::{Patience, Wake};
 use self::renewal::Renewal;
@@ -103,13 +108,13 @@ pub(crate) struct Shard<R> {
     plan: ShardPlan,
     mailbox: Mailbox,
     traffic: Traffic,
-    dialler: Dialler,
+    dialler: Dials,
     renewal: Renewal,
     supply: Supply,
     patience: Patience,
     phase: Phase,
     /// Connections that may have room for a request.
-    free: VecDeque<Slot>,
+    lines: Lines,
     /// Connections that have something to say beyond it.
     talkers: VecDeque<Slot>,
     /// The requests by index, as often as may be sent at once; none where each is written anew.
@@ -157,13 +162,13 @@ impl<R: Reactor> Shard<R> {
         let now = reactor.clock();
         Ok(Self {
             traffic,
-            dialler: Dialler::new(&plan),
+            dialler: Dials::new(&plan),
             renewal: Renewal::new(&plan),
             supply: Supply::new(&plan),
             patience: Patience::new(&plan.plan),
             phase: Phase::Opening,
-            free: VecDeque::with_capacity(plan.room.get() as usize),
-            talkers: VecDeque::with_capacity(plan.room.get() as usize),
+            lines: Lines::new(plan.plan.servers(), plan.room.get() as usize),
+            talkers: VecDeque::with_capacity(plan.places() as usize),
             payloads,
             batch,
             refill,
@@ -257,8 +262,8 @@ impl<R: Reactor> Shard<R> {
             match order {
                 Order::Start(barrier) => self.phase = Phase::Ready(Some(barrier)),
                 Order::Exchange(empty) => offered = Some(empty),
-                Order::Readdress(addresses) => {
-                    self.dialler.readdress(addresses, &mut self.traffic);
+                Order::Readdress(origin, addresses) => {
+                    self.dialler.readdress((origin, addresses), &mut self.traffic);
                 }
                 Order::Switch(switch) => self.mailbox.keep(switch),
                 Order::Stop(patience) => self.stop(now, patience),
@@ -279,7 +284,7 @@ impl<R: Reactor> Shard<R> {
         match self.phase {
             Phase::Opening => {
                 if self.traffic.users.are_primed()
-                    && let Some(opened) = self.dialler.opened(&self.traffic)
+                    && let Some(opened) = self.dialler.opened()
                 {
                     self.phase = Phase::Ready(None);
                     self.mailbox.reply(Reply::Opened(opened));
@@ -352,6 +357,7 @@ impl<R: Reactor> Shard<R> {
         let recorder = &mut self.traffic.recorder;
         let unfinished = Unsent::Unfinished;
         self.supply.cut(now, |intended, count| recorder.unsent(intended, now, unfinished, count));
+        self.give_up_waiting(FOREVER, now, unfinished);
         let window = self.traffic.recorder.window();
         // What started at this very moment still counts.
         let to = window.to.min(now + Nanos::new(1)).max(window.from);
@@ -361,13 +367,16 @@ impl<R: Reactor> Shard<R> {
     /// Whether nobody is under way, and nobody will ever begin.
     fn has_tried_all(&self) -> bool {
         let users = &self.traffic.users;
-        users.begin_no_more() && !users.pause() && self.traffic.outstanding() == 0
+        users.begin_no_more()
+            && !users.pause()
+            && !self.lines.anybody_waits()
+            && self.traffic.outstanding() == 0
     }
 
     /// Whether a closed loop has nobody left to talk to.
     fn lost_target(&mut self, now: Instant) -> bool {
         // A connection that is open and takes nothing is of no use either.
-        let busy = self.traffic.in_flight() > 0 || !self.free.is_empty();
+        let busy = self.traffic.in_flight() > 0 || !self.lines.none_free();
         if self.traffic.open() > 0 && busy {
             self.last_open = now;
         }
@@ -393,7 +402,7 @@ impl<R: Reactor> Shard<R> {
         self.end_with_feed(now);
         if !more {
             self.traffic.recorder.burst(core::mem::take(&mut self.burst));
-            if self.free.is_empty() {
+            if !self.lines.are_several() && self.lines.front().is_none() {
                 self.relieve(now);
             }
         }
@@ -402,24 +411,27 @@ impl<R: Reactor> Shard<R> {
 
     /// Starts requests as long as connections are free.
     fn start_free(&mut self, now: Instant) -> bool {
+        if self.lines.are_several() {
+            return self.start_apart(now);
+        }
         // An open loop spreads its slots over the connections; a closed one fills each of them.
         let open_loop = matches!(self.supply, Supply::Open { .. });
         let most = if open_loop { 1 } else { self.batch };
         for _ in 0..SENDS_PER_TURN {
-            let Some(&slot) = self.free.front() else { return false };
+            let Some(slot) = self.lines.front() else { return false };
             let room = self.traffic.room(slot).min(most);
             let started = self.start_on(slot, room, now);
             if started == 0 && room > 0 {
                 // Nothing is due: the connection keeps its place.
                 return false;
             }
-            self.free.pop_front();
+            self.lines.pop_front();
             self.leave_line(slot);
             if started > 0 {
                 self.stay_in_line(slot);
             }
         }
-        !self.free.is_empty()
+        self.lines.front().is_some()
     }
 
     /// Starts and sends up to `room` requests on `slot`, and returns how many there were.
@@ -469,9 +481,17 @@ impl<R: Reactor> Shard<R> {
             let (user, starved) = users.begin(since, recorder);
             (user, now, starved)
         };
-        let intended = taken.unwrap_or(due);
-        users.starts(user, intended, recorder);
-        if (closed_loop || onward) && window.contains(intended) {
+        let waiting = Waiting { user, intended: taken.unwrap_or(due), onward, starved };
+        Some(self.flight(waiting, ready, now))
+    }
+
+    /// The flight of a request that was `waiting`, and starts now on a connection which has been
+    /// free since `ready`.
+    fn flight(&mut self, waiting: Waiting, ready: Instant, now: Instant) -> Flight {
+        let Waiting { user, intended, onward, starved } = waiting;
+        self.traffic.users.starts(user, intended, &mut self.traffic.recorder);
+        let closed_loop = matches!(self.supply, Supply::Closed { .. });
+        if (closed_loop || onward) && self.traffic.recorder.window().contains(intended) {
             self.traffic.recorder.scheduled(1);
         }
         self.burst += 1;
@@ -479,12 +499,14 @@ impl<R: Reactor> Shard<R> {
         let picked = intended + late.max(starved).min(now.since(intended));
         let light = 4 * self.traffic.outstanding() <= self.plan.connections.get();
         let flight = Flight::new(intended, picked, now);
-        Some(Flight { light, user, onward, ..flight })
+        Flight { light, user, onward, ..flight }
     }
 
-    /// Whether somebody is in the middle of a scenario that an open loop lets them finish.
+    /// Whether somebody is in the middle of a scenario that an open loop lets them finish, or waits
+    /// for their server.
     fn goes_on(&self) -> bool {
-        matches!(self.supply, Supply::Open { .. }) && self.traffic.users.pause()
+        let somebody = self.traffic.users.pause() || self.lines.anybody_waits();
+        matches!(self.supply, Supply::Open { .. }) && somebody
     }
 
     fn send(&mut self, slot: Slot, index: u16, count: u32) {
@@ -515,7 +537,13 @@ impl<R: Reactor> Shard<R> {
         self.take_leave(slot);
         self.renewal.gone(slot);
         self.reactor.close(slot, self.plan.plan.wire.close);
-        self.dialler.failed(slot, trouble, &mut self.traffic, now);
+        let cut_off = self.dialler.failed(slot, trouble, &mut self.traffic, now);
+        if cut_off
+            && self.lines.are_several()
+            && let Some(origin) = self.traffic.get(slot).map(|connection| connection.origin)
+        {
+            self.turn_away(origin, trouble, now);
+        }
     }
 
     /// Establishes the connections whose time has come.
@@ -561,9 +589,12 @@ impl<R: Reactor> Shard<R> {
             return barrier;
         }
         // A slot without a row waits for that.
-        let starts = self.traffic.users.next_look(self.barrier).is_none();
-        let next = [self.supply.next_due().filter(|_| starts), self.traffic.users.next_due()];
-        self.free.front().and(next.into_iter().flatten().min())
+        let (users, slot) = (&self.traffic.users, self.supply.next_due());
+        let starts = users.next_look(self.barrier).is_none();
+        let may = starts && (!self.lines.are_several() || users.has_room());
+        let next = [slot.filter(|_| may), users.next_due()].into_iter().flatten().min();
+        // Of several servers it is not known which one is asked before somebody is due.
+        if self.lines.are_several() { next } else { self.lines.front().and(next) }
     }
 
     fn take_in(&mut self, completion: Completion) {
@@ -617,7 +648,7 @@ impl<R: Reactor> Shard<R> {
                 self.renewal.ready(slot, now);
                 let fate = self.traffic.read_early(slot, now);
                 self.enter_line(slot, now);
-                if fate == Fate::Close || self.dialler.is_surplus(slot) {
+                if fate == Fate::Close || self.dialler.is_surplus(slot, &mut self.traffic) {
                     return self.close(slot, now);
                 }
             }
@@ -631,7 +662,9 @@ impl<R: Reactor> Shard<R> {
         self.take_leave(slot);
         self.renewal.gone(slot);
         self.reactor.close(slot, self.plan.plan.wire.close);
-        self.traffic.closed(slot);
+        if self.traffic.closed(slot) {
+            self.dialler.gone(slot, &mut self.traffic);
+        }
         // A new connection is of use only if something may still start.
         let over = match self.phase {
             Phase::Opening | Phase::Ready(_) => false,
@@ -665,7 +698,7 @@ impl<R: Reactor> Shard<R> {
             && !connection.in_line
         {
             connection.in_line = true;
-            self.free.push_back(slot);
+            self.lines.push(connection.origin, slot);
             return true;
         }
         false
@@ -731,7 +764,8 @@ fn portions(plan: &Plan, request_len: usize) -> (u32, u32) {
     let fit = u32::try_from(BATCH_BYTES_MAX / request_len.max(1)).unwrap_or(u32::MAX);
     let batch = fit.clamp(1, depth);
     match plan.load {
-        _ if plan.wire.keep == Keep::One => (1, 1),
+        // Each asks its own server.
+        _ if plan.wire.keep == Keep::One || plan.servers() > 1 => (1, 1),
         // What differs is published one by one.
         _ if !prepared::is_paged(plan) && !plan.work.is_single() => (1, 1),
         // A turn's requests leave together, so there is no need to wait for more room.

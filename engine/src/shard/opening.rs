@@ -9,7 +9,7 @@ use pummel_proto_http::{Event, Expect, h1, h2, render_connect};
 use super::conn::{Connection, Fate, Http, Opening, Past, State, Step};
 use super::prepared::{self, Prepared, prepare};
 use super::traffic::Traffic;
-use crate::plan::{Keep, Means, Plan, Protocol, Proxy};
+use crate::plan::{Keep, Means, Plan, Protocol, Proxy, Tls};
 use crate::reactor::Slot;
 use crate::record::{Alpn, Cause, TlsTrouble, Trouble};
 use crate::tls::{Connector, Session};
@@ -21,13 +21,10 @@ pub(super) struct Way {
     pub(super) streams: NonZeroU16,
     depth: NonZeroU8,
     pub(super) keep: Keep,
-    pub(super) connector: Option<Connector>,
-    /// What a proxy is asked for a tunnel with.
-    tunnel: Option<Wish>,
+    /// What leads to each server, by number.
+    pub(super) doors: Box<[Door]>,
     /// Whether what arrives is not what is spoken, but has to be unwrapped first.
     pub(super) wrapped: bool,
-    /// What a server is asked for HTTP/2 with.
-    upgrade: Option<Box<[u8]>>,
     /// The requests, by index.
     pub(super) requests: Box<[Prepared]>,
     /// The only request as HTTP/1.x, if it is always the same.
@@ -44,6 +41,15 @@ pub(super) struct Way {
     pub(super) inner: Vec<u8>,
     /// Where frames are put together before they are encrypted.
     pub(super) scratch: Vec<u8>,
+}
+
+/// What leads to a server.
+pub(super) struct Door {
+    pub(super) connector: Option<Connector>,
+    /// What a proxy is asked for a tunnel with.
+    tunnel: Option<Wish>,
+    /// What the server is asked for HTTP/2 with.
+    upgrade: Option<Box<[u8]>>,
 }
 
 /// What asks a proxy for a tunnel.
@@ -73,25 +79,15 @@ impl Way {
     /// If TLS cannot be set up so.
     pub(super) fn new(plan: &Plan) -> io::Result<Self> {
         let wire = &plan.wire;
-        let connector = wire.tls.as_ref().map(Connector::new).transpose();
-        let connector = connector.map_err(io::Error::other)?;
-        // The first handshake of a thread pays for what the library sets up once: not the server's.
-        if let Some(connector) = &connector {
-            let rehearsed = connector.connect().and_then(|mut one| one.begin(&mut Vec::new()));
-            rehearsed.map_err(|trouble| io::Error::other(trouble.name()))?;
-        }
-        let tunnel = wire.proxy.as_ref().map(Wish::of).transpose()?.flatten();
         let requests = prepare(plan);
-        let upgrade = plan.work.first().filter(|_| wire.protocol == Protocol::Http2Upgrade);
+        let doors = (0..).zip(plan.ways()).map(|(n, way)| Door::new(plan, n, way));
         Ok(Self {
             protocol: wire.protocol,
             streams: wire.streams,
             depth: plan.depth(),
             keep: wire.keep,
-            connector,
-            tunnel,
-            wrapped: wire.is_wrapped(),
-            upgrade: upgrade.map(|asking| asking.request.render_upgrade().into()),
+            doors: doors.collect::<io::Result<_>>()?,
+            wrapped: plan.is_wrapped(),
             only: plan
                 .work
                 .is_single()
@@ -112,9 +108,44 @@ impl Way {
         self.requests.get(usize::from(index))
     }
 
-    /// Whether a proxy is asked for a tunnel first.
-    pub(super) const fn asks_for_tunnel(&self) -> bool {
-        self.tunnel.is_some()
+    /// Whether there are several servers.
+    #[inline]
+    pub(super) const fn has_several(&self) -> bool {
+        self.doors.len() > 1
+    }
+
+    /// Whether a proxy is asked for a tunnel first, to any server.
+    pub(super) fn asks_for_tunnel(&self) -> bool {
+        self.doors.iter().any(|door| door.tunnel.is_some())
+    }
+
+    /// What is to be done on `connection` after `step`, or first.
+    fn after(&self, connection: &Connection, step: Option<Step>) -> Option<Step> {
+        self.doors.get(usize::from(connection.origin))?.after(step)
+    }
+}
+
+impl Door {
+    /// What leads to the server with this number, whose TLS and proxy are so.
+    fn new(
+        plan: &Plan,
+        number: u16,
+        (tls, proxy): (Option<&Tls>, Option<&Proxy>),
+    ) -> io::Result<Self> {
+        let connector = tls.map(Connector::new).transpose().map_err(io::Error::other)?;
+        // The first handshake of a thread pays for what the library sets up once: not the server's.
+        if let Some(connector) = &connector {
+            let rehearsed = connector.connect().and_then(|mut one| one.begin(&mut Vec::new()));
+            rehearsed.map_err(|trouble| io::Error::other(trouble.name()))?;
+        }
+        let upgrades = plan.wire.protocol == Protocol::Http2Upgrade;
+        let mut requests = plan.work.requests().iter();
+        let upgrade = requests.find(|asking| upgrades && asking.origin == number);
+        Ok(Self {
+            connector,
+            tunnel: proxy.map(Wish::of).transpose()?.flatten(),
+            upgrade: upgrade.map(|asking| asking.request.render_upgrade().into()),
+        })
     }
 
     /// What is to be done after `step`, or first.
@@ -141,9 +172,9 @@ const UPGRADE: Expect = Expect { body: true, close: false };
 impl Traffic {
     /// `slot` is established.
     pub(super) fn connected(&mut self, slot: Slot, now: Instant) -> Fate {
-        let first = self.way.after(None);
-        let Some(connection) = self.get(slot) else { return Fate::Keep };
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
         let State::Connecting(since) = connection.state else { return Fate::Keep };
+        let first = self.way.after(connection, None);
         if let Some(step) = first {
             let opening = Opening { since, established: now, step, began: now, begun: false };
             connection.state = State::Opening(opening);
@@ -151,16 +182,22 @@ impl Traffic {
         self.begin(slot, first, now)
     }
 
+    /// `step` is done on `slot`.
+    fn go_on(&mut self, slot: Slot, step: Step, now: Instant) -> Fate {
+        let Some(connection) = self.connections.get(slot.index()) else { return Fate::Keep };
+        self.begin(slot, self.way.after(connection, Some(step)), now)
+    }
+
     /// Begins the next step, or ends the opening.
     fn begin(&mut self, slot: Slot, step: Option<Step>, now: Instant) -> Fate {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return Fate::Keep };
-        let way = &self.way;
+        let door = self.way.doors.get(usize::from(connection.origin));
         if let (State::Opening(opening), Some(step)) = (&mut connection.state, step) {
             (opening.step, opening.began, opening.begun) = (step, now, false);
         }
         match step {
             None => return self.choose(slot, now),
-            Some(Step::Proxy) => match &way.tunnel {
+            Some(Step::Proxy) => match door.and_then(|door| door.tunnel.as_ref()) {
                 Some(Wish::Two(request)) => {
                     connection.tunnel = Some(Box::new(h2::Tunnel::new(request)));
                 }
@@ -169,12 +206,14 @@ impl Traffic {
             },
             Some(Step::Upgrade) => {
                 let http = h1::Conn::for_upgrade();
-                ask(connection, way.upgrade.as_deref().unwrap_or_default(), http, UPGRADE);
+                let wish = door.and_then(|door| door.upgrade.as_deref());
+                ask(connection, wish.unwrap_or_default(), http, UPGRADE);
             }
             // It follows from what is chosen, and is never asked for.
             Some(Step::Settle) => {}
             Some(Step::Tls) => {
-                let begun = way.connector.as_ref().map(Connector::connect).transpose();
+                let connector = door.and_then(|door| door.connector.as_ref());
+                let begun = connector.map(Connector::connect).transpose();
                 let Ok(Some(mut session)) = begun else {
                     return unready(Step::Tls, Cause::Tls(TlsTrouble::Internal));
                 };
@@ -276,7 +315,7 @@ impl Traffic {
             debug_assert_eq!(status, 0, "every other final answer has been refused");
             return Fate::Keep;
         }
-        let fate = self.begin(slot, self.way.after(Some(step)), now);
+        let fate = self.go_on(slot, step, now);
         if input.is_empty() {
             return fate;
         }
@@ -304,7 +343,7 @@ impl Traffic {
     pub(super) fn through(&mut self, slot: Slot, now: Instant) -> Fate {
         // Whatever was kept is another connection's.
         self.way.early.clear();
-        self.begin(slot, self.way.after(Some(Step::Proxy)), now)
+        self.go_on(slot, Step::Proxy, now)
     }
 
     /// The handshake of `slot` is done.
@@ -315,7 +354,7 @@ impl Traffic {
         {
             self.recorder.secured(now.since(opening.began), *agreed);
         }
-        self.begin(slot, self.way.after(Some(Step::Tls)), now)
+        self.go_on(slot, Step::Tls, now)
     }
 }
 

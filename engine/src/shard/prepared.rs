@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pummel_proto_http::{Expect, NoValues, Serial, Stored, h2};
+use pummel_proto_http::{Expect, NoValues, Rendering, Serial, Stored, h2};
 
 use crate::judge::{Capture, Check, Needs};
 use crate::plan::{ExpectedStatus, Order, Plan};
@@ -14,6 +14,8 @@ pub(super) struct Prepared {
     /// The body behind it, where that is read as it is sent.
     pub(super) stored: Option<Stored>,
     pub(super) expect: Expect,
+    /// The number of the server that it is for.
+    pub(super) origin: u16,
     pub(super) expected: ExpectedStatus,
     pub(super) checks: Box<[Check]>,
     pub(super) captures: Box<[Capture]>,
@@ -39,12 +41,14 @@ impl Prepared {
 /// Whether requests are written anew each time. If not, they are sent by reference: they never
 /// change, and nothing is done to them.
 pub(super) fn is_paged(plan: &Plan) -> bool {
-    plan.wire.is_wrapped() || plan.wire.protocol.may_be_http2() || !plan.work.is_constant()
+    plan.is_wrapped() || plan.wire.protocol.may_be_http2() || !plan.work.is_constant()
 }
 
 /// The requests of `plan`, by index.
 pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
-    let rendering = plan.wire.rendering();
+    let renderings: Vec<_> = plan.ways().map(|(_, proxy)| plan.wire.rendering(proxy)).collect();
+    let usual = Rendering::default();
+    let of_server = |origin: u16| renderings.get(usize::from(origin)).unwrap_or(&usual);
     let tried = plan.work.order() == Order::Tried;
     let keeps_cookies = plan.work.cookies().is_some();
     let mut looks = 0;
@@ -55,9 +59,10 @@ pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
         let mut needs = Needs::of(&asking.checks, &asking.captures);
         needs.fields |= keeps_cookies;
         Prepared {
-            serial: asking.request.serial(&rendering),
+            serial: asking.request.serial(of_server(asking.origin)),
             stored: asking.request.stored().cloned(),
             expect: plan.expects(&asking.request),
+            origin: asking.origin,
             expected: asking.expected.clone(),
             checks: asking.checks.clone().into(),
             captures: asking.captures.clone().into(),
@@ -78,9 +83,11 @@ pub(super) fn render(plan: &Plan) -> io::Result<Vec<h2::Rendered>> {
     if !plan.wire.protocol.may_be_http2() {
         return Ok(Vec::new());
     }
-    let fields = plan.wire.rendering().fields;
+    let of_way = plan.ways().map(|(_, proxy)| plan.wire.rendering(proxy).fields);
+    let of_way: Vec<_> = of_way.collect();
+    let fields = |origin: u16| of_way.get(usize::from(origin)).map_or(&[][..], Vec::as_slice);
     let requests = plan.work.requests().iter();
-    let requests = requests.map(|asking| asking.request.with_fields(&fields));
+    let requests = requests.map(|asking| asking.request.with_fields(fields(asking.origin)));
     let requests = requests.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
     h2::Rendered::set(&requests.iter().collect::<Vec<_>>()).map_err(io::Error::other)
 }

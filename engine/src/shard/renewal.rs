@@ -31,7 +31,7 @@ impl Renewal {
             next: schedule.cursor(),
             barrier: None,
             ready: VecDeque::new(),
-            since: vec![None; plan.room.get() as usize].into(),
+            since: vec![None; plan.places() as usize].into(),
         }))
     }
 

@@ -34,8 +34,9 @@ impl<R: Reactor> Shard<R> {
             self.plan.connections = count;
             self.dialler.resize(count.get(), &mut self.traffic, now);
             self.traffic.users.resize(count.get());
-            for slot in (count.get()..self.plan.room.get()).map(Slot) {
-                self.retire(slot, now);
+            let room = self.plan.room.get();
+            for slot in (0..self.plan.places()).filter(|place| place % room >= count.get()) {
+                self.retire(Slot(slot), now);
             }
         }
     }

@@ -17,7 +17,7 @@ use super::deadline::Deadlines;
 use super::flight::{Flight, Flights};
 use super::look::Looks;
 use super::opening::Way;
-use super::user::Users;
+use super::user::{User, Users};
 use super::witness::Witness;
 use crate::feed::Tap;
 use crate::judge::Needs;
@@ -87,8 +87,8 @@ impl Traffic {
         } else {
             u32::from(depth.get())
         };
-        let connections = plan.room.get();
-        let flights = Flights::new(connections, row);
+        let (room, places) = (plan.room.get(), plan.places());
+        let flights = Flights::new(places, row);
         let at_once = if wire.protocol.may_be_http2() {
             u32::from(wire.streams.get().max(u16::from(depth.get())))
         } else {
@@ -102,7 +102,7 @@ impl Traffic {
         let looked_at = way.requests.iter().any(|request| request.is_looked_at);
         let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
         Ok(Self {
-            connections: (0..connections).map(|_| Connection::new(depth)).collect(),
+            connections: (0..places).map(|place| Connection::new(depth, place / room)).collect(),
             timeouts: Deadlines::new(flights.places(), plan.plan.timeouts.request),
             deadlines: deadline.map(|span| Deadlines::new(flights.places(), span)),
             deadlines_again: deadline.map(|span| Deadlines::new(flights.places(), span)),
@@ -209,6 +209,11 @@ impl Traffic {
             deadlines.arm(place, flight.intended);
         }
         self.recorder.started(&flight.ended(flight.written, flight.written));
+        if self.way.has_several()
+            && let Some(origin) = self.get(slot).map(|connection| connection.origin)
+        {
+            self.recorder.origin(origin, |reached| reached.requests += 1);
+        }
     }
 
     /// Whether requests wait to be sent again.
@@ -235,6 +240,25 @@ impl Traffic {
         Some(Flight { written: now, first_byte: now, status: 0, ..flight })
     }
 
+    /// The server of the oldest request that is to be sent again and whose server `has_room`.
+    pub(super) fn next_retried(&self, has_room: impl Fn(u16) -> bool) -> Option<u16> {
+        let mut servers = self.retries.iter().map(|flight| self.server_of(flight.user));
+        servers.find(|&server| has_room(server))
+    }
+
+    /// The oldest request that is to be sent to the server `origin` again, `now`.
+    pub(super) fn next_retry_to(&mut self, origin: u16, now: Instant) -> Option<Flight> {
+        let place = self.retries.iter().position(|it| self.server_of(it.user) == origin)?;
+        let flight = self.retries.remove(place)?;
+        self.outstanding -= 1;
+        Some(Flight { written: now, first_byte: now, status: 0, ..flight })
+    }
+
+    /// The number of the server that `user` asks.
+    pub(super) fn server_of(&self, user: User) -> u16 {
+        self.way.request(self.users.request_of(user)).map_or(0, |request| request.origin)
+    }
+
     /// `slot` is ready for requests since `now`.
     pub(super) fn established(&mut self, slot: Slot, now: Instant) {
         let Some(connection) = self.get(slot) else { return };
@@ -247,8 +271,12 @@ impl Traffic {
         connection.state = State::Open;
         connection.past = Past::Opened;
         connection.heard = now;
+        let origin = connection.origin;
         self.open += 1;
         self.recorder.connected(took, again);
+        if self.way.has_several() {
+            self.recorder.origin(origin, |reached| reached.connected(again));
+        }
     }
 
     /// Bytes arrived on `slot`, in the clear.
@@ -366,15 +394,16 @@ impl Traffic {
         Some((slot, fate))
     }
 
-    /// `slot` was closed by the shard. Nothing may be outstanding on it.
-    pub(super) fn closed(&mut self, slot: Slot) {
+    /// `slot` was closed by the shard. Nothing may be outstanding on it. Says whether it was ready.
+    pub(super) fn closed(&mut self, slot: Slot) -> bool {
         let depth = self.depth;
-        let Some(connection) = self.get(slot) else { return };
+        let Some(connection) = self.get(slot) else { return false };
         let was_open = connection.state == State::Open;
         self.note_streams(slot);
-        let Some(connection) = self.get(slot) else { return };
+        let Some(connection) = self.get(slot) else { return false };
         connection.end(depth);
         self.open -= u32::from(was_open);
+        was_open
     }
 
     /// Notes how many streams the server allowed on `slot`, if that is fewer than were asked for.

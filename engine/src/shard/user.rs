@@ -139,11 +139,7 @@ impl Users {
             Self::Uniform => Ok(true),
             Self::Diverse(crowd) if crowd.has_tried_all() => Ok(false),
             Self::Diverse(crowd) => {
-                let may = if crowd.grows {
-                    !crowd.idle.is_empty() || crowd.may_grow()
-                } else {
-                    crowd.table.len() - crowd.idle.len() < crowd.limit
-                };
+                let may = crowd.has_room();
                 if may && crowd.feeds.is_some() {
                     crowd.look(now)?;
                 }
@@ -174,11 +170,35 @@ impl Users {
         }
     }
 
+    /// Whether there is somebody left who could begin a scenario.
+    pub(super) fn has_room(&self) -> bool {
+        match self {
+            Self::Uniform => true,
+            Self::Diverse(crowd) => crowd.has_room(),
+        }
+    }
+
     /// Whether nobody will ever begin a scenario again.
     pub(super) fn begin_no_more(&self) -> bool {
         match self {
             Self::Uniform => false,
             Self::Diverse(crowd) => crowd.has_tried_all(),
+        }
+    }
+
+    /// Users who are in a scenario.
+    pub(super) fn under_way(&self) -> usize {
+        match self {
+            Self::Uniform => 0,
+            Self::Diverse(crowd) => crowd.table.len() - crowd.idle.len(),
+        }
+    }
+
+    /// Most users of a closed loop for each connection to a server.
+    pub(super) fn per_connection(&self) -> usize {
+        match self {
+            Self::Uniform => 1,
+            Self::Diverse(crowd) => crowd.each,
         }
     }
 
@@ -395,6 +415,15 @@ pub(super) fn shares(weights: impl Iterator<Item = NonZeroU32>) -> Box<[u64]> {
 impl Crowd {
     fn may_grow(&self) -> bool {
         self.grows && self.table.len() < USERS_MAX
+    }
+
+    /// Whether there is a user who could begin.
+    fn has_room(&self) -> bool {
+        if self.grows {
+            !self.idle.is_empty() || self.may_grow()
+        } else {
+            self.table.len() - self.idle.len() < self.limit
+        }
     }
 
     /// Whether each scenario was to be tried once, and has begun.

@@ -108,7 +108,9 @@ impl Traffic {
         let mut sent = Vec::new();
         if http2 {
             let asking = witness.plan.work.requests().get(usize::from(request));
-            let fields = witness.plan.wire.rendering().fields;
+            let origin = asking.map_or(0, |asking| usize::from(asking.origin));
+            let proxy = witness.plan.ways().nth(origin).and_then(|(_, proxy)| proxy);
+            let fields = witness.plan.wire.rendering(proxy).fields;
             let whole = asking.and_then(|asking| asking.request.with_fields(&fields).ok());
             // What HTTP/2 cannot send was refused before.
             let _described = whole.map(|whole: Request| whole.describe_h2(&values, &mut sent));

@@ -45,6 +45,7 @@ fn plan(open: bool) -> Plan {
             ExpectedStatus::default(),
         ),
         wire: Wire::default(),
+        others: Vec::new(),
         load: if open {
             Load::Open { timetable, pipeline, on_full: OnFull::Queue }
         } else {

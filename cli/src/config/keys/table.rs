@@ -24,7 +24,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("dump_urls", "dump-urls", Integer, "Print so many of its URLs, and load nothing")
         .only(Patterns),
     // Load.
-    Key::flag("connections", "connections", Integer, "Connections in total")
+    Key::flag("connections", "connections", Integer, "Connections to each host")
         .alias(&["concurrency", "max_tasks"])
         .live(),
     Key::flag("rate", "rate", Rate, "Requests per second, whatever the server does")

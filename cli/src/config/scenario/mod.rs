@@ -18,9 +18,11 @@ use core::ops::Range;
 
 use pummel_engine::plan::{Scenario, Work};
 use pummel_engine::units::Nanos;
+use pummel_proto_http::Escape;
 
 use self::step::Builder;
 pub(super) use self::template::Variables;
+use self::template::{Name, Scope};
 use super::feeds::Feeds;
 use super::file::{Entry, Fault, File, Node};
 use super::target::TargetUrl;
@@ -51,15 +53,24 @@ const VERSION: u64 = 1;
 /// If it is no text.
 pub(super) fn base(root: &Node) -> Result<Option<String>, Fault> {
     let Some(scenario) = scenarios(root)?.into_iter().next() else { return first_target(root) };
+    let mut names = step::names(scenario.get("vars")?)?;
     if let Some(base) = scenario.get("base_url")? {
-        return Ok(Some(base.text()?.to_owned()));
+        return known(base, base.text()?, names).map(Some);
     }
     let steps = scenario.get("steps")?;
-    let first = steps.and_then(|steps| steps.list().ok()?.first());
-    match first.map(|step| Part(step).get("url")).transpose()?.flatten() {
-        Some(url) => Ok(Some(origin(url.text()?).to_owned())),
-        None => Ok(None),
-    }
+    let Some(first) = steps.and_then(|steps| steps.list().ok()?.first()) else { return Ok(None) };
+    let Some(url) = Part(first).get("url")? else { return Ok(None) };
+    names.extend(step::names(Part(first).get("vars")?)?);
+    known(url, origin(url.text()?), names).map(Some)
+}
+
+/// What `text` of `node` is, with the values of `names` put in.
+fn known(node: &Node, text: &str, names: Vec<Name>) -> Result<String, Fault> {
+    let mut values = Variables::default();
+    let text = values.compile(text, [Escape::Plain; 2], &Scope { names, step: 1 });
+    let text = text.map_err(|said| node.fault(&said))?;
+    let text = text.constant().ok_or_else(|| node.fault(step::VARIES))?;
+    Ok(String::from_utf8_lossy(text).into_owned())
 }
 
 fn first_target(root: &Node) -> Result<Option<String>, Fault> {
@@ -67,6 +78,22 @@ fn first_target(root: &Node) -> Result<Option<String>, Fault> {
     let Some(first) = targets.list()?.first() else { return Ok(None) };
     let url = Part(first).get("url")?.map(Node::text).transpose()?;
     Ok(url.map(|url| origin(url).to_owned()))
+}
+
+/// Whether a scenario or a target leads to a server that is secured, as far as can be seen.
+pub(super) fn is_secured(root: &Node) -> bool {
+    let secured = |text: &str| {
+        let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+        ["https", "h2"].iter().any(|one| one.eq_ignore_ascii_case(scheme)) || scheme.contains("{{")
+    };
+    let is = |part: Part<'_>, key: &str| part.text(key).ok().flatten().is_some_and(secured);
+    let list = |part: Part<'_>, key: &str| {
+        let list = part.get(key).ok().flatten().and_then(|list| list.list().ok());
+        list.unwrap_or_default().iter().any(|one| is(Part(one), "url"))
+    };
+    let scenarios = scenarios(root).unwrap_or_default();
+    let any = scenarios.into_iter().any(|part| is(part, "base_url") || list(part, "steps"));
+    any || list(Part(root), "targets")
 }
 
 /// Scheme and authority of a URL.
@@ -100,10 +127,11 @@ pub(super) fn left_aside(root: &Node) -> Option<Fault> {
     Some(several.fault("is left aside beside scenario, which is done"))
 }
 
-/// The work that the scenarios or targets of a file make, if it has some.
+/// The work that the scenarios or targets of a file make, if it has some, and the servers that its
+/// requests name by number.
 ///
-/// `args` are what goes for each of their requests; `target` is where they go; `epoch` is the Unix
-/// time at the origin of the engine's clock.
+/// `args` are what goes for each of their requests; `target` is where they go that do not say it;
+/// `epoch` is the Unix time at the origin of the engine's clock.
 ///
 /// # Errors
 /// What makes no sense, with its place.
@@ -112,7 +140,7 @@ pub(super) fn work(
     args: &RunArgs,
     target: &TargetUrl,
     epoch: Nanos,
-) -> Result<Option<Work>, Fault> {
+) -> Result<Option<(Work, Vec<TargetUrl>)>, Fault> {
     let root = &file.root;
     let scenarios = scenarios(root)?;
     let targets = Part(root).get("targets")?;
@@ -135,12 +163,13 @@ pub(super) fn work(
     if all.is_empty() {
         return Err(at.fault("is empty; give at least one"));
     }
-    let (requests, logic, (variables, feeds)) = builder.into_parts();
+    let (requests, logic, (variables, feeds), servers) = builder.into_parts();
     let feeds = feeds.into_used()?;
     let work = Work::with_logic(requests, all, logic)
         .and_then(|work| work.with_variables(variables, epoch))
         .and_then(|work| work.with_feeds(feeds));
-    work.map(Some).map_err(|error| at.fault(&format!("cannot be done: {error}")))
+    work.map(|work| Some((work, servers)))
+        .map_err(|error| at.fault(&format!("cannot be done: {error}")))
 }
 
 #[cfg(test)]

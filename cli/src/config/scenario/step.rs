@@ -11,12 +11,13 @@ use pummel_proto_http::{Escape, Request, RequestBuilder, Slot, Text};
 use super::blocks::{self, BLOCK, Blocks};
 use super::template::{Name, Scope, Variables};
 use super::{Part, body, look};
-use crate::args::{Quoted, RunArgs};
+use crate::args::RunArgs;
 use crate::config::aws::Signer;
 use crate::config::feeds::Feeds;
 use crate::config::file::{Fault, Node};
 use crate::config::form;
 use crate::config::request::{self, Body};
+use crate::config::servers::Servers;
 use crate::config::target::{self, TargetUrl};
 
 /// Keys of a step that makes a request.
@@ -65,7 +66,12 @@ pub(super) struct Builder<'a> {
     logic: Logic,
     /// Blocks that are gone through once, so far.
     marks: u8,
+    servers: Servers,
 }
+
+/// What comes of all steps: requests, what leads through them, values with their feeds, and servers
+/// beside the first.
+pub(super) type Parts = (Vec<Asking>, Logic, (Vec<Variable>, Feeds), Vec<TargetUrl>);
 
 /// What a step is a part of.
 pub(super) struct Around<'n> {
@@ -85,11 +91,13 @@ impl<'a> Builder<'a> {
     ) -> anyhow::Result<Self> {
         let signer = Signer::understand(&args.request)?;
         let (variables, requests, logic) = (Variables::new(feeds), Vec::new(), Logic::default());
-        Ok(Self { args, target, folder, variables, signer, requests, logic, marks: 0 })
+        let servers = Servers::default();
+        Ok(Self { args, target, folder, variables, signer, requests, logic, marks: 0, servers })
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Asking>, Logic, (Vec<Variable>, Feeds)) {
-        (self.requests, self.logic, self.variables.into_parts())
+    pub(super) fn into_parts(self) -> Parts {
+        let servers = self.servers.into_all();
+        (self.requests, self.logic, self.variables.into_parts(), servers)
     }
 
     /// Whether a scenario can be gone through; if not, why.
@@ -149,7 +157,7 @@ impl<'a> Builder<'a> {
 
     /// The step that asks for what `step` says.
     pub(super) fn request(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Step, Fault> {
-        let path = self.path(step, around)?;
+        let (server, path) = self.place(step, around)?;
         let body = self.body(step, around)?;
         let inherited = around.scenario.map(|part| part.text("method")).transpose()?.flatten();
         let method = step.text("method")?.or(inherited).or(self.args.request.method.as_deref());
@@ -158,10 +166,10 @@ impl<'a> Builder<'a> {
             Some(name) => name.to_owned(),
             None => format!("{method} {}", String::from_utf8_lossy(path.literal())),
         };
-        let authority = self.args.wire.host.as_deref().unwrap_or(&self.target.authority);
+        let authority = self.args.wire.host.as_deref().unwrap_or(&server.authority);
         let refused = |error| step.0.because(&request::reason(error));
         let mut builder = Request::builder(&method, authority, path).map_err(refused)?;
-        builder = builder.scheme(self.target.scheme);
+        builder = builder.scheme(server.scheme);
         builder = request::common_fields(&self.args.request, builder)
             .map_err(|reason| step.0.because(&reason))?;
         let lists = [around.scenario.map(|part| part.get("headers")), Some(step.get("headers"))];
@@ -188,50 +196,50 @@ impl<'a> Builder<'a> {
         };
         let checks = look::checks(step)?;
         let captures = look::captures(step, |name| self.variables.captured(name))?;
-        self.requests.push(Asking { name, request, expected, checks, captures });
+        let origin = self.servers.number(&server).map_err(|said| step.0.because(&said))?;
+        self.requests.push(Asking { name, request, origin, expected, checks, captures });
         let index = u16::try_from(self.requests.len() - 1);
         index.map(Step::Request).map_err(|_| step.0.fault("is one step too many"))
     }
 
-    /// Path and query: of the step's own URL, or its path behind that of the target.
-    fn path(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Text, Fault> {
-        let (node, path) = match (step.get("url")?, step.get("path")?) {
+    /// The server that is asked, and for which path and query: those of the step's own URL, or its
+    /// path behind that of the target.
+    fn place(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<(TargetUrl, Text), Fault> {
+        let (node, server, path) = match (step.get("url")?, step.get("path")?) {
             (Some(url), Some(_)) => {
                 return Err(url.fault("and path do not go together; give one of them"));
             }
-            (Some(url), None) => (url, self.path_of(url)?),
-            (None, Some(path)) => {
-                let behind = path.text()?;
-                let base = self.target.path.trim_end_matches('/');
-                let slash = if behind.starts_with('/') { "" } else { "/" };
-                (path, format!("{base}{slash}{behind}"))
+            (Some(url), None) => {
+                let (server, path) = self.parts_of(url, around)?;
+                (url, server, path)
             }
-            (None, None) => (step.0, self.target.path.clone()),
+            (None, Some(path)) => {
+                (path, self.target.clone(), joined(&self.target.path, path.text()?))
+            }
+            (None, None) => (step.0, self.target.clone(), self.target.path.clone()),
         };
         let text = self.variables.compile(&path, [Escape::Plain, Escape::Component], &around.scope);
         let text = text.map_err(|said| node.fault(&said))?;
         let escaped = target::ensure_escaped(&String::from_utf8_lossy(text.literal()));
-        escaped.map(|()| text).map_err(|reason| node.because(&reason))
+        escaped.map(|()| (server, text)).map_err(|reason| node.because(&reason))
     }
 
-    /// What of a step's own URL is asked for, if it leads to the target.
-    fn path_of(&self, node: &Node) -> Result<String, Fault> {
+    /// The server that a step's own URL leads to, and what is asked for there. Values may stand
+    /// anywhere, but those of scheme, host and port are known now.
+    fn parts_of(&mut self, node: &Node, around: &Around<'_>) -> Result<(TargetUrl, String), Fault> {
         let url = node.text()?;
         let origin = super::origin(url);
-        if origin.contains("{{") {
-            return Err(node.fault("has a host that varies, which is not supported yet; name one"));
-        }
-        let parsed = target::parse(origin).map_err(|reason| node.because(&reason))?;
-        let (own, to) = (&parsed, self.target);
-        if (own.scheme, &own.host, own.port) != (to.scheme, &to.host, to.port) {
-            let (own, to) = (Quoted(&own.authority), Quoted(&to.authority));
-            return Err(node.fault(&format!(
-                "leads to {own}, and the run to {to}; several hosts are not supported yet"
-            )));
-        }
+        let known = self.compile(node, origin, &around.scope)?;
+        let Some(known) = known.constant() else {
+            return Err(node.fault(VARIES));
+        };
+        let server = target::parse(&String::from_utf8_lossy(known));
+        let server = server.map_err(|reason| node.because(&reason))?;
         let path = url.get(origin.len()..).unwrap_or_default();
         let path = path.split_once('#').map_or(path, |(path, _)| path);
-        Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
+        // A variable may stand for more than the host.
+        let path = joined(&server.path, path);
+        Ok((server, path))
     }
 
     /// The body, if there is one, and where it comes from.
@@ -389,6 +397,16 @@ impl<'a> Builder<'a> {
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
         request::expected(&lists).map_err(|reason| node.because(&reason))
     }
+}
+
+/// What is wrong with a URL whose host is made anew for each request.
+pub(super) const VARIES: &str = "has a host that varies from request to request, which is not \
+                                 supported; give each host a target or a scenario with a weight";
+
+/// A path behind another one.
+fn joined(base: &str, path: &str) -> String {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("{}{slash}{path}", base.trim_end_matches('/'))
 }
 
 /// What is named in `vars`.

@@ -6,6 +6,7 @@ use pummel_proto_http::{Rendering, Values};
 use super::*;
 use crate::args::words;
 use crate::config::file::from_text;
+use crate::config::target::TargetUrl;
 
 /// Values that are called by their numbers.
 struct Numbered;
@@ -18,6 +19,11 @@ impl Values for Numbered {
 
 /// The work of a file beside these words.
 fn work_of(toml: &str, line: &str) -> Result<Work, String> {
+    all_of(toml, line).map(|(work, _)| work)
+}
+
+/// The same, with the servers that it leads to.
+fn all_of(toml: &str, line: &str) -> Result<(Work, Vec<TargetUrl>), String> {
     let file = from_text("p.toml", toml)?;
     let args = words(line).run;
     let base = base(&file.root).map_err(|fault| file.remark(&fault))?;
@@ -65,6 +71,42 @@ assert_status = 201
 
 [[scenario.steps]]
 "#;
+
+#[test]
+fn a_step_may_lead_to_another_server_and_its_host_may_be_a_variable() {
+    let toml = r#"
+        [scenario]
+        base_url = "http://{{name}}:1/api"
+        vars = { name = "h", root = "https://g/v1", port = "8" }
+        steps = [
+            { path = "/a" },
+            { url = "{{root}}/b?c={{seq}}" },
+            { url = "http://{{name}}:{{port}}" },
+            { url = "http://H:1/d", vars = { name = "x" } },
+            { url = "http://{{name}}/e", vars = { name = "x" } },
+        ]
+    "#;
+    let (work, servers) = all_of(toml, "p").unwrap();
+    let servers: Vec<_> = servers.iter().map(TargetUrl::origin).collect();
+    assert_eq!(servers, ["http://h:1", "https://g", "http://h:8", "http://x"]);
+    let asked = work.requests().iter().map(|asking| {
+        let text = String::from_utf8(asking.request.render_h1()).unwrap();
+        let mut lines = text.lines().map(|line| line.split(' ').nth(1).unwrap().to_owned());
+        (asking.origin, lines.next().unwrap(), lines.next().unwrap())
+    });
+    let expected = [
+        (0, "/api/a", "h:1"),
+        (1, "/v1/b?c=", "g"),
+        (2, "/", "h:8"),
+        (0, "/d", "H:1"),
+        (3, "/e", "x"),
+    ];
+    let expected = expected.map(|(n, path, host)| (n, path.to_owned(), host.to_owned()));
+    assert_eq!(asked.collect::<Vec<_>>(), expected);
+    let (_, servers) =
+        all_of("[scenario]\nbase_url = \"h\"\nsteps = [{ url = \"g\" }]", "p").unwrap();
+    assert_eq!(servers.len(), 1, "who asks nobody there needs no connection");
+}
 
 #[test]
 fn steps_add_to_what_goes_for_their_scenario() {
@@ -312,14 +354,9 @@ fn what_makes_no_sense_is_said_with_its_place() {
             "p.toml:4:8: scenario.steps[0].data and json do not go together; give one of them",
         ),
         (
-            step("url = \"http://g:1/\""),
-            "p.toml:4:7: scenario.steps[0].url leads to \"g:1\", and the run to \"h:1\"; several \
-             hosts are not supported yet",
-        ),
-        (
             step("url = \"http://{{uuid}}:1/\""),
-            "p.toml:4:7: scenario.steps[0].url has a host that varies, which is not supported \
-             yet; name one",
+            "p.toml:4:7: scenario.steps[0].url has a host that varies from request to request, \
+             which is not supported; give each host a target or a scenario with a weight",
         ),
         (
             step("headers = [\"X\"]"),

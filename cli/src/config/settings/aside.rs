@@ -52,7 +52,8 @@ impl Settings<'_> {
         } else {
             Spelling::Plain
         };
-        url.and_then(|url| spelling.scheme(url)) == Some(Scheme::Http)
+        let secured = file.is_some_and(|file| scenario::is_secured(&file.root));
+        url.and_then(|url| spelling.scheme(url)) == Some(Scheme::Http) && !secured
     }
 
     fn leave(&mut self, scope: Scope, reason: &str) {

@@ -188,7 +188,10 @@ impl<'t> Settings<'t> {
         if let Some(file) = &self.file {
             let work = scenario::work(file, &args, &config.target, epoch());
             let work = work.map_err(|fault| file.failure(&fault))?;
-            config.replace_work(work).map_err(Failure::usage)?;
+            if let Some(work) = work {
+                let replaced = config.replace_work(&args, work);
+                replaced.map_err(|error| self.explain(Failure::usage(error)))?;
+            }
             let aside = scenario::left_aside(&file.root);
             config.remarks.extend(aside.map(|fault| file.remark(&fault)));
         }

@@ -137,7 +137,7 @@ fn connections_go_to_what_the_name_says_when_they_are_established() {
     for _ in 0..TURNS_MAX {
         shard.turn().unwrap();
         if let Some(Reply::Opened(_)) = desk.reply() {
-            desk.order(Order::Readdress(Arc::new(Addresses::new(vec![address(9)]).unwrap())));
+            desk.order(Order::Readdress(0, Arc::new(Addresses::new(vec![address(9)]).unwrap())));
             desk.order(Order::Start(shard.reactor.now() + LEAD));
         }
         if shard.is_done() {

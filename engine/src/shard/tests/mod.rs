@@ -12,6 +12,7 @@ mod full;
 mod jars;
 mod pacing;
 mod schedule;
+mod servers;
 mod steady;
 mod tries;
 mod users;
@@ -158,6 +159,7 @@ fn plan(load: &Load, connections: u32, limit: Limit) -> Plan {
             ExpectedStatus::default(),
         ),
         wire: Wire::default(),
+        others: Vec::new(),
         load: load.clone(),
         connections: NonZeroU32::new(connections).unwrap(),
         room: NonZeroU32::MIN,
@@ -260,7 +262,7 @@ impl Staged {
     fn new(part: ShardPlan, script: Script, taps: Vec<Tap>) -> Self {
         let (desk, mailbox) = mailbox();
         let request = part.plan.work.first().unwrap().request.render_h1();
-        let (fake, log) = Fake::new(part.room.get(), request, script);
+        let (fake, log) = Fake::new(part.places(), request, script);
         let shard = Shard::new(part, fake, mailbox, taps).unwrap();
         Self { shard, desk, log }
     }
@@ -281,9 +283,10 @@ fn conduct(staged: Staged, halt: Option<Halt>, mut each: impl FnMut(Instant)) ->
         while let Some(reply) = desk.reply() {
             match reply {
                 Reply::Opened(how) => {
-                    opened = Some(how.clone());
                     barrier = BARRIER.max(now + LEAD);
-                    desk.order(if how.open > 0 || how.failed == 0 {
+                    let reached = how.iter().all(|how| how.open > 0 || how.failed == 0);
+                    opened = how.into_iter().next();
+                    desk.order(if reached {
                         Order::Start(barrier)
                     } else {
                         Order::Stop(Nanos::ZERO)

@@ -471,7 +471,7 @@ fn a_connection_whose_keys_are_worn_makes_way_and_costs_no_request() {
     plan.wire.tls = Some(tls);
     let part = split(&Arc::new(plan)).remove(0);
     let ended = run_prepared(part, secured(acceptor), None, |shard| {
-        shard.traffic.way.connector = Some(connector);
+        shard.traffic.way.doors[0].connector = Some(connector);
     });
     let ledger = ended.numbers.ledger;
     assert_eq!((ledger.ok, ledger.errors), (1_000, 0), "{:?}", ended.numbers.errors.rows());
@@ -509,7 +509,7 @@ fn an_end_within_a_record_is_cut_off_like_one_behind_it() {
     plan.wire.tls = Some(tls);
     let part = split(&Arc::new(plan)).remove(0);
     let ended = run_prepared(part, cut_short(acceptor, 3), None, |shard| {
-        shard.traffic.way.connector = Some(connector);
+        shard.traffic.way.doors[0].connector = Some(connector);
     });
     let lives = ended.numbers.connections;
     assert_eq!((ended.numbers.ledger.ok, ended.numbers.ledger.errors), (0, 3));
