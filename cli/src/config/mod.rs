@@ -167,12 +167,14 @@ impl Config {
         (work, servers): (Work, Vec<TargetUrl>),
     ) -> Result<()> {
         let is_target = |server: &TargetUrl| server.is_beside(&self.target);
-        if servers.len() > 1 || !servers.iter().all(is_target) {
+        let elsewhere = servers.len() > 1 || !servers.iter().all(is_target);
+        // Also for the target alone: what was said of https is for all of them together.
+        if !servers.is_empty() {
             let wire::Terms { wire, way, others, remarks, .. } = wire::understand(args, &servers)?;
             self.remarks.retain(|known| !remarks.contains(known));
             self.remarks.extend(remarks);
             (self.wire, self.way, self.others) = (wire, way, others);
-            if let Some(first) = servers.first() {
+            if let Some(first) = servers.first().filter(|_| elsewhere) {
                 self.target = first.root();
             }
         }

@@ -12,7 +12,7 @@ mod order;
 mod reading;
 mod records;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,11 +100,12 @@ impl Source {
     ) -> Result<(Self, Vec<String>), Fault> {
         let start = |what: String| Fault { line: 1, what };
         let unreadable = |error: io::Error| start(format!("cannot be read: {error}"));
-        let mut file = File::open(path).map_err(unreadable)?;
-        let about = file.metadata().map_err(unreadable)?;
+        // Opening a pipe would wait for whoever writes to it.
+        let about = fs::metadata(path).map_err(unreadable)?;
         if !about.is_file() {
             return Err(start("is no file that can be read again and again; give one".to_owned()));
         }
+        let mut file = File::open(path).map_err(unreadable)?;
         let mut held = None;
         if about.len() <= HELD_MAX {
             let mut bytes = Vec::new();

@@ -1,9 +1,10 @@
 //! The cookies that users have in the end, in the file format that curl reads.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use pummel_engine::cookies::Cookie;
 use tempfile::{Builder, NamedTempFile};
 
@@ -26,10 +27,17 @@ impl CookieFile {
     /// # Errors
     /// If not, in a line.
     pub(crate) fn prepare(path: &Path) -> Result<Self> {
-        let file = Self(path.to_path_buf());
-        file.beside().with_context(|| {
-            format!("--cookies-save {} cannot be written", Quoted(&path.to_string_lossy()))
-        })?;
+        let shown = path.to_string_lossy();
+        let file = Self(match fs::canonicalize(path) {
+            // What is renamed onto a device or a folder would take its place.
+            Ok(whole) if !whole.is_file() => {
+                bail!("--cookies-save {} is no regular file; give another name", Quoted(&shown))
+            }
+            Ok(whole) => whole,
+            Err(_) => path.to_path_buf(),
+        });
+        let tried = file.beside();
+        tried.with_context(|| format!("--cookies-save {} cannot be written", Quoted(&shown)))?;
         Ok(file)
     }
 
@@ -107,5 +115,20 @@ mod tests {
         let lines = "# Netscape HTTP Cookie File\n\nexample.org\tFALSE\t/x\tFALSE\t0\ta\t1=2\n\
                      #HttpOnly_.example.org\tTRUE\t/x\tTRUE\t1700000000\ta\t1=2\n";
         assert_eq!(text, lines);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_stays_and_a_link_leads_to_one() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path(), Path::new("/dev/null")] {
+            let refused = CookieFile::prepare(path).unwrap_err().to_string();
+            assert!(refused.ends_with("is no regular file; give another name"), "{refused}");
+        }
+        let (file, link) = (folder.path().join("jar"), folder.path().join("link"));
+        fs::write(&file, "before").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        CookieFile::prepare(&link).unwrap().write(&[]).unwrap();
+        assert!(link.is_symlink());
+        assert!(fs::read_to_string(&file).unwrap().starts_with(TITLE));
     }
 }

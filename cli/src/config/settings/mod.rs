@@ -183,7 +183,12 @@ impl<'t> Settings<'t> {
             let said = "--watch looks for edits of a file, and there is none; give --config FILE";
             return Err(self.explain(Failure::usage(anyhow!(said))));
         }
+        // What is said of https may be for servers that the file leads to later.
+        let leads = self.file.as_ref().is_some_and(|file| scenario::section(&file.root).is_some());
+        let clear = !args.target.any().is_some_and(|url| url.starts_with("https:"));
+        let held = (leads && clear).then(|| core::mem::take(&mut args.tls));
         let config = Config::understand(&args);
+        args.tls = held.unwrap_or(args.tls);
         let mut config = config.map_err(|error| self.explain(Failure::usage(error)))?;
         if let Some(file) = &self.file {
             let work = scenario::work(file, &args, &config.target, epoch());

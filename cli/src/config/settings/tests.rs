@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::args::{self, typed};
-use pummel_engine::plan::{Load, Shape};
+use pummel_engine::plan::{Load, Shape, Trust};
 
 /// What is around a test: a folder with that file, and these variables.
 struct World {
@@ -619,4 +619,23 @@ fn a_file_is_needed_to_be_watched() {
         "pummel.toml:2:20: watch_transition: \"soon\" is no duration; write for example 10, \
          1.5s, 250ms or 1m30s",
     );
+}
+
+#[test]
+fn what_is_said_of_https_is_for_those_servers_that_speak_it() {
+    let targets = |second: &str| {
+        format!(
+            "insecure = true\n[[targets]]\nurl = \"http://h/\"\n[[targets]]\nurl = \"{second}\"\n"
+        )
+    };
+    let world = World::new("pummel.toml", &targets("https://g/"), &[]);
+    let config = Settings::gather(&typed("p"), &world.around).unwrap().understand().unwrap();
+    let trusts = config.others.iter().map(|other| other.tls.as_ref().map(|tls| &tls.trust));
+    assert_eq!(trusts.collect::<Vec<_>>(), [Some(&Trust::Anybody)]);
+    assert!(config.wire.tls.is_none());
+    let world = World::new("pummel.toml", &targets("http://g/"), &[]);
+    // Where all are in the clear, a flag is refused, and what the file says is left aside.
+    assert!(Settings::gather(&typed("p"), &world.around).unwrap().understand().is_ok());
+    let (said, _) = world.refusal("p -k");
+    assert!(said.contains("--insecure is for https"), "{said}");
 }
