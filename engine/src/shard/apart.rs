@@ -6,7 +6,7 @@
 
 use super::lines::Waiting;
 use super::{SENDS_PER_TURN, Shard};
-use crate::plan::{Load, OnFull};
+use crate::plan::OnFull;
 use crate::reactor::{Reactor, Slot};
 use crate::record::{Phase as TroublePhase, Trouble, Unsent};
 use crate::shard::flight::Flight;
@@ -71,7 +71,7 @@ impl<R: Reactor> Shard<R> {
             return None;
         }
         let onward = self.traffic.users.has_ready();
-        if !onward && ((closed_loop && self.is_crowded()) || !self.may_begin(now, window)) {
+        if !onward && !self.may_begin(now, window) {
             return None;
         }
         let waiting = if let Some((user, intended)) = self.traffic.users.go_on() {
@@ -84,14 +84,6 @@ impl<R: Reactor> Shard<R> {
             Waiting { user, intended, onward: false, starved }
         };
         Some((self.traffic.server_of(waiting.user), waiting))
-    }
-
-    /// Whether as many users are under way as there are connections to a server, while more of them
-    /// are still to join in.
-    fn is_crowded(&self) -> bool {
-        let Load::Closed { spawn: Some(_), .. } = self.plan.plan.load else { return false };
-        let each = self.traffic.users.per_connection();
-        self.traffic.users.under_way() >= self.dialler.joined() as usize * each
     }
 
     /// A request finds no connection to its server.

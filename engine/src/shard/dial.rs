@@ -44,6 +44,8 @@ pub(super) struct Dialler {
     connecting: u32,
     /// Connections which have been tried to the end for the first time, of `total`.
     tried: u32,
+    /// Connections which have been ready once.
+    joined: u32,
     failed: u32,
     total: u32,
     /// Those that are ready.
@@ -79,6 +81,7 @@ impl Dialler {
             timeouts: Deadlines::new(plan.room.get() as usize, plan.plan.timeouts.connect),
             connecting: 0,
             tried: 0,
+            joined: 0,
             failed: 0,
             total,
             open: 0,
@@ -153,9 +156,9 @@ impl Dialler {
         (self.room - self.begun) as usize
     }
 
-    /// Connections that have joined in: each has been ready once, or failed at every address.
+    /// Connections that have joined in: each of them has been ready once.
     pub(super) const fn joined(&self) -> u32 {
-        self.tried
+        self.joined
     }
 
     /// Whether no connection is ready.
@@ -227,6 +230,7 @@ impl Dialler {
         if let Some(connection) = traffic.get(slot) {
             self.address = connection.address;
             self.tried += u32::from(connection.past == Past::Untried);
+            self.joined += u32::from(connection.past != Past::Opened);
         }
         self.open += 1;
         traffic.established(slot, now);

@@ -645,6 +645,7 @@ impl<R: Reactor> Shard<R> {
             Fate::Unready(trouble) => return self.connect_failed(slot, trouble, now),
             Fate::Ready => {
                 self.dialler.established(slot, &mut self.traffic, now);
+                self.traffic.users.join(self.dialler.joined());
                 self.renewal.ready(slot, now);
                 let fate = self.traffic.read_early(slot, now);
                 self.enter_line(slot, now);

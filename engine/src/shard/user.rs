@@ -24,7 +24,7 @@ use super::walk::{MOVES_MAX, Place, Turn, Walk};
 use crate::cookies::Cookie;
 use crate::feed::Tap;
 use crate::pace::Random;
-use crate::plan::{Order, ShardPlan};
+use crate::plan::{Load, Order, ShardPlan};
 use crate::record::{FlowEnd, Recorder};
 use crate::units::{Instant, Nanos};
 
@@ -74,6 +74,8 @@ pub(super) struct Crowd {
     limit: usize,
     /// Closed loop: users for each connection.
     each: usize,
+    /// Those whose connections have joined in, where they do so little by little.
+    joined: Option<usize>,
 }
 
 /// Where a user is.
@@ -122,6 +124,7 @@ impl Users {
             grows,
             limit: at_once,
             each,
+            joined: matches!(plan.plan.load, Load::Closed { spawn: Some(_), .. }).then_some(0),
         };
         crowd.idle = (0..at_once).map(|_| crowd.grow()).collect();
         // The last one is the first to go.
@@ -162,6 +165,17 @@ impl Users {
         }
     }
 
+    /// So many connections to a server have been ready once. Where they join in little by little,
+    /// their users come with them: else those who think would leave theirs to users whose own are
+    /// yet to come.
+    pub(super) fn join(&mut self, connections: u32) {
+        if let Self::Diverse(crowd) = self
+            && let Some(joined) = &mut crowd.joined
+        {
+            *joined = crowd.each.saturating_mul(connections as usize);
+        }
+    }
+
     /// Scenarios that begin from now on are chosen by other weights.
     pub(super) fn weigh(&mut self, shares: Box<[u64]>) {
         if let Self::Diverse(crowd) = self {
@@ -183,22 +197,6 @@ impl Users {
         match self {
             Self::Uniform => false,
             Self::Diverse(crowd) => crowd.has_tried_all(),
-        }
-    }
-
-    /// Users who are in a scenario.
-    pub(super) fn under_way(&self) -> usize {
-        match self {
-            Self::Uniform => 0,
-            Self::Diverse(crowd) => crowd.table.len() - crowd.idle.len(),
-        }
-    }
-
-    /// Most users of a closed loop for each connection to a server.
-    pub(super) fn per_connection(&self) -> usize {
-        match self {
-            Self::Uniform => 1,
-            Self::Diverse(crowd) => crowd.each,
         }
     }
 
@@ -422,7 +420,8 @@ impl Crowd {
         if self.grows {
             !self.idle.is_empty() || self.may_grow()
         } else {
-            self.table.len() - self.idle.len() < self.limit
+            let limit = self.joined.map_or(self.limit, |joined| joined.min(self.limit));
+            self.table.len() - self.idle.len() < limit
         }
     }
 

@@ -1,7 +1,7 @@
 //! What becomes of slots that are due when no connection is free, and of those that wait too long.
 
 use super::*;
-use crate::plan::Spawn;
+use crate::plan::{Keep, Spawn, Step};
 
 /// One connection, answers after 10 ms, a slot each 4 ms.
 fn crowded(on_full: OnFull) -> Plan {
@@ -98,6 +98,33 @@ fn a_shard_whose_first_connection_is_yet_to_join_has_not_lost_its_target() {
     let part = split(&Arc::new(plan)).remove(1);
     let ended = run_shard(part, prompt(millis(1)), None);
     assert_eq!((ended.numbers.ledger.ok, ended.finished.target_lost), (5, false));
+}
+
+/// Seven users on as many connections, of which two join in each 100 ms; each asks once, and thinks
+/// for ever after.
+fn thinkers() -> Plan {
+    let spawn = Some(Spawn { count: NonZeroU32::new(2).unwrap(), every: millis(100) });
+    let load = Load::Closed { pipeline: NonZeroU8::MIN, spawn };
+    let think = Step::Think(Nanos::from_secs(3_600));
+    let work = users::work(2, &[(1, &[Step::Request(0), think, Step::Request(1)])]);
+    users::scripted(&load, 7, Limit::Duration(millis(450)), work)
+}
+
+#[test]
+fn users_join_with_their_connections() {
+    let ended = run(thinkers(), prompt(millis(1)));
+    let groups: Vec<u64> = ended.sent().iter().map(|at| at.get() / 100_000_000).collect();
+    assert_eq!(groups, [0, 0, 1, 1, 2, 2, 3]);
+}
+
+#[test]
+fn a_connection_that_comes_back_brings_nobody_who_was_there_before() {
+    let mut plan = thinkers();
+    plan.wire.keep = Keep::Renewed(Rate::new(100, Nanos::from_secs(1)).unwrap());
+    let ended = run(plan, prompt(millis(1)));
+    let groups: Vec<u64> = ended.sent().iter().map(|at| at.get() / 100_000_000).collect();
+    assert_eq!(groups, [0, 0, 1, 1, 2, 2, 3]);
+    assert!(ended.log.dialled.len() > 7, "{}", ended.log.dialled.len());
 }
 
 #[test]
