@@ -109,18 +109,13 @@ pub fn place(host: &Host, wanted: &Wanted) -> Result<Placement, PlacementError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::cpu::Cpus;
-    use crate::host::kernel::Kernel;
-    use crate::host::limits::OpenFiles;
+    use crate::tree::fake::Machine;
 
     fn host(allowed: &str, quota: Option<Quota>) -> Host {
-        let allowed = allowed.parse().unwrap();
-        Host {
-            cpus: Cpus { online: None, allowed, quota, model: None, governor: None },
-            files: OpenFiles { soft: None, hard: None, open: None },
-            ports: None,
-            kernel: Kernel::default(),
-        }
+        let mut host = crate::inspect_below(Machine::of(&[]).root());
+        host.cpus.allowed = allowed.parse().unwrap();
+        host.cpus.quota = quota;
+        host
     }
 
     #[track_caller]

@@ -5,8 +5,10 @@
 //! hundred thousand processes, interfaces or routes.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use crate::setting::Reading;
 
 /// Longest text that is taken for one of the kernel's. `/proc/stat` of 8,192 CPUs is shorter.
 const TEXT_MAX: usize = 4 << 20;
@@ -67,6 +69,36 @@ impl Tree {
         Some(Head { of: numbers, whole: true })
     }
 
+    /// The first `most` names in a folder, in alphabetical order; none if there is no such folder.
+    pub(crate) fn names(&self, path: impl AsRef<Path>, most: usize) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.at(path.as_ref())) else { return Vec::new() };
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().ok();
+        let mut names: Vec<String> =
+            entries.map_while(Result::ok).filter_map(name).take(most).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The text of a file without the white space around it, or why there is none.
+    pub(crate) fn reading(&self, path: impl AsRef<Path>) -> Reading {
+        match fs::metadata(self.at(path.as_ref())) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Reading::Denied;
+            }
+            Err(_) => return Reading::Missing,
+        }
+        match self.text(path) {
+            Some(text) => Reading::Known(text.trim().to_owned()),
+            None => Reading::Denied,
+        }
+    }
+
+    /// Whether this is the machine that the program runs on, so that system calls tell of it too.
+    pub(crate) fn is_here(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
     /// What a symbolic link says.
     pub(crate) fn link(&self, path: impl AsRef<Path>) -> Option<String> {
         fs::read_link(self.at(path.as_ref())).ok()?.into_os_string().into_string().ok()
@@ -113,6 +145,20 @@ pub(crate) mod fake {
             let machine = Self(TempDir::new().unwrap());
             for (path, text) in files {
                 machine.set(path, text);
+            }
+            machine
+        }
+
+        /// A machine as it was recorded: lines `== PATH` stand above the text of a file, lines
+        /// `== PATH -> TARGET` are symbolic links, and what stands above the first is a remark.
+        pub(crate) fn recorded(recording: &str) -> Self {
+            let machine = Self::of(&[]);
+            for part in recording.split("\n== ").skip(1) {
+                let (head, text) = part.split_once('\n').unwrap_or((part, ""));
+                match head.split_once(" -> ") {
+                    Some((path, target)) => machine.link(path, target),
+                    None => machine.set(head, format!("{text}\n")),
+                }
             }
             machine
         }

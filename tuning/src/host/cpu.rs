@@ -10,6 +10,8 @@ use std::path::Path;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::cgroup;
+use super::topology::Topology;
+use crate::tree::Tree;
 
 /// Highest CPU number that is taken for one; the kernel's own bound is 8,192.
 const CPU_MAX: usize = 8_191;
@@ -17,8 +19,11 @@ const CPU_MAX: usize = 8_191;
 /// CPUs whose governors are looked at: a file each. Beyond so many, the others are the same.
 const GOVERNORS_MAX: usize = 256;
 
+/// Idle states of a CPU that are looked at; the kernel's own bound is ten.
+const IDLE_STATES_MAX: usize = 16;
+
 /// Facts about the CPUs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cpus {
     /// CPUs that the machine has online; `None` if it does not say.
     pub online: Option<usize>,
@@ -32,6 +37,15 @@ pub struct Cpus {
     /// lowers it where there is little to do. Several are joined by commas; `None` if none is
     /// visible, as in most virtual machines.
     pub governor: Option<String>,
+    /// Which of the allowed CPUs are hyperthreads of one core, and which memory is near them.
+    pub topology: Topology,
+    /// How long a CPU takes at most to wake up, in µs: out of the deepest idle state that the
+    /// kernel may choose.
+    pub wake_up_micros: Option<u64>,
+    /// Tasks that ran or waited for a CPU, on average over the last minute; of the whole machine.
+    pub load: Option<f64>,
+    /// Share of all CPUs' time since the start that the hypervisor gave to somebody else.
+    pub steal: Option<f64>,
 }
 
 /// CPU time per period which a control group grants; ordered by their ratio.
@@ -209,10 +223,11 @@ impl fmt::Display for CpuList {
     }
 }
 
-pub(super) fn inspect(read: &impl Fn(&Path) -> Option<String>) -> Cpus {
+pub(super) fn inspect(tree: &Tree) -> Cpus {
+    let read = &|path: &Path| tree.text(path);
     let online = read(Path::new("/sys/devices/system/cpu/online"));
     let online = online.and_then(|text| text.trim().parse::<CpuList>().ok());
-    let affinity = affinity().or_else(|| online.clone());
+    let affinity = affinity(tree).or_else(|| online.clone());
     let allowed = match (affinity, cgroup::cpuset(read)) {
         // The kernel keeps the mask within the set; were they ever apart, the mask is what pinning
         // obeys.
@@ -220,13 +235,42 @@ pub(super) fn inspect(read: &impl Fn(&Path) -> Option<String>) -> Cpus {
         (Some(list), None) | (None, Some(list)) => list,
         (None, None) => CpuList(BTreeSet::from([0])),
     };
+    let load = tree.text("/proc/loadavg");
+    let first = allowed.iter().next();
     Cpus {
         online: online.map(|list| list.len()),
         governor: governor(&allowed, read),
+        topology: Topology::inspect(tree, &allowed),
+        wake_up_micros: first.and_then(|cpu| wake_up_micros(tree, cpu)),
+        load: load.and_then(|text| text.split(' ').next()?.parse().ok()),
+        steal: tree.text("/proc/stat").and_then(|text| parse_steal(&text)),
         allowed,
         quota: cgroup::quota(read),
         model: read(Path::new("/proc/cpuinfo")).and_then(|text| parse_model(&text)),
     }
+}
+
+/// The longest time that `cpu` takes to leave an idle state which is not disabled, in µs; `None` if
+/// the kernel does not choose among any, as in most virtual machines.
+fn wake_up_micros(tree: &Tree, cpu: usize) -> Option<u64> {
+    let folder = format!("/sys/devices/system/cpu/cpu{cpu}/cpuidle");
+    let of_state = |state: String| {
+        let number =
+            |file: &str| tree.text(format!("{folder}/{state}/{file}"))?.trim().parse().ok();
+        (number("disable") != Some(1_u64)).then(|| number("latency"))?
+    };
+    tree.names(&folder, IDLE_STATES_MAX).into_iter().filter_map(of_state).max()
+}
+
+/// The share of stolen ticks in the first line of `/proc/stat`: user, nice, system, idle, waiting,
+/// interrupts, softirqs, stolen. Those of guests are in the first two.
+fn parse_steal(stat: &str) -> Option<f64> {
+    let words = stat.lines().find_map(|line| line.strip_prefix("cpu "))?.split_whitespace();
+    let ticks: Vec<u64> = words.map_while(|word| word.parse().ok()).take(8).collect();
+    let stolen = *ticks.get(7)?;
+    let all = ticks.iter().fold(0_u64, |sum, ticks| sum.saturating_add(*ticks));
+    #[expect(clippy::cast_precision_loss, reason = "a share for comparison")]
+    (all > 0).then(|| stolen as f64 / all as f64)
 }
 
 /// The governors of `cpus`, in alphabetical order, each once.
@@ -241,10 +285,15 @@ fn governor(cpus: &CpuList, read: &impl Fn(&Path) -> Option<String>) -> Option<S
     (!names.is_empty()).then(|| names.join(","))
 }
 
-/// The CPUs of the calling thread's affinity mask.
-fn affinity() -> Option<CpuList> {
-    let mask = sched_getaffinity(None).ok()?;
-    CpuList::new((0..CpuSet::MAX_CPU).filter(|&cpu| mask.is_set(cpu)))
+/// The CPUs of the calling thread's affinity mask; of another machine's process, what it says.
+fn affinity(tree: &Tree) -> Option<CpuList> {
+    if tree.is_here() {
+        let mask = sched_getaffinity(None).ok()?;
+        return CpuList::new((0..CpuSet::MAX_CPU).filter(|&cpu| mask.is_set(cpu)));
+    }
+    let status = tree.text("/proc/self/status")?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    list.trim().parse().ok()
 }
 
 /// The processor's name in the text of `/proc/cpuinfo`; not every architecture has one there.
@@ -256,6 +305,7 @@ fn parse_model(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::fake::Machine;
 
     #[test]
     fn a_cpu_list_reads_what_it_writes() {
@@ -324,8 +374,28 @@ mod tests {
     }
 
     #[test]
+    fn the_deepest_idle_state_that_is_not_disabled_decides() {
+        let folder = "/sys/devices/system/cpu/cpu3/cpuidle";
+        let machine = Machine::of(&[]);
+        for (state, latency, disable) in [(0, 0, 0), (1, 2, 0), (2, 133, 0), (3, 890, 1)] {
+            machine.set(&format!("{folder}/state{state}/latency"), format!("{latency}\n"));
+            machine.set(&format!("{folder}/state{state}/disable"), format!("{disable}\n"));
+        }
+        assert_eq!(wake_up_micros(&machine.tree(), 3), Some(133));
+        assert_eq!(wake_up_micros(&machine.tree(), 4), None);
+    }
+
+    #[test]
+    fn stolen_time_is_a_share_of_all() {
+        assert_eq!(parse_steal("cpu  10 0 10 60 0 0 0 20 5 5\ncpu0 1\n"), Some(0.2));
+        for odd in ["", "cpu  1 2 3\n", "cpu  0 0 0 0 0 0 0 0\n", "cpu  a b c\n"] {
+            assert_eq!(parse_steal(odd), None, "{odd:?}");
+        }
+    }
+
+    #[test]
     fn this_machine_allows_at_least_the_cpu_that_runs_this_test() {
-        let cpus = inspect(&super::super::read);
+        let cpus = inspect(&Tree::below(Path::new("/")));
         assert!(cpus.allowed.contains(rustix::thread::sched_getcpu()));
     }
 }

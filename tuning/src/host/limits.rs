@@ -4,6 +4,11 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::tree::Tree;
+
+/// Open files of this process that are counted; there are never so many at the start.
+const FILES_MAX: usize = 1 << 16;
+
 /// Limits on open files of this process. `None` means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenFiles {
@@ -56,6 +61,31 @@ pub(super) fn open_files() -> OpenFiles {
     }
 }
 
+/// The limits on open files of the process that the tree shows.
+pub(super) fn open_files_of(tree: &Tree) -> OpenFiles {
+    if tree.is_here() {
+        return open_files();
+    }
+    let limits = tree.text("/proc/self/limits");
+    let limit = limits.and_then(|text| parse_limit(&text, "Max open files"));
+    // What is unknown bounds nothing.
+    let (soft, hard) = limit.unwrap_or((None, None));
+    let open = tree.numbers("/proc/self/fd", FILES_MAX).map(|files| files.of.len() as u64);
+    OpenFiles { soft, hard, open }
+}
+
+/// The soft and the hard limit in the line of `/proc/self/limits` that begins with `name`; each is
+/// `None` where there is no limit. As a whole `None` if there is no such line, or an odd one.
+pub(super) fn parse_limit(text: &str, name: &str) -> Option<(Option<u64>, Option<u64>)> {
+    let number = |word: &str| match word {
+        "unlimited" => Some(None),
+        number => Some(Some(number.parse().ok()?)),
+    };
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let mut words = rest.split_whitespace();
+    Some((number(words.next()?)?, number(words.next()?)?))
+}
+
 /// Parses `net.ipv4.ip_local_port_range`: two numbers with white space between.
 pub(super) fn parse_port_range(text: &str) -> Option<PortRange> {
     let mut numbers = text.split_whitespace().map(str::parse);
@@ -74,6 +104,17 @@ mod tests {
         for bad in ["", "1", "2 1", "1 2 3", "1 70000", "a b"] {
             assert_eq!(parse_port_range(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn limits_are_numbers_or_none() {
+        let text = "Limit            Soft Limit  Hard Limit  Units\n\
+                    Max open files   1024        unlimited   files\n\
+                    Max locked memory            x  1  bytes\n";
+        assert_eq!(parse_limit(text, "Max open files"), Some((Some(1024), None)));
+        assert_eq!(parse_limit(text, "Max locked memory"), None);
+        assert_eq!(parse_limit(text, "Max threads"), None);
+        assert_eq!(parse_limit("Max open files 7", "Max open files"), None);
     }
 
     #[test]

@@ -1,0 +1,33 @@
+//! What a machine is for a load: [`advise`] judges the facts against what is demanded.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `demand` | what a run asks of a machine |
+//! | `finding` | what there is to say, how grave it is, and what helps |
+//! | `rules` | the rules, one function each: connections, memory, the ring, CPUs, the network |
+//!
+//! A rule says nothing about what is unknown: it fires on facts alone. It names the numbers, and
+//! what changes them.
+
+mod demand;
+mod finding;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use core::cmp::Reverse;
+
+pub use demand::{Churn, Demand, Ring, To};
+pub use finding::{About, Change, Cure, Finding, Severity};
+pub use rules::codes;
+
+use crate::host::Host;
+
+/// What there is to say about a load on a machine, gravest first. Pure; some microseconds.
+#[must_use]
+pub fn advise(host: &Host, demand: &Demand) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        rules::RULES.iter().filter_map(|rule| rule.apply(host, demand)).collect();
+    findings.sort_by_key(|finding| Reverse(finding.severity));
+    findings
+}

@@ -1,0 +1,213 @@
+//! What bounds connections: files, ports, the tables that remember them.
+
+use super::super::demand::{Churn, Demand, To};
+use super::super::finding::{Cure, Severity};
+use super::Said;
+use crate::host::Host;
+
+/// Files for everything but connections: rings, standard streams, libraries.
+const FILES_RESERVED: u64 = 64;
+
+/// The first port that needs no privileges, and the last one.
+const PORT_FIRST: u64 = 1_024;
+const PORT_LAST: u64 = 65_535;
+
+/// How long a port waits after a connection that this side has closed (`TCP_TIMEWAIT_LEN`).
+const WAITING_S: f64 = 60.0;
+
+/// How long it does where it may be used again, in ms; the sysctl says so since Linux 6.14.
+const REUSE_DELAY_MS: u64 = 1_000;
+
+/// How long a firewall keeps what was closed, in seconds, unless its sysctl says otherwise.
+const TRACKED_S: u64 = 120;
+
+/// Each connection is an open file.
+pub(super) fn open_files(host: &Host, demand: &Demand) -> Option<Said> {
+    let (connections, limit) = (demand.connections?, host.files.hard?);
+    let need = connections.saturating_add(host.files.open.unwrap_or(0) + FILES_RESERVED);
+    let most = host.settings.number("fs.nr_open").filter(|most| *most < need);
+    (need > limit).then(|| {
+        let message = format!(
+            "{connections} connections need {need} open files, and the hard limit is {limit}"
+        );
+        Said::new(Severity::Impossible, message)
+            .counts(need, limit)
+            .cure_if(most.map(|_| Cure::set("fs.nr_open", need.to_string())))
+            .cure(Cure::by(format!("as root: prlimit --pid $$ --nofile={need}; then run in there")))
+            .cure(Cure::by("for good: limits.d or LimitNOFILE= of its unit"))
+    })
+}
+
+/// All programs' files together are bounded, too.
+pub(super) fn system_files(host: &Host, demand: &Demand) -> Option<Said> {
+    let (connections, open) = (demand.connections?, host.net.files_open?);
+    let limit = host.settings.number("fs.file-max")?;
+    let need = open.saturating_add(connections);
+    (need > limit).then(|| {
+        let message = format!(
+            "{connections} connections beside {open} open files of the whole machine are {need}, \
+             and its limit is {limit}"
+        );
+        Said::new(Severity::Impossible, message)
+            .counts(need, limit)
+            .cure(Cure::set("fs.file-max", need.saturating_mul(2).to_string()))
+    })
+}
+
+/// The local ports that connections from one address to one server can have.
+fn ports(host: &Host) -> Option<u64> {
+    let range = host.ports?;
+    let reserved = host.settings.text("net.ipv4.ip_local_reserved_ports").unwrap_or_default();
+    let within = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?);
+        let (first, last) = (first.max(range.first), last.min(range.last));
+        (first <= last).then(|| u64::from(last - first) + 1)
+    };
+    let reserved: u64 = reserved.split(',').filter_map(within).sum();
+    Some(u64::from(range.count()).saturating_sub(reserved))
+}
+
+/// Sets as many ports as there can be, if these are more than there are.
+fn more_ports(host: &Host) -> Option<Cure> {
+    let range = host.ports?;
+    let most = PORT_LAST - PORT_FIRST + 1;
+    (u64::from(range.count()) < most)
+        .then(|| Cure::set("net.ipv4.ip_local_port_range", format!("{PORT_FIRST} {PORT_LAST}")))
+}
+
+/// A connection needs a port of its own for each pair of addresses.
+pub(super) fn local_ports(host: &Host, demand: &Demand) -> Option<Said> {
+    let (each, sources) = (ports(host)?, demand.sources.max(1));
+    let have = each.saturating_mul(sources);
+    let need = demand.connections.map(|_| demand.to_one)?;
+    (demand.to != To::Socket && need > have).then(|| {
+        let message = format!(
+            "{need} connections to one server need as many local ports, and there are {have} from \
+             {sources} local address{}",
+            if sources > 1 { "es" } else { "" }
+        );
+        let addresses = need.div_ceil(each.max(1));
+        Said::new(Severity::Impossible, message)
+            .counts(need, have)
+            .cure_if(more_ports(host))
+            .cure(Cure::by(format!("--source-ip with {addresses} addresses")))
+    })
+}
+
+/// Connections that leave ports waiting.
+fn waiting(demand: &Demand) -> Option<Churn> {
+    demand.churn.filter(|churn| !churn.reset && demand.to != To::Socket)
+}
+
+/// For how long a port waits, in seconds.
+fn waiting_s(host: &Host, demand: &Demand) -> f64 {
+    let reused = match host.settings.number("net.ipv4.tcp_tw_reuse") {
+        Some(1) => true,
+        Some(2) => demand.stays_here(),
+        _ => false,
+    };
+    let stamped = host.settings.number("net.ipv4.tcp_timestamps") != Some(0);
+    let delay = host.settings.number("net.ipv4.tcp_tw_reuse_delay").unwrap_or(REUSE_DELAY_MS);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a sysctl")]
+    if reused && stamped { delay as f64 / 1e3 } else { WAITING_S }
+}
+
+/// Ports that wait after their connections are missing for new ones.
+#[expect(clippy::cast_precision_loss, reason = "numbers of ports")]
+pub(super) fn new_connections(host: &Host, demand: &Demand) -> Option<Said> {
+    let (churn, wait) = (waiting(demand)?, waiting_s(host, demand));
+    let have = ports(host)?.saturating_mul(demand.sources.max(1)) as f64;
+    let need = churn.per_second * wait.min(churn.seconds);
+    (need > have).then(|| {
+        let message = format!(
+            "{:.0} new connections per second leave {need:.0} local ports waiting for {wait} s, \
+             and there are {have:.0}, enough for {:.0} per second",
+            churn.per_second,
+            have / wait
+        );
+        let reuse = wait >= WAITING_S && host.settings.number("net.ipv4.tcp_tw_reuse") != Some(1);
+        Said::new(Severity::Limits, message)
+            .numbers(need, have)
+            .cure(Cure::by("--close rst"))
+            .cure_if(reuse.then(|| Cure::set("net.ipv4.tcp_tw_reuse", "1")))
+            .cure_if(more_ports(host))
+            .cure(Cure::by("--source-ip with more addresses"))
+    })
+}
+
+/// Without timestamps, no port is used again early.
+pub(super) fn timestamps(host: &Host, demand: &Demand) -> Option<Said> {
+    let off = host.settings.number("net.ipv4.tcp_timestamps") == Some(0);
+    (off && waiting(demand).is_some()).then(|| {
+        let message = "TCP timestamps are off: each local port waits for 60 s after its connection";
+        Said::new(Severity::Risky, message).cure(Cure::set("net.ipv4.tcp_timestamps", "1"))
+    })
+}
+
+/// What waits is remembered in a table.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of sockets, at least zero"
+)]
+pub(super) fn time_wait_table(host: &Host, demand: &Demand) -> Option<Said> {
+    let churn = waiting(demand)?;
+    let have = host.settings.number("net.ipv4.tcp_max_tw_buckets")?;
+    let need = churn.per_second * waiting_s(host, demand).min(churn.seconds);
+    (need > have as f64).then(|| {
+        let message = format!(
+            "{need:.0} sockets would wait (TIME_WAIT), and {have} may: the kernel forgets the \
+             others at once, and warns in its log"
+        );
+        let most = (need as u64).next_power_of_two();
+        Said::new(Severity::Hint, message)
+            .numbers(need, have as f64)
+            .cure(Cure::set("net.ipv4.tcp_max_tw_buckets", most.to_string()))
+    })
+}
+
+/// A firewall that tracks connections drops what it has no room for. One that tracks none holds
+/// none, and is left alone.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of connections, at least zero"
+)]
+pub(super) fn conntrack(host: &Host, demand: &Demand) -> Option<Said> {
+    let tracked = host.net.tracked.filter(|tracked| *tracked > 0)?;
+    let have = host.settings.number("net.netfilter.nf_conntrack_max")?;
+    let kept = host.settings.number("net.netfilter.nf_conntrack_tcp_timeout_time_wait");
+    let kept = u32::try_from(kept.unwrap_or(TRACKED_S)).unwrap_or(u32::MAX);
+    let closed = |churn: Churn| (churn.per_second * f64::from(kept).min(churn.seconds)) as u64;
+    let ours = demand.connections?.saturating_add(demand.churn.map_or(0, closed));
+    let need = tracked.saturating_add(ours);
+    (demand.to != To::Socket && need > have).then(|| {
+        let message = format!(
+            "the firewall tracks {tracked} connections, {ours} more are {need}, and it has room \
+             for {have}: what does not fit is dropped, and looks like a silent server"
+        );
+        let most = need.saturating_mul(2).to_string();
+        Said::new(Severity::Limits, message)
+            .counts(need, have)
+            .cure(Cure::set("net.netfilter.nf_conntrack_max", most))
+            .cure(Cure::by("iptables -t raw -I OUTPUT -p tcp --dport PORT -j NOTRACK"))
+    })
+}
+
+/// Connections that come all at once wait for a server's accept.
+pub(super) fn accept_queue(host: &Host, demand: &Demand) -> Option<Said> {
+    let (need, have) = (demand.to_one, host.settings.number("net.core.somaxconn")?);
+    let here = matches!(demand.to, To::Address(ip) if ip.to_canonical().is_loopback());
+    (here && demand.connections.is_some() && need > have).then(|| {
+        let message = format!(
+            "{need} connections open at once, and {have} may wait for a server on this machine \
+             to accept them: the others try again after 1 s"
+        );
+        Said::new(Severity::Risky, message)
+            .counts(need, have)
+            .cure(Cure::set("net.core.somaxconn", PORT_LAST.to_string()))
+            .cure(Cure::by("start the server again, and have it ask for as many"))
+    })
+}

@@ -1,0 +1,83 @@
+//! Memory: what a run takes, what it may lock, and what the kernel does with pages meanwhile.
+
+use super::super::demand::{Demand, Ring};
+use super::super::finding::{Cure, Severity};
+use super::{Said, bytes};
+use crate::host::Host;
+use crate::host::memory::Locked;
+
+/// Pages of a connection with data on its way in both directions: a few KiB, and what accompanies
+/// them.
+const PAGES_PER_CONNECTION: u64 = 2;
+
+/// The run and the kernel's part of it.
+pub(super) fn memory(host: &Host, demand: &Demand) -> Option<Said> {
+    let need = demand.memory?;
+    let (most, free) = (host.memory.most()?, host.memory.free());
+    let bound = match host.memory.group {
+        Some(group) if group.limit == most => "its control group allows",
+        _ => "the machine has",
+    };
+    if need > most {
+        let message = format!("it takes about {}, and {bound} {}", bytes(need), bytes(most));
+        let said = Said::new(Severity::Impossible, message).counts(need, most);
+        return Some(said.cure(Cure::by("fewer connections (-c), or more memory")));
+    }
+    let free = free.filter(|free| need > *free)?;
+    let message = format!("it takes about {}, and {} are free", bytes(need), bytes(free));
+    let said = Said::new(Severity::Limits, message).counts(need, free);
+    Some(said.cure(Cure::by("fewer connections (-c), or end other programs")))
+}
+
+/// The kernel saves memory of all connections from a number of pages on.
+pub(super) fn tcp_memory(host: &Host, demand: &Demand) -> Option<Said> {
+    let mut pages = host.settings.text("net.ipv4.tcp_mem")?.split_whitespace();
+    let have: u64 = pages.nth(1)?.parse().ok()?;
+    let need = demand.connections?.saturating_mul(PAGES_PER_CONNECTION);
+    (need > have).then(|| {
+        let message = format!(
+            "{need} pages of data may be on their way, and TCP saves memory from {have} on: \
+             windows shrink, and answers come in small pieces"
+        );
+        let value = format!("{need} {} {}", need.saturating_mul(2), need.saturating_mul(3));
+        Said::new(Severity::Risky, message)
+            .counts(need, have)
+            .cure(Cure::set("net.ipv4.tcp_mem", value))
+    })
+}
+
+/// Rings count as locked memory before Linux 5.12, and again since 6.14, but not for a process that
+/// may lock what it likes.
+pub(super) fn locked_memory(host: &Host, demand: &Demand) -> Option<Said> {
+    let counts = host.kernel.is_since((6, 14))? || !host.kernel.is_since((5, 12))?;
+    let bound = counts && host.kernel.rights.locks_memory() == Some(false);
+    let Locked::Bytes(have) = host.memory.locked else { return None };
+    let need = demand.locked.filter(|need| bound && *need > have)?;
+    (!matches!(demand.ring, Ring::Unwanted | Ring::Refused(_))).then(|| {
+        let message =
+            format!("the rings lock about {}, and this user may lock {}", bytes(need), bytes(have));
+        Said::new(Severity::Impossible, message)
+            .counts(need, have)
+            .cure(Cure::by(format!("ulimit -l {}", need.div_ceil(1 << 10).next_power_of_two())))
+            .cure(Cure::by("--reactor epoll"))
+    })
+}
+
+/// Large pages for everybody are made while programs run.
+pub(super) fn huge_pages(host: &Host, demand: &Demand) -> Option<Said> {
+    let always = host.settings.chosen("vm.transparent_hugepage") == Some("always");
+    (always && demand.scheduled).then(|| {
+        let message = "huge pages are made for all programs: that stops them for moments";
+        Said::new(Severity::Hint, message).cure(Cure::set("vm.transparent_hugepage", "madvise"))
+    })
+}
+
+/// Pages that move between nodes are taken away from whoever uses them.
+pub(super) fn numa_balancing(host: &Host, _: &Demand) -> Option<Said> {
+    let on = host.settings.number("kernel.numa_balancing").is_some_and(|value| value != 0);
+    let nodes = host.cpus.topology.nodes.len();
+    (on && nodes > 1).then(|| {
+        let message = format!("pages are moved between {nodes} memory nodes during the run");
+        Said::new(Severity::Hint, message).cure(Cure::set("kernel.numa_balancing", "0"))
+    })
+}

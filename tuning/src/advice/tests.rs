@@ -1,0 +1,680 @@
+//! Each rule on recorded machines: where it speaks, and where it is silent.
+//!
+//! A recording is a file of `testdata`; `record.sh` beside it makes one. Cases change a recording
+//! where no machine is quite what is needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::setting::SETTINGS;
+use crate::tree::fake::Machine;
+
+const BARE_METAL: &str = include_str!("../../testdata/bare-metal.txt");
+const VM: &str = include_str!("../../testdata/vm.txt");
+const CONTAINER: &str = include_str!("../../testdata/container.txt");
+const OLD: &str = include_str!("../../testdata/old.txt");
+
+const TW_REUSE: &str = "/proc/sys/net/ipv4/tcp_tw_reuse";
+const DISABLED: &str = "/proc/sys/kernel/io_uring_disabled";
+const LOADAVG: &str = "/proc/loadavg";
+const STATUS: &str = "/proc/self/status";
+const ORDINARY: &str = "CapEff:\t0000000000000000\nGid:\t7\t7\t7\t7\nGroups:\t7 12 \nSeccomp:\t0\n\
+                        Cpus_allowed_list:\t0-1\n";
+
+/// A rule on a machine.
+struct Case {
+    code: &'static str,
+    machine: &'static str,
+    /// Files that are different on it.
+    edits: &'static [(&'static str, &'static str)],
+    demand: fn(&mut Demand),
+    /// What it says: how grave it is, a part of the message, a part of the first cure; or nothing.
+    says: Option<(Severity, &'static str, &'static str)>,
+}
+
+fn nothing(_: &mut Demand) {}
+
+/// So many connections to one address elsewhere.
+fn many(demand: &mut Demand, connections: u64) {
+    demand.connections = Some(connections);
+    demand.to_one = connections;
+    demand.to = To::Address([192, 168, 100, 7].into());
+}
+
+/// The same to this machine.
+fn many_here(demand: &mut Demand, connections: u64) {
+    many(demand, connections);
+    demand.to = To::Address([127, 0, 0, 1].into());
+}
+
+/// So many new connections per second, for a minute and a half.
+fn churn(demand: &mut Demand, per_second: f64) {
+    many(demand, 100);
+    demand.churn = Some(Churn { per_second, seconds: 90.0, reset: false });
+}
+
+fn shards(demand: &mut Demand, cpus: &str) {
+    many(demand, 100);
+    demand.shards = cpus.parse().ok();
+    demand.scheduled = true;
+}
+
+use Severity::{Hint, Impossible, Limits, Risky};
+
+const CASES: &[Case] = &[
+    Case {
+        code: "open_files",
+        machine: VM,
+        edits: &[],
+        demand: |it| many(it, 50_000),
+        says: Some((Impossible, "need 50064 open files, and the hard limit is 20000", "prlimit")),
+    },
+    Case {
+        code: "open_files",
+        machine: BARE_METAL,
+        edits: &[],
+        // The soft limit is 1024, and the hard one is far above.
+        demand: |it| many(it, 50_000),
+        says: None,
+    },
+    Case {
+        code: "open_files",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| many(it, 2_000_000),
+        says: Some((Impossible, "2000000 connections", "sysctl -w fs.nr_open='2000064'")),
+    },
+    Case {
+        code: "system_files",
+        machine: OLD,
+        edits: &[],
+        demand: |it| many(it, 400_000),
+        says: Some((Impossible, "beside 1500 open files", "sysctl -w fs.file-max='803000'")),
+    },
+    Case {
+        code: "system_files",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| many(it, 400_000),
+        says: None,
+    },
+    Case {
+        code: "local_ports",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| many(it, 28_233),
+        says: Some((
+            Impossible,
+            "there are 28232 from 1 local address",
+            "sysctl -w net.ipv4.ip_local_port_range='1024 65535'",
+        )),
+    },
+    Case {
+        code: "local_ports",
+        machine: BARE_METAL,
+        edits: &[("/proc/sys/net/ipv4/ip_local_reserved_ports", "8080,40000-40009,60999-61005\n")],
+        demand: |it| {
+            many(it, 60_000);
+            it.sources = 2;
+        },
+        says: Some((Impossible, "there are 56442 from 2 local addresses", "1024 65535")),
+    },
+    Case {
+        code: "local_ports",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| many(it, 28_232),
+        says: None,
+    },
+    Case {
+        code: "local_ports",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| {
+            many(it, 60_000);
+            it.to = To::Socket;
+        },
+        says: None,
+    },
+    Case {
+        code: "new_connections",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| churn(it, 500.0),
+        says: Some((Limits, "30000 local ports waiting for 60 s, and there are 28232", "rst")),
+    },
+    Case {
+        code: "new_connections",
+        machine: BARE_METAL,
+        edits: &[(TW_REUSE, "1\n")],
+        demand: |it| churn(it, 30_000.0),
+        says: Some((Limits, "waiting for 1 s", "--close rst")),
+    },
+    Case {
+        code: "new_connections",
+        machine: BARE_METAL,
+        edits: &[(TW_REUSE, "1\n")],
+        demand: |it| churn(it, 28_000.0),
+        says: None,
+    },
+    Case {
+        code: "new_connections",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| {
+            churn(it, 500.0);
+            it.to = To::Address([127, 0, 0, 1].into());
+        },
+        says: None,
+    },
+    Case {
+        code: "new_connections",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| {
+            churn(it, 500.0);
+            it.churn = it.churn.map(|churn| Churn { reset: true, ..churn });
+        },
+        says: None,
+    },
+    Case {
+        code: "timestamps",
+        machine: OLD,
+        edits: &[],
+        demand: |it| churn(it, 1.0),
+        says: Some((Risky, "timestamps are off", "tcp_timestamps='1'")),
+    },
+    Case { code: "timestamps", machine: OLD, edits: &[], demand: |it| many(it, 100), says: None },
+    Case { code: "timestamps", machine: VM, edits: &[], demand: |it| churn(it, 1.0), says: None },
+    Case {
+        code: "time_wait_table",
+        machine: OLD,
+        edits: &[],
+        demand: |it| churn(it, 300.0),
+        says: Some((Hint, "18000 sockets would wait", "tcp_max_tw_buckets='32768'")),
+    },
+    Case {
+        code: "time_wait_table",
+        machine: OLD,
+        edits: &[],
+        demand: |it| churn(it, 200.0),
+        says: None,
+    },
+    Case {
+        code: "conntrack",
+        machine: CONTAINER,
+        edits: &[],
+        demand: |it| many(it, 70_000),
+        says: Some((Limits, "18 connections, 70000 more are 70018", "nf_conntrack_max='140036'")),
+    },
+    Case {
+        code: "conntrack",
+        machine: CONTAINER,
+        edits: &[],
+        demand: |it| churn(it, 1_000.0),
+        says: Some((Limits, "90100 more", "nf_conntrack_max")),
+    },
+    Case {
+        code: "conntrack",
+        machine: CONTAINER,
+        edits: &[],
+        demand: |it| many(it, 60_000),
+        says: None,
+    },
+    Case {
+        code: "conntrack",
+        machine: VM,
+        edits: &[],
+        // There is a table, and nothing is in it.
+        demand: |it| many(it, 900_000),
+        says: None,
+    },
+    Case {
+        code: "accept_queue",
+        machine: OLD,
+        edits: &[],
+        demand: |it| many_here(it, 129),
+        says: Some((Risky, "129 connections open at once, and 128 may wait", "somaxconn='65535'")),
+    },
+    Case { code: "accept_queue", machine: OLD, edits: &[], demand: |it| many(it, 129), says: None },
+    Case {
+        code: "accept_queue",
+        machine: VM,
+        edits: &[],
+        demand: |it| many_here(it, 4_096),
+        says: None,
+    },
+    Case {
+        code: "memory",
+        machine: CONTAINER,
+        edits: &[],
+        demand: |it| it.memory = Some(600 << 20),
+        says: Some((Impossible, "600 MiB, and its control group allows 512 MiB", "-c")),
+    },
+    Case {
+        code: "memory",
+        machine: OLD,
+        edits: &[],
+        demand: |it| it.memory = Some(3_500 << 20),
+        says: Some((Limits, "takes about 3.4 GiB, and 3.2 GiB are free", "-c")),
+    },
+    Case {
+        code: "memory",
+        machine: OLD,
+        edits: &[],
+        demand: |it| it.memory = Some(4_000 << 20),
+        says: Some((Impossible, "and the machine has 3.7 GiB", "-c")),
+    },
+    Case {
+        code: "memory",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| it.memory = Some(4_000 << 20),
+        says: None,
+    },
+    Case {
+        code: "tcp_memory",
+        machine: OLD,
+        edits: &[],
+        demand: |it| many(it, 60_001),
+        says: Some((Risky, "120002 pages", "tcp_mem='120002 240004 360006'")),
+    },
+    Case {
+        code: "tcp_memory",
+        machine: OLD,
+        edits: &[],
+        demand: |it| many(it, 60_000),
+        says: None,
+    },
+    Case {
+        code: "locked_memory",
+        machine: VM,
+        edits: &[(STATUS, ORDINARY)],
+        demand: |it| it.locked = Some(9 << 20),
+        says: Some((
+            Impossible,
+            "lock about 9 MiB, and this user may lock 8 MiB",
+            "ulimit -l 16384",
+        )),
+    },
+    Case {
+        code: "locked_memory",
+        machine: VM,
+        edits: &[],
+        // An administrator may.
+        demand: |it| it.locked = Some(9 << 20),
+        says: None,
+    },
+    Case {
+        code: "locked_memory",
+        machine: BARE_METAL,
+        edits: &[],
+        // This kernel does not count rings.
+        demand: |it| it.locked = Some(9 << 20),
+        says: None,
+    },
+    Case {
+        code: "ring",
+        machine: OLD,
+        edits: &[],
+        demand: nothing,
+        says: Some((Risky, "Linux 4.18.0-553.el8_10.x86_64 is older than 6.0", "a newer kernel")),
+    },
+    Case {
+        code: "ring",
+        machine: BARE_METAL,
+        edits: &[(DISABLED, "2\n")],
+        demand: nothing,
+        says: Some((Risky, "is 2: nobody may", "sysctl -w kernel.io_uring_disabled='0'")),
+    },
+    Case {
+        code: "ring",
+        machine: BARE_METAL,
+        edits: &[(DISABLED, "1\n"), ("/proc/sys/kernel/io_uring_group", "99\n")],
+        demand: nothing,
+        says: Some((Risky, "only administrators and group 99 may", "kernel.io_uring_disabled")),
+    },
+    Case {
+        code: "ring",
+        machine: BARE_METAL,
+        edits: &[(DISABLED, "1\n"), ("/proc/sys/kernel/io_uring_group", "27\n")],
+        demand: nothing,
+        says: None,
+    },
+    Case { code: "ring", machine: VM, edits: &[(DISABLED, "1\n")], demand: nothing, says: None },
+    Case {
+        code: "ring",
+        machine: CONTAINER,
+        edits: &[],
+        demand: |it| it.ring = Ring::Refused("Operation not permitted".to_owned()),
+        says: Some((Risky, "a seccomp filter looks at", "--security-opt seccomp=FILE")),
+    },
+    Case {
+        code: "ring",
+        machine: CONTAINER,
+        edits: &[],
+        // The filter may let rings through.
+        demand: nothing,
+        says: None,
+    },
+    Case {
+        code: "ring",
+        machine: VM,
+        edits: &[],
+        demand: |it| it.ring = Ring::Refused("Cannot allocate memory".to_owned()),
+        says: Some((Risky, "epoll takes its place: Cannot allocate memory", "")),
+    },
+    Case {
+        code: "ring",
+        machine: OLD,
+        edits: &[],
+        demand: |it| it.ring = Ring::Unwanted,
+        says: None,
+    },
+    Case {
+        code: "quota",
+        machine: CONTAINER,
+        edits: &[],
+        demand: |it| shards(it, "1-2"),
+        says: Some((Risky, "2 shards may use up 2 CPUs, and the quota is 1.50", "--shards 1")),
+    },
+    Case {
+        code: "quota",
+        machine: CONTAINER,
+        edits: &[],
+        demand: |it| shards(it, "1"),
+        says: None,
+    },
+    Case {
+        code: "quota",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| shards(it, "1-31"),
+        says: None,
+    },
+    Case {
+        code: "crowded",
+        machine: VM,
+        edits: &[],
+        demand: |it| shards(it, "0-1"),
+        says: Some((Risky, "each allowed CPU (0-1) carries a shard", "--shards 1")),
+    },
+    Case { code: "crowded", machine: VM, edits: &[], demand: |it| shards(it, "1"), says: None },
+    Case {
+        code: "siblings",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| shards(it, "1-17"),
+        says: Some((Hint, "share a core on 1 of 16 cores", "--shards 16")),
+    },
+    Case {
+        code: "siblings",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| shards(it, "1-16"),
+        says: None,
+    },
+    Case {
+        code: "clock",
+        machine: OLD,
+        edits: &[],
+        demand: nothing,
+        says: Some((Risky, "the clock hpet is slow", "boot with clocksource=tsc")),
+    },
+    Case { code: "clock", machine: VM, edits: &[], demand: nothing, says: None },
+    Case {
+        code: "busy",
+        machine: VM,
+        edits: &[(LOADAVG, "1.60 0.40 0.52 1/144 15480\n")],
+        demand: nothing,
+        says: Some((Risky, "1.6 tasks ran or waited on 2 CPUs", "end other programs")),
+    },
+    Case { code: "busy", machine: VM, edits: &[], demand: nothing, says: None },
+    Case {
+        code: "steal",
+        machine: CONTAINER,
+        edits: &[],
+        demand: nothing,
+        says: Some((Risky, "gave 1.8 % of this machine's CPU time", "CPUs of its own")),
+    },
+    Case { code: "steal", machine: BARE_METAL, edits: &[], demand: nothing, says: None },
+    Case {
+        code: "governor",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: nothing,
+        says: Some((Hint, "the governor powersave", "cpupower frequency-set -g performance")),
+    },
+    Case {
+        code: "governor",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| it.scheduled = true,
+        says: Some((Risky, "the governor powersave", "cpupower")),
+    },
+    Case { code: "governor", machine: OLD, edits: &[], demand: nothing, says: None },
+    Case { code: "governor", machine: VM, edits: &[], demand: nothing, says: None },
+    Case {
+        code: "idle_states",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| it.scheduled = true,
+        says: Some((Hint, "up to 170 µs to wake up", "cpupower idle-set -D 50")),
+    },
+    Case {
+        code: "idle_states",
+        machine: BARE_METAL,
+        edits: &[("/sys/devices/system/cpu/cpu0/cpuidle/state3/disable", "1\n")],
+        demand: |it| it.scheduled = true,
+        says: None,
+    },
+    Case { code: "idle_states", machine: BARE_METAL, edits: &[], demand: nothing, says: None },
+    Case {
+        code: "backlog",
+        machine: VM,
+        edits: &[],
+        demand: nothing,
+        says: Some((Risky, "because the queue of a CPU, 1000 long", "netdev_max_backlog='16384'")),
+    },
+    Case {
+        code: "backlog",
+        machine: VM,
+        edits: &[("/proc/sys/net/core/netdev_max_backlog", "4096\n")],
+        demand: nothing,
+        says: None,
+    },
+    Case { code: "backlog", machine: BARE_METAL, edits: &[], demand: nothing, says: None },
+    Case {
+        code: "far_card",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| shards(it, "6-9"),
+        says: Some((Hint, "CPU 6-7 are far from the card ens2f0", "--cores 9-12")),
+    },
+    Case {
+        code: "far_card",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| shards(it, "9-12"),
+        says: None,
+    },
+    Case { code: "far_card", machine: VM, edits: &[], demand: |it| shards(it, "1"), says: None },
+    Case {
+        code: "interrupts",
+        machine: VM,
+        edits: &[],
+        demand: |it| shards(it, "1"),
+        says: Some((Hint, "interrupts of eth0 arrive on CPU 1", "stop irqbalance, and write 0")),
+    },
+    Case {
+        code: "interrupts",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| shards(it, "1-7"),
+        says: None,
+    },
+    Case {
+        code: "single_queue",
+        machine: OLD,
+        edits: &[],
+        demand: |it| shards(it, "1-3"),
+        says: Some((Hint, "enp3s0 has one queue for 3 shards", "ethtool -L enp3s0 combined 3")),
+    },
+    Case {
+        code: "single_queue",
+        machine: OLD,
+        edits: &[("/sys/class/net/enp3s0/queues/rx-0/rps_cpus", "f\n")],
+        demand: |it| shards(it, "1-3"),
+        says: None,
+    },
+    Case {
+        code: "single_queue",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| shards(it, "1-3"),
+        says: None,
+    },
+    Case {
+        code: "congestion",
+        machine: VM,
+        edits: &[],
+        demand: nothing,
+        says: Some((Hint, "congestion control is bbr", "tcp_congestion_control='cubic'")),
+    },
+    Case { code: "congestion", machine: OLD, edits: &[], demand: nothing, says: None },
+    Case {
+        code: "huge_pages",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| it.scheduled = true,
+        says: Some((Hint, "for all programs", "echo 'madvise' > /sys/kernel/mm")),
+    },
+    Case {
+        code: "huge_pages",
+        machine: VM,
+        edits: &[],
+        demand: |it| it.scheduled = true,
+        says: None,
+    },
+    Case {
+        code: "numa_balancing",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: nothing,
+        says: Some((Hint, "between 2 memory nodes", "kernel.numa_balancing='0'")),
+    },
+    Case {
+        code: "numa_balancing",
+        machine: VM,
+        edits: &[("/proc/sys/kernel/numa_balancing", "1\n")],
+        demand: nothing,
+        says: None,
+    },
+];
+
+/// The machine of a case; those without edits are written only once.
+#[derive(Default)]
+struct Hosts(BTreeMap<&'static str, Host>);
+
+impl Hosts {
+    fn of(&mut self, case: &Case) -> Host {
+        if !case.edits.is_empty() {
+            return host(case.machine, case.edits);
+        }
+        self.0.entry(case.machine).or_insert_with(|| host(case.machine, &[])).clone()
+    }
+}
+
+fn host(recording: &str, edits: &[(&str, &str)]) -> Host {
+    let machine = Machine::recorded(recording);
+    for (path, text) in edits {
+        machine.set(path, text);
+    }
+    crate::inspect_below(machine.root())
+}
+
+#[test]
+fn each_rule_speaks_where_it_should_and_is_silent_elsewhere() {
+    let mut hosts = Hosts::default();
+    for (number, case) in CASES.iter().enumerate() {
+        let mut demand = Demand::default();
+        (case.demand)(&mut demand);
+        let findings = advise(&hosts.of(case), &demand);
+        let said = findings.iter().find(|finding| finding.code == case.code);
+        let place = format!("case {number}, {}: {findings:#?}", case.code);
+        match (case.says, said) {
+            (None, None) => {}
+            (Some((severity, message, cure)), Some(finding)) => {
+                assert_eq!(finding.severity, severity, "{place}");
+                assert!(finding.message.contains(message), "{place}");
+                let first = finding.cures.first().map_or("", |cure| cure.how.as_str());
+                assert!(first.contains(cure), "{place}");
+            }
+            _ => panic!("{place}"),
+        }
+    }
+}
+
+#[test]
+fn each_rule_has_a_case_in_which_it_speaks_and_one_in_which_it_is_silent() {
+    let of = |speaks: bool| -> BTreeSet<&str> {
+        let cases = CASES.iter().filter(|case| case.says.is_some() == speaks);
+        cases.map(|case| case.code).collect()
+    };
+    let all: BTreeSet<&str> = codes().collect();
+    assert_eq!(codes().count(), all.len(), "a code is given twice");
+    assert_eq!((of(true), of(false)), (all.clone(), all));
+}
+
+#[test]
+fn a_machine_that_tells_nothing_is_not_judged() {
+    let mut demand = Demand::default();
+    shards(&mut demand, "0-3");
+    many(&mut demand, u64::from(u32::MAX));
+    churn(&mut demand, 1e9);
+    (demand.memory, demand.locked) = (Some(u64::MAX), Some(u64::MAX));
+    demand.shards = "1".parse().ok();
+    let empty = Machine::of(&[]);
+    assert_eq!(advise(&crate::inspect_below(empty.root()), &demand), []);
+    // The same where there are files, and nothing in them makes sense.
+    let odd = Machine::of(&[]);
+    for setting in SETTINGS {
+        setting.path().iter().for_each(|path| odd.set(path, b"\xff[ -1 x\n0"));
+    }
+    for path in [STATUS, LOADAVG, "/proc/self/limits", "/proc/meminfo", "/proc/net/softnet_stat"] {
+        odd.set(path, "???: [,-\n\u{0}");
+    }
+    let findings = advise(&crate::inspect_below(odd.root()), &demand);
+    let codes: Vec<&str> = findings.iter().map(|finding| finding.code).collect();
+    // A congestion control may have any name.
+    assert_eq!(codes, ["congestion"], "{findings:#?}");
+}
+
+#[test]
+fn the_gravest_is_said_first_and_numbers_stand_beside_words() {
+    let mut demand = Demand::default();
+    shards(&mut demand, "0-1");
+    demand.connections = Some(50_000);
+    let findings = advise(&host(VM, &[]), &demand);
+    let severities: Vec<Severity> = findings.iter().map(|finding| finding.severity).collect();
+    assert!(severities.is_sorted_by(|one, other| one >= other), "{severities:?}");
+    let first = findings.first().unwrap();
+    assert_eq!((first.code, first.about), ("open_files", About::Plan));
+    assert_eq!((first.value, first.limit), (Some(50_064.0), Some(20_000.0)));
+}
+
+#[test]
+fn changes_are_for_files_of_the_kernel_alone() {
+    let mut hosts = Hosts::default();
+    for case in CASES.iter().filter(|case| case.edits.is_empty()) {
+        let mut demand = Demand::default();
+        (case.demand)(&mut demand);
+        for finding in advise(&hosts.of(case), &demand) {
+            for change in finding.cures.iter().flat_map(|cure| &cure.changes) {
+                let below = ["/proc/sys/", "/sys/"].iter().any(|top| change.path.starts_with(top));
+                assert!(below && !change.path.contains(".."), "{change:?}");
+                assert!(!change.value.is_empty() && !change.value.contains('\n'), "{change:?}");
+            }
+        }
+    }
+}
