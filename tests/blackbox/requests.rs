@@ -74,6 +74,64 @@ fn lines_of_a_file_are_bodies_in_turn() {
 }
 
 #[test]
+fn values_in_plain_flags_are_made_for_each_request() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        let url = format!("{}/{{{{seq}}}}/{{a}}?u={{{{random(1,9)}}}}", peer.url());
+        let line = format!("{url} -H X-Id:{{{{uuid}}}} -d {{\"n\":{{{{seq}}}}}} -c 1 --shards 1");
+        let (_, report) = peer.ask(&format!("{line} -n 20 --streams 1"));
+        assert_eq!(report["counts"]["ok"], 20);
+        assert_eq!(report["plan"]["url"].as_str().map(|it| it.contains("{{seq}}")), Some(true));
+        let asked = peer.recorder.asked();
+        let mut ids = BTreeSet::new();
+        for (n, asked) in asked.iter().enumerate() {
+            let digit = asked.path.strip_prefix(&format!("/{n}/{{a}}?u=")).unwrap();
+            assert!(("1"..="9").contains(&digit) && digit.len() == 1, "{asked:?}");
+            assert_eq!(asked.text(), format!("{{\"n\":{n}}}"), "{protocol:?}");
+            assert_eq!(asked.field("content-length"), Some(&*asked.body.len().to_string()));
+            let id = asked.field("x-id").unwrap();
+            assert!(id.len() == 36 && ids.insert(id.to_owned()), "{id}");
+        }
+        assert_eq!(ids.len(), 20);
+    }
+}
+
+#[test]
+fn values_stand_in_the_host_and_in_forms_too() {
+    let recorder = Recorder::new().unwrap();
+    let host = recorder.target();
+    let (name, port) = host.split_once(':').unwrap();
+    let url = "{{env(SCHEME)}}://{{env(NAME)}}:{{env(PORT)}}/{{seq}}";
+    let words = [url, "-F", "who={{choice(a,b)}}{{seq}}", "-c", "1", "-n", "3", "--shards", "1"];
+    let mut command = pummel(words);
+    command.env("SCHEME", "http").env("NAME", name).env("PORT", port);
+    let outcome = tests::run(&mut command).unwrap();
+    assert!(outcome.went_well(), "{outcome:?}");
+    for (n, asked) in recorder.asked().iter().enumerate() {
+        assert_eq!((asked.path.clone(), asked.field("host")), (format!("/{n}"), Some(&*host)));
+        let text = asked.text();
+        assert!([format!("a{n}\r\n"), format!("b{n}\r\n")].iter().any(|it| text.contains(it)));
+    }
+    let outcome = tests::run(&mut pummel(["http://{{choice(a,b)}}/"])).unwrap();
+    check_refusal(&outcome, 2, &["\"http://{{choice(a,b)}}/\"", "varies", "give each host a"]);
+}
+
+#[test]
+fn rows_of_a_feed_stand_in_what_is_not_of_a_scenario() {
+    let peer = Peer::new(PROTOCOLS[0], ok);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.csv");
+    fs::write(&file, "id,name\n1,a b\n2,c\n").unwrap();
+    let feed = format!("[feeds.users]\nfile = '{}'\n", file.display());
+    let toml = format!("data = '{{{{users.name}}}}'\nheaders = ['X: {{{{users.id}}}}']\n{feed}");
+    let report = peer.report(&toml, "-c 1 -n 6 --shards 1");
+    assert_eq!(report["feeds"][0]["rows"], 6);
+    let seen = counts(&peer.recorder.asked(), |a| (a.field("x").unwrap().to_owned(), a.text()));
+    let expected = [("1", "a b"), ("2", "c")].map(|(id, name)| ((id.into(), name.into()), 3));
+    assert_eq!(seen, expected.into());
+}
+
+#[test]
 fn a_large_file_is_sent_as_it_is() {
     for protocol in PROTOCOLS {
         let peer = Peer::new(protocol, ok);

@@ -65,6 +65,8 @@ pub(crate) struct Words {
 const AFTER_HELP: &str = "\
 Durations: ns us ms s m h and combinations (1m30s, 1.5s); a bare number is seconds.
 Rates: 5000, 5k, 1.5M per second; 300/m, 10/h.
+Values: {{seq}}, {{uuid}}, {{random(1,9)}}, … in the URL, -H, -d and -F are made anew for each
+request; docs/SCENARIOS.md has them all.
 Settings: a file (--config, or without a target ./pummel.toml or ./pummel.json), over it
 variables (PUMMEL_RATE=5k), over them flags; docs/CONFIG.md has the keys.
 Exit codes: 0 done, 1 the run could not be done, 2 bad usage, 3 verdict invalid, 4 a threshold

@@ -6,21 +6,24 @@ use core::num::NonZeroU32;
 use anyhow::{Context, Result, ensure};
 use pummel_engine::plan::{Asking, STEPS_MAX, Scenario, Step, Work};
 
-use super::aws::Signer;
-use super::request;
-use super::scenario::Variables;
+use super::feeds::Feeds;
+use super::request::{self, Common};
+use super::scenario::{Meaning, Scope, Variables};
 use super::settings::epoch;
 use super::urls::Urls;
-use crate::args::RunArgs;
+use crate::args::Quoted;
 
-/// The work that was typed, and what the user should know of it.
+/// The work that was typed, to which values come from `feeds`; those of them that it has; and what
+/// the user should know of it.
 pub(super) fn work(
-    args: &RunArgs,
+    common: &Common<'_>,
     urls: &Urls,
-    may_be_http2: bool,
-) -> Result<(Work, Option<String>)> {
-    let bodies = request::bodies(&args.request)?;
-    let expected = request::expected(&args.request.status).context("--status")?;
+    feeds: Feeds,
+) -> Result<(Work, Feeds, Option<String>)> {
+    let (mut variables, scope) = (Variables::new(feeds), Scope::default());
+    let mut meaning = Meaning { variables: &mut variables, scope: &scope };
+    let bodies = common.body.bodies(&mut meaning)?;
+    let expected = &common.expected;
     let (paths, of_bodies) = (urls.paths.len(), bodies.len());
     let count = round(paths, of_bodies);
     ensure!(
@@ -28,34 +31,32 @@ pub(super) fn work(
         "{paths} URLs and {of_bodies} bodies of --data-lines, both in turn, make {count} requests, \
          and a run has {STEPS_MAX} at most; give as many of one as of the other"
     );
-    let host = args.wire.host.as_deref();
-    let signer = Signer::understand(&args.request)?;
-    let mut variables = Variables::default();
     let pairs = urls.paths.iter().cycle().zip(bodies.iter().cycle()).take(count);
-    let (mut requests, mut longest) = (Vec::with_capacity(count), 0);
+    let mut requests = Vec::with_capacity(count);
     let several = urls.servers.len() > 1;
     for ((server, path), body) in pairs {
         let target = urls.servers.get(usize::from(*server)).unwrap_or(&urls.target);
-        let mut request = request::build(&args.request, host, (target, path), body.as_ref())?;
-        if let Some(signer) = &signer {
-            request = signer.sign(request, &mut variables)?;
-        }
-        // They differ in their paths alone.
-        if may_be_http2 && path.len() > longest {
-            request::ensure_http2(&request)?;
-            longest = path.len();
+        // A path without values was looked at with its URL.
+        let path = match path.contains("{{") {
+            true => meaning.path(path).with_context(|| format!("target {}", Quoted(path)))?,
+            false => path.into(),
+        };
+        let asked = (target, path);
+        let mut request = request::build(common.args, asked, body.as_ref(), &mut meaning)?;
+        if let Some(signer) = &common.signer {
+            request = signer.sign(request, meaning.variables)?;
         }
         // Those of one name are one to the report.
         let name = if several { target.origin() } else { String::new() };
         let asking = Asking::new(name, request, expected.clone());
         requests.push(Asking { origin: *server, ..asking });
     }
+    let (variables, feeds) = variables.into_parts();
     if requests.len() == 1
         && let Some(only) = requests.pop()
     {
-        let work =
-            Work::only(only.request, expected).with_variables(variables.into_all(), epoch())?;
-        return Ok((work, None));
+        let work = Work::only(only.request, expected.clone()).with_variables(variables, epoch())?;
+        return Ok((work, feeds, None));
     }
     let steps = (0..).take(count).map(Step::Request);
     let scenario = |step| {
@@ -63,8 +64,8 @@ pub(super) fn work(
         Scenario { name, weight, steps: vec![step] }
     };
     let work = Work::new(requests, steps.map(scenario).collect())?.in_turn();
-    let work = work.with_variables(variables.into_all(), epoch())?;
-    Ok((work, Some(remark((paths, urls.servers.len()), of_bodies))))
+    let work = work.with_variables(variables, epoch())?;
+    Ok((work, feeds, Some(remark((paths, urls.servers.len()), of_bodies))))
 }
 
 /// The least number of requests in which `paths` and `bodies` come round together.
@@ -104,13 +105,21 @@ mod tests {
         }
         let line = line.replace("URLS", &path("URLS")).replace("BODIES", &path("BODIES"));
         let args = words(&line).run;
+        let common = Common::understand(&args).unwrap();
         let urls = urls::understand(&args).unwrap();
-        work(&args, &urls, true).map(|(work, _)| work).map_err(|error| format!("{error:#}"))
+        let work = work(&common, &urls, Feeds::default());
+        work.map(|(work, ..)| work).map_err(|error| format!("{error:#}"))
     }
 
     /// Method, path and body of each request, in the order of the scenarios.
     fn asked(line: &str, texts: [&str; 2]) -> Vec<String> {
         let work = work_of(line, texts).unwrap();
+        assert!(work.order() == Order::InTurn && work.rows().is_empty());
+        asked_of(&work)
+    }
+
+    /// The same of this work, with values that are empty.
+    fn asked_of(work: &Work) -> Vec<String> {
         let of = |scenario: &Scenario| {
             let [Step::Request(index)] = scenario.steps[..] else { panic!("one step") };
             let text = work.requests()[usize::from(index)].request.render_h1();
@@ -118,7 +127,6 @@ mod tests {
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             format!("{} {body}", head.split_once(" HTTP/").unwrap().0)
         };
-        assert!(work.order() == Order::InTurn && work.rows().is_empty());
         work.scenarios().iter().map(of).collect()
     }
 
@@ -136,6 +144,38 @@ mod tests {
             ["POST /1 x", "POST /2 x"]
         );
         assert_eq!((round(4, 6), round(1, 1), round(5, 5), round(7, 1)), (12, 1, 5, 7));
+    }
+
+    #[test]
+    fn values_are_made_for_what_was_typed_and_a_request_without_any_is_constant() {
+        let work = work_of("p h/{a}?{b} -H a:{b} -d {}", ["", ""]).unwrap();
+        let request = &work.first().unwrap().request;
+        assert!(work.is_single() && work.variables().is_empty() && request.is_constant());
+        assert_eq!(asked_of(&work), ["POST /{a}?{b} {}"]);
+        let line = "p h/{{seq}}/{{step}} -H a:{{uuid}} -d {{seq}}{{raw('{{')}}x";
+        let work = work_of(line, ["", ""]).unwrap();
+        assert!(!work.first().unwrap().request.is_constant());
+        let names: Vec<_> = work.variables().iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["seq", "uuid"]);
+        assert_eq!(asked_of(&work), ["POST //1 {{x"]);
+        let work = work_of("p URLS --urls-from-file", ["h/{{seq}}\nh/a", ""]).unwrap();
+        assert_eq!(asked_of(&work), ["GET / ", "GET /a "]);
+        assert_eq!(work.variables().len(), 1);
+    }
+
+    #[test]
+    fn a_value_that_is_none_is_named_with_where_it_was_typed() {
+        for (line, said) in [
+            ("p h/{{usr}}", "target \"/{{usr}}\": {{usr}} is unknown; write a value like {{seq}}"),
+            ("p h -d {{seqq}}", "--data: {{seqq}} is unknown; did you mean seq?"),
+            ("p h -H a:{{seq", "header \"a:{{seq\": \"{{seq\" has no }} behind it"),
+            ("p h -A {{x}}", "--accept \"{{x}}\": {{x}} is unknown; write a value like {{seq}}"),
+            ("p h -F a={{x}}", "--form \"a={{x}}\": {{x}} is unknown; write a value like {{seq}}"),
+            ("p h -F a=@{{seq}}", "--form: \"a=@{{seq}}\" has a file that varies"),
+        ] {
+            let found = work_of(line, ["", ""]).unwrap_err();
+            assert!(found.starts_with(said), "{found}\nexpected {said}");
+        }
     }
 
     #[test]

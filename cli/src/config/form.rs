@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pummel_proto_http::Text;
 
+use super::scenario::Meaning;
 use crate::args::Quoted;
 
 /// What a file is, unless it is said.
@@ -16,28 +17,32 @@ const UNKNOWN: &str = "application/octet-stream";
 /// Boundaries that are tried. All of them stand in a body only if it was made for that.
 const TRIES_MAX: u64 = 64;
 
+/// What is said of a file whose path or name is made anew for each request.
+pub(super) const FILE_VARIES: &str =
+    "has a file that varies; files are opened before the run, so name one";
+
 /// A part as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Spec<'t> {
-    pub(super) name: &'t str,
-    pub(super) value: Value<'t>,
+struct Spec<'t> {
+    name: &'t str,
+    value: Value<'t>,
 }
 
 /// What a part holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value<'t> {
+enum Value<'t> {
     Text(&'t str),
     File(FileSpec<'t>),
 }
 
 /// A file as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FileSpec<'t> {
-    pub(super) path: &'t str,
+struct FileSpec<'t> {
+    path: &'t str,
     /// What it is.
-    pub(super) kind: &'t str,
+    kind: &'t str,
     /// What it is called, unless that is its own name.
-    pub(super) name: Option<&'t str>,
+    name: Option<&'t str>,
 }
 
 /// A part as it is sent.
@@ -51,7 +56,7 @@ pub(super) struct Part {
 impl<'t> Spec<'t> {
     /// Understands `NAME=VALUE` or `NAME=@FILE`, behind which `;type=TYPE` and `;filename=NAME` may
     /// stand.
-    pub(super) fn parse(typed: &'t str) -> Result<Self> {
+    fn parse(typed: &'t str) -> Result<Self> {
         let (name, value) =
             typed.split_once('=').filter(|(name, _)| !name.is_empty()).with_context(|| {
                 format!("{} is no part of a form; write NAME=VALUE or NAME=@FILE", Quoted(typed))
@@ -90,13 +95,30 @@ impl<'t> FileSpec<'t> {
 }
 
 impl Part {
+    /// Understands what was typed, in whose texts there may be values, and reads the file that it
+    /// names; its path begins in `folder`.
+    pub(super) fn read(typed: &str, folder: &Path, meaning: &mut Meaning<'_>) -> Result<Self> {
+        let Spec { name, value } = Spec::parse(typed)?;
+        ensure!(!name.contains("{{"), "{} has a name that varies; only values may", Quoted(typed));
+        match value {
+            Value::Text(text) => Ok(Self::text(name, meaning.text(text)?)),
+            Value::File(FileSpec { path, kind, name: called }) => {
+                let varies = || format!("{} {FILE_VARIES}", Quoted(typed));
+                let mut known = |text| meaning.known(text)?.with_context(varies);
+                let (path, called) = (known(path)?, called.map(known).transpose()?);
+                let file = FileSpec { path: &path, kind, name: called.as_deref() };
+                Self::file(name, &file, folder)
+            }
+        }
+    }
+
     /// A part with a text.
-    pub(super) fn text(name: &str, content: Text) -> Self {
+    fn text(name: &str, content: Text) -> Self {
         Self { head: format!("form-data; name=\"{}\"\r\n", escaped(name)), content }
     }
 
     /// A part with the bytes of a file, whose path begins in `folder`.
-    pub(super) fn file(name: &str, file: &FileSpec<'_>, folder: &Path) -> Result<Self> {
+    fn file(name: &str, file: &FileSpec<'_>, folder: &Path) -> Result<Self> {
         let (path, kind) = (folder.join(file.path), file.kind);
         let shown = path.display().to_string();
         let bytes = fs::read(&path)

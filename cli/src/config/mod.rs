@@ -38,7 +38,7 @@ use core::num::NonZeroU32;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use pummel_engine::plan::{Load, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work};
+use pummel_engine::plan::{Asking, Load, Order, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work};
 use pummel_engine::reactor::Wish;
 use pummel_engine::units::Nanos;
 use pummel_tuning::Wanted;
@@ -51,10 +51,14 @@ pub(crate) use settings::{Outline, Settings, Surroundings};
 pub(crate) use target::TargetUrl;
 pub(crate) use way::Way;
 
+use self::feeds::Feeds;
 use self::load::Terms;
+use self::request::Common;
 use self::servers::Server;
 use self::threshold::Threshold;
+use self::urls::Urls;
 use crate::args::{MachineArgs, OutputArgs, Quoted, RequestArgs, RunArgs};
+use crate::exit::Failure;
 
 /// What is said of `--latency-correction`.
 const CORRECTED: &str = "--latency-correction changes nothing: in an open loop, response times \
@@ -156,39 +160,41 @@ pub(crate) enum Announce {
     No,
 }
 
-impl Config {
-    /// Does `work` instead of asking for the target alone. It leads to those servers.
-    ///
-    /// # Errors
-    /// If there is no way to one of them, or if what is spoken cannot send one of its requests.
-    fn replace_work(
-        &mut self,
-        args: &RunArgs,
-        (work, servers): (Work, Vec<TargetUrl>),
-    ) -> Result<()> {
-        let is_target = |server: &TargetUrl| server.is_beside(&self.target);
-        let elsewhere = servers.len() > 1 || !servers.iter().all(is_target);
-        // Also for the target alone: what was said of https is for all of them together.
-        if !servers.is_empty() {
-            let wire::Terms { wire, way, others, remarks, .. } = wire::understand(args, &servers)?;
-            self.remarks.retain(|known| !remarks.contains(known));
-            self.remarks.extend(remarks);
-            (self.wire, self.way, self.others) = (wire, way, others);
-            if let Some(first) = servers.first().filter(|_| elsewhere) {
-                self.target = first.root();
-            }
-        }
-        self.work = work;
-        self.ensure_sendable()
-    }
+/// What a run asks for.
+struct Task {
+    work: Work,
+    /// Where its requests lead, by the numbers of the servers; there is one at least.
+    servers: Vec<TargetUrl>,
+    /// What the user should know of it.
+    remark: Option<String>,
+}
 
+impl Task {
+    /// What was typed, to which values come from `feeds`; those of them that it has.
+    fn typed(common: &Common<'_>, urls: &Urls, feeds: Feeds) -> Result<(Self, Feeds)> {
+        let (work, feeds, remark) = asked::work(common, urls, feeds)?;
+        Ok((Self { work, servers: urls.servers.clone(), remark }, feeds))
+    }
+}
+
+impl Config {
     /// Refuses requests that what is spoken cannot send.
     fn ensure_sendable(&self) -> Result<()> {
-        if self.wire.protocol.may_be_http2() {
-            for asking in self.work.requests() {
-                let checked = request::ensure_http2(&asking.request);
-                checked.with_context(|| format!("the request {}", Quoted(&asking.name)))?;
-            }
+        if !self.wire.protocol.may_be_http2() {
+            return Ok(());
+        }
+        let mut requests: Vec<&Asking> = self.work.requests().iter().collect();
+        if self.work.order() == Order::InTurn {
+            // They differ in their paths alone.
+            let longest = requests.iter().max_by_key(|asking| asking.request.line().len());
+            requests = longest.copied().into_iter().collect();
+        }
+        for asking in requests {
+            let checked = request::ensure_http2(&asking.request);
+            checked.with_context(|| match asking.name.as_str() {
+                "" => "the request".to_owned(),
+                name => format!("the request {}", Quoted(name)),
+            })?;
         }
         Ok(())
     }
@@ -225,13 +231,34 @@ impl Config {
     /// Whatever makes no sense, by the name of its flag, with what to do. Nothing was sent or
     /// opened but files.
     pub(crate) fn understand(args: &RunArgs) -> Result<Self> {
-        let urls = urls::understand(args)?;
-        let target = urls.target.clone();
+        let typed = |common: &Common<'_>, urls: &Urls| {
+            let typed = Task::typed(common, urls, Feeds::default());
+            typed.map(|(task, _)| task).map_err(Failure::usage)
+        };
+        Self::of(args, typed).map_err(|failure| failure.error)
+    }
+
+    /// Understands what was typed beside the task that `task` makes of it.
+    ///
+    /// # Errors
+    /// The same, and those of `task`.
+    fn of(
+        args: &RunArgs,
+        task: impl FnOnce(&Common<'_>, &Urls) -> Result<Task, Failure>,
+    ) -> Result<Self, Failure> {
+        let urls = urls::understand(args).map_err(Failure::usage)?;
+        let common = Common::understand(args).map_err(Failure::usage)?;
+        let task = task(&common, &urls)?;
+        Self::around(args, urls, task).map_err(Failure::usage)
+    }
+
+    /// Understands what was typed about how the task is done.
+    fn around(args: &RunArgs, urls: Urls, task: Task) -> Result<Self> {
         let connections = load::connections(&args.load)?;
         let Terms { load, stop, timeouts, mut remarks } =
             load::understand(&args.load, connections)?;
         let wire::Terms { wire, way, others, remarks: of_wire, .. } =
-            wire::understand(args, &urls.servers)?;
+            wire::understand(args, &task.servers)?;
         remarks.extend(of_wire);
         if args.load.timetable.latency_correction {
             remarks.push(CORRECTED.to_owned());
@@ -239,10 +266,14 @@ impl Config {
         if args.load.wait_ongoing_requests_after_deadline {
             remarks.push(AWAITED.to_owned());
         }
-        let (work, several) = asked::work(args, &urls, wire.protocol.may_be_http2())?;
-        remarks.extend(several);
-        Ok(Self {
-            work,
+        remarks.extend(task.remark);
+        let leads_there = |server: &TargetUrl| server.is_beside(&urls.target);
+        let target = match task.servers.first() {
+            Some(first) if !task.servers.iter().all(leads_there) => first.root(),
+            _ => urls.target,
+        };
+        let config = Self {
+            work: task.work,
             calibrate: calibrate(args.machine.calibrate, &wire)?,
             target,
             way,
@@ -266,7 +297,9 @@ impl Config {
             tried: args.request.dry_run,
             dump: urls.dump,
             remarks,
-        })
+        };
+        config.ensure_sendable()?;
+        Ok(config)
     }
 }
 

@@ -4,15 +4,88 @@ use core::ops::RangeInclusive;
 use std::fs::{self, File};
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use pummel_engine::plan::{ExpectedStatus, STEPS_MAX};
 use pummel_proto_http::{Request, RequestBuilder, RequestError, Stored, Text};
 
+use super::aws::Signer;
 use super::form;
 use super::proxy::base64;
+use super::scenario::{Meaning, Scope, Variables};
 use super::target::TargetUrl;
 use super::upload;
-use crate::args::{Quoted, RequestArgs};
+use crate::args::{Quoted, RequestArgs, RunArgs};
+use crate::output::stderr::once;
+
+/// What goes for each request of a run that does not say otherwise. Files have been read, once.
+pub(super) struct Common<'a> {
+    pub(super) args: &'a RunArgs,
+    pub(super) body: Given<'a>,
+    pub(super) signer: Option<Signer>,
+    pub(super) expected: ExpectedStatus,
+}
+
+/// The body that was typed.
+pub(super) enum Given<'a> {
+    /// None, or what files hold, which is sent as it is: at least one, in turn.
+    Read(Vec<Option<Body>>),
+    /// A template.
+    Text(&'a str),
+    /// Parts of a form, which are templates.
+    Form(&'a [String]),
+}
+
+impl<'a> Common<'a> {
+    /// Understands what goes for each request, and reads the files that it names.
+    pub(super) fn understand(args: &'a RunArgs) -> Result<Self> {
+        let typed = &args.request;
+        let body = Given::read(typed)?;
+        let expected = expected(&typed.status).context("--status")?;
+        let signer = Signer::understand(typed)?;
+        ensure_fields(typed)?;
+        Ok(Self { args, body, signer, expected })
+    }
+}
+
+impl<'a> Given<'a> {
+    /// What was typed. Files are read whole, and sent from memory, but for the one body of a large
+    /// one.
+    fn read(args: &'a RequestArgs) -> Result<Self> {
+        if let Some(text) = &args.data {
+            return Ok(Self::Text(text));
+        }
+        if let Some(path) = &args.data_file {
+            return Ok(Self::Read(vec![Some(Body::file(path)?)]));
+        }
+        if let Some(path) = &args.data_lines {
+            let typed = path.display().to_string();
+            let bytes = fs::read(path);
+            let bytes =
+                bytes.with_context(|| format!("cannot read body file {}", Quoted(&typed)))?;
+            return lines(&bytes, &typed).map(Self::Read);
+        }
+        let none = || Self::Read(vec![None]);
+        Ok(if args.form.is_empty() { none() } else { Self::Form(&args.form) })
+    }
+
+    /// The bodies that requests have in turn, at least one or that there is none.
+    pub(super) fn bodies(&self, meaning: &mut Meaning<'_>) -> Result<Vec<Option<Body>>> {
+        let body = match self {
+            Self::Read(bodies) => return Ok(bodies.clone()),
+            Self::Text(text) => Body::new(meaning.text(text).context("--data")?),
+            Self::Form(typed) => {
+                let mut parts = Vec::new();
+                for typed in *typed {
+                    let part = form::Part::read(typed, Path::new(""), meaning);
+                    parts.push(part.map_err(|error| of_form(&error, typed))?);
+                }
+                let texts: Vec<&str> = typed.iter().map(String::as_str).collect();
+                Body::form(&parts, &texts).context("--form")?
+            }
+        };
+        Ok(vec![Some(body)])
+    }
+}
 
 /// What a request carries.
 #[derive(Clone, Debug)]
@@ -49,7 +122,7 @@ impl Body {
     /// The bytes of a file.
     pub(super) fn file(path: &Path) -> Result<Self> {
         let typed = path.display().to_string();
-        let opened = File::open(path).map_err(anyhow::Error::from);
+        let opened = File::open(path).map_err(Error::from);
         let read = opened.and_then(|file| upload::read(file, &typed));
         let content = read.with_context(|| format!("cannot read body file {}", Quoted(&typed)))?;
         Ok(match content {
@@ -87,13 +160,14 @@ impl Body {
     }
 }
 
-/// Builds the request for `path` at `target`, or at `host` if one is named.
+/// Builds the request for `path` at `target`, or at the host that is named.
 pub(super) fn build(
-    args: &RequestArgs,
-    host: Option<&str>,
-    (target, path): (&TargetUrl, &str),
+    args: &RunArgs,
+    (target, path): (&TargetUrl, Text),
     body: Option<&Body>,
+    meaning: &mut Meaning<'_>,
 ) -> Result<Request> {
+    let (args, host) = (&args.request, args.wire.host.as_deref());
     let named = args.header.iter().find(|line| {
         line.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("Host"))
     });
@@ -104,7 +178,7 @@ pub(super) fn build(
     let method = method(args.method.as_deref(), body.is_some());
     let authority = host.unwrap_or(&target.authority);
     let mut builder = Request::builder(&method, authority, path).map_err(reason)?;
-    builder = common_fields(args, builder.scheme(target.scheme))?;
+    builder = common_fields(args, builder.scheme(target.scheme), meaning)?;
     builder = authorize(builder, args).context("--basic-auth")?;
     builder = compress(args, builder)?;
     if let Some(body) = body {
@@ -113,11 +187,15 @@ pub(super) fn build(
     Ok(builder.build())
 }
 
-/// Adds the fields that go for each request of a run.
+/// Adds the fields that go for each request of a run; their values are templates.
 pub(super) fn common_fields(
     args: &RequestArgs,
     mut builder: RequestBuilder,
+    meaning: &mut Meaning<'_>,
 ) -> Result<RequestBuilder> {
+    let mut add = |builder: RequestBuilder, name: &str, value: &str| {
+        builder.field(name, meaning.text(value)?).map_err(reason)
+    };
     if args.no_ua {
         ensure!(
             args.authorized,
@@ -131,8 +209,8 @@ pub(super) fn common_fields(
         ("--content-type", "Content-Type", &args.content_type),
     ] {
         if let Some(value) = value {
-            let field = builder.field(name, value).map_err(reason);
-            builder = field.with_context(|| format!("{flag} {}", Quoted(value)))?;
+            builder = add(builder, name, value)
+                .with_context(|| format!("{flag} {}", Quoted(value)))?;
         }
     }
     for line in &args.header {
@@ -140,14 +218,27 @@ pub(super) fn common_fields(
         let (name, value) = line
             .split_once(':')
             .with_context(|| format!("header {typed} has no colon; write -H \"Name: value\""))?;
-        let field = builder.field(name, value.trim()).map_err(reason);
-        builder = field.with_context(|| format!("header {typed}"))?;
+        builder = add(builder, name, value.trim()).with_context(|| format!("header {typed}"))?;
         ensure!(
             args.basic_auth.is_none() || !name.eq_ignore_ascii_case("Authorization"),
             "--basic-auth and header {typed} do not go together; give one of them"
         );
     }
     Ok(builder)
+}
+
+/// Refuses fields that no request can have. So much is said of what was typed, and not of each
+/// step that it goes for; of a template, only a step can tell.
+fn ensure_fields(args: &RequestArgs) -> Result<()> {
+    let mut args = args.clone();
+    let is_template = |text: &String| text.contains("{{");
+    args.header.retain(|line| !is_template(line));
+    args.accept = args.accept.filter(|text| !is_template(text));
+    args.content_type = args.content_type.filter(|text| !is_template(text));
+    let (mut variables, scope) = (Variables::default(), Scope::default());
+    let mut meaning = Meaning { variables: &mut variables, scope: &scope };
+    let any = Request::builder("GET", "host", "/").map_err(reason)?;
+    common_fields(&args, any, &mut meaning).map(drop)
 }
 
 /// Adds who asks as `args` have it, unless the request says it already, or is signed by them.
@@ -189,7 +280,7 @@ pub(super) fn ensure_http2(request: &Request) -> Result<()> {
 }
 
 /// Why a request cannot be built, for somebody who sees beside it what was typed.
-pub(super) fn reason(error: RequestError) -> anyhow::Error {
+pub(super) fn reason(error: RequestError) -> Error {
     match error {
         RequestError::Method(word) => {
             anyhow!("the method {} is not a token, like GET or POST", Quoted(&word))
@@ -224,38 +315,6 @@ pub(super) fn method(typed: Option<&str>, has_body: bool) -> String {
     }
 }
 
-/// The bodies that requests have in turn, at least one or that there is none. They are read whole,
-/// and sent from memory, but for the one body of a large file.
-pub(super) fn bodies(args: &RequestArgs) -> Result<Vec<Option<Body>>> {
-    if let Some(text) = &args.data {
-        return Ok(vec![Some(Body::new(text))]);
-    }
-    if let Some(path) = &args.data_file {
-        return Ok(vec![Some(Body::file(path)?)]);
-    }
-    if let Some(path) = &args.data_lines {
-        let typed = path.display().to_string();
-        let bytes = fs::read(path);
-        let bytes = bytes.with_context(|| format!("cannot read body file {}", Quoted(&typed)))?;
-        return lines(&bytes, &typed);
-    }
-    if args.form.is_empty() {
-        return Ok(vec![None]);
-    }
-    let mut parts = Vec::new();
-    for typed in &args.form {
-        let spec = form::Spec::parse(typed).context("--form")?;
-        parts.push(match spec.value {
-            form::Value::Text(text) => form::Part::text(spec.name, Text::from(text)),
-            form::Value::File(file) => {
-                let file = form::Part::file(spec.name, &file, Path::new(""));
-                file.with_context(|| format!("--form {}", Quoted(typed)))?
-            }
-        });
-    }
-    Ok(vec![Some(Body::form(&parts, &[]).context("--form")?)])
-}
-
 /// A body for each line of a file: whatever stands before a line's end.
 fn lines(bytes: &[u8], name: &str) -> Result<Vec<Option<Body>>> {
     let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
@@ -270,6 +329,13 @@ fn lines(bytes: &[u8], name: &str) -> Result<Vec<Option<Body>>> {
     );
     let body = |line: &[u8]| Body::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
     Ok(lines.map(|line| Some(body(line))).collect())
+}
+
+/// What is wrong with a part of a form, beside what was typed.
+fn of_form(error: &Error, typed: &str) -> Error {
+    let (said, typed) = (once(error), Quoted(typed).to_string());
+    let flag = if said.starts_with(&typed) { "--form".to_owned() } else { format!("--form {typed}") };
+    anyhow!("{flag}: {said}")
 }
 
 /// What the body comes from, for errors.
@@ -316,12 +382,18 @@ fn statuses(text: &str) -> Result<RangeInclusive<u16>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::WireArgs;
 
     /// The request of this command line.
     fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) -> Result<Request> {
-        let bodies = bodies(args)?;
+        let wire = WireArgs { host: host.map(str::to_owned), ..WireArgs::default() };
+        let args = RunArgs { request: args.clone(), wire, ..RunArgs::default() };
+        let (mut variables, scope) = (Variables::default(), Scope::default());
+        let mut meaning = Meaning { variables: &mut variables, scope: &scope };
+        let bodies = Common::understand(&args)?.body.bodies(&mut meaning)?;
         let [body] = &bodies[..] else { panic!("one body") };
-        super::build(args, host, (target, &target.path), body.as_ref())
+        let path = meaning.path(&target.path)?;
+        super::build(&args, (target, path), body.as_ref(), &mut meaning)
     }
 
     fn request(args: &RequestArgs) -> Result<String> {
@@ -369,7 +441,7 @@ mod tests {
         let with = |header: &[&str], host| {
             let header = header.iter().map(|&line| line.to_owned()).collect();
             let request = build(&RequestArgs { header, ..RequestArgs::default() }, host, &target)?;
-            Ok::<_, anyhow::Error>(String::from_utf8(request.render_h1()).unwrap())
+            Ok::<_, Error>(String::from_utf8(request.render_h1()).unwrap())
         };
         assert!(with(&[], Some("x:2")).unwrap().contains("\r\nHost: x:2\r\n"));
         assert!(with(&["host: x"], None).unwrap().contains("\r\nHost: x\r\n"));
@@ -443,7 +515,7 @@ mod tests {
     }
 
     fn refusal(args: &RequestArgs) -> String {
-        crate::output::stderr::once(&request(args).unwrap_err())
+        once(&request(args).unwrap_err())
     }
 
     #[test]
@@ -503,7 +575,7 @@ mod tests {
         assert_eq!(said, "--form: \"a\" is no part of a form; write NAME=VALUE or NAME=@FILE");
         let said = refusal(&with(&["a=@/no/such"], None));
         assert!(
-            said.starts_with("--form \"a=@/no/such\": cannot read file \"/no/such\""),
+            said.starts_with("--form \"a=@/no/such\": cannot read file \"/no/such\": No such"),
             "{said}"
         );
     }

@@ -151,8 +151,14 @@ pub(super) fn ensure_socket(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A path behind another one.
+pub(super) fn joined(base: &str, path: &str) -> String {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("{}{slash}{path}", base.trim_end_matches('/'))
+}
+
 /// A fragment is the client's own affair and is never sent.
-fn without_fragment(text: &str) -> &str {
+pub(super) fn without_fragment(text: &str) -> &str {
     text.split_once('#').map_or(text, |(before, _)| before)
 }
 

@@ -13,6 +13,7 @@ use rand::distr::Distribution;
 use rand_regex::Regex;
 use regex_syntax::ParserBuilder;
 
+use super::scenario::{self, Meaning, Scope, Variables};
 use super::servers::Servers;
 use super::target::{self, TargetUrl};
 use crate::args::{Quoted, RunArgs};
@@ -42,7 +43,7 @@ pub(super) struct Urls {
     /// Where they lead, by the numbers of the servers.
     pub(super) servers: Vec<TargetUrl>,
     /// Server, and path and query of each, in the order in which they are asked for; there is one
-    /// at least.
+    /// at least. They are templates.
     pub(super) paths: Vec<(u16, String)>,
     /// What is to be printed instead of a run.
     pub(super) dump: Option<Vec<String>>,
@@ -59,7 +60,7 @@ impl Spelling {
 
     /// What secures connections to the target that is spelt so, if that can be seen.
     pub(super) fn scheme(self, typed: &str) -> Option<Scheme> {
-        let of = |url: &str| Some(target::parse(url).ok()?.scheme);
+        let of = |url: &str| Some(server_alone(url).ok()?.scheme);
         match self {
             Self::Plain => of(typed),
             Self::File => {
@@ -74,6 +75,29 @@ impl Spelling {
             }
         }
     }
+}
+
+/// The server that a URL leads to, in whose scheme, host and port may stand what is known before
+/// the run; the path is the template that it is.
+pub(super) fn server(typed: &str, meaning: &mut Meaning<'_>) -> Result<TargetUrl> {
+    let origin = scenario::origin(typed);
+    // The path of a socket has no host before it.
+    if !typed.contains("{{") || origin.eq_ignore_ascii_case("unix:") {
+        return target::parse(typed);
+    }
+    let known = meaning.known(origin).with_context(|| format!("target {}", Quoted(typed)))?;
+    let known = known.with_context(|| format!("target {} {}", Quoted(typed), scenario::VARIES))?;
+    let server = target::parse(&known)?;
+    let path = target::without_fragment(typed.get(origin.len()..).unwrap_or_default());
+    // A variable may stand for more than the host.
+    let path = target::joined(&server.path, path);
+    Ok(TargetUrl { url: format!("{}{path}", server.origin()), path, ..server })
+}
+
+/// The same where no names are known.
+fn server_alone(typed: &str) -> Result<TargetUrl> {
+    let (mut variables, scope) = (Variables::default(), Scope::default());
+    server(typed, &mut Meaning { variables: &mut variables, scope: &scope })
 }
 
 /// Understands what was typed as the target.
@@ -93,7 +117,7 @@ pub(super) fn understand(args: &RunArgs) -> Result<Urls> {
     match spelling {
         Spelling::Plain => {
             let mut all = Gathered::default();
-            all.add(target::parse(typed)?)?;
+            all.add(server_alone(typed)?)?;
             all.into_urls(None).context("no URL")
         }
         Spelling::File => from_file(typed),
@@ -126,7 +150,7 @@ fn from_file(name: &str) -> Result<Urls> {
     let at = |line: usize| format!("--urls-from-file: line {line} of {file}");
     let mut all = Gathered::default();
     for (number, line) in lines(&text) {
-        let url = target::parse(line).with_context(|| at(number))?;
+        let url = server_alone(line).with_context(|| at(number))?;
         all.add(url).with_context(|| at(number))?;
     }
     all.into_urls(None).context("no URL")

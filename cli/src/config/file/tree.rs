@@ -12,6 +12,7 @@ use pummel_engine::units::Nanos;
 use super::fault::Fault;
 use super::variables;
 use crate::args::Quoted;
+use crate::output::stderr::once;
 use crate::config::duration;
 use crate::config::keys::nearest;
 
@@ -227,7 +228,7 @@ impl Node {
 
     /// What another reader of texts says of this one.
     pub(crate) fn because(&self, reason: &anyhow::Error) -> Fault {
-        Fault::new(self.span.clone(), format!("{}: {reason}", self.path))
+        Fault::new(self.span.clone(), format!("{}: {}", self.path, once(reason)))
     }
 
     /// The value as a file would have it, in TOML, before variables were filled in.

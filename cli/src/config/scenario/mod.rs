@@ -11,22 +11,21 @@ mod look;
 mod step;
 mod template;
 
-pub(super) use template::FUNCTIONS;
 
 use core::num::NonZeroU32;
 use core::ops::Range;
 
 use pummel_engine::plan::{Scenario, Work};
 use pummel_engine::units::Nanos;
-use pummel_proto_http::Escape;
 
 use self::step::Builder;
-pub(super) use self::template::Variables;
-use self::template::{Name, Scope};
+use self::template::Name;
+pub(super) use self::template::{FUNCTIONS, Meaning, Scope, Variables};
 use super::feeds::Feeds;
 use super::file::{Entry, Fault, File, Node};
+use super::request::Common;
 use super::target::TargetUrl;
-use crate::args::{Quoted, RunArgs};
+use crate::args::Quoted;
 
 /// Keys of a scenario.
 const SCENARIO: [&str; 12] = [
@@ -66,11 +65,10 @@ pub(super) fn base(root: &Node) -> Result<Option<String>, Fault> {
 
 /// What `text` of `node` is, with the values of `names` put in.
 fn known(node: &Node, text: &str, names: Vec<Name>) -> Result<String, Fault> {
-    let mut values = Variables::default();
-    let text = values.compile(text, [Escape::Plain; 2], &Scope { names, step: 1 });
-    let text = text.map_err(|said| node.fault(&said))?;
-    let text = text.constant().ok_or_else(|| node.fault(step::VARIES))?;
-    Ok(String::from_utf8_lossy(text).into_owned())
+    let (mut values, scope) = (Variables::default(), Scope { names, step: 1 });
+    let known = Meaning { variables: &mut values, scope: &scope }.known(text);
+    let known = known.map_err(|said| node.fault(&said.to_string()))?;
+    known.ok_or_else(|| node.fault(VARIES))
 }
 
 fn first_target(root: &Node) -> Result<Option<String>, Fault> {
@@ -96,8 +94,12 @@ pub(super) fn is_secured(root: &Node) -> bool {
     any || list(Part(root), "targets")
 }
 
+/// What is wrong with a URL whose host is made anew for each request.
+pub(super) const VARIES: &str = "has a host that varies from request to request, which is not \
+                                 supported; give each host a target or a scenario with a weight";
+
 /// Scheme and authority of a URL.
-fn origin(url: &str) -> &str {
+pub(super) fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
     let rest = url.get(host..).unwrap_or_default();
     let end = rest.find(['/', '?', '#']).map_or(url.len(), |at| host + at);
@@ -130,14 +132,14 @@ pub(super) fn left_aside(root: &Node) -> Option<Fault> {
 /// The work that the scenarios or targets of a file make, if it has some, and the servers that its
 /// requests name by number.
 ///
-/// `args` are what goes for each of their requests; `target` is where they go that do not say it;
+/// `common` is what goes for each of their requests; `target` is where they go that do not say it;
 /// `epoch` is the Unix time at the origin of the engine's clock.
 ///
 /// # Errors
 /// What makes no sense, with its place.
 pub(super) fn work(
     file: &File,
-    args: &RunArgs,
+    common: &Common<'_>,
     target: &TargetUrl,
     epoch: Nanos,
 ) -> Result<Option<(Work, Vec<TargetUrl>)>, Fault> {
@@ -145,9 +147,8 @@ pub(super) fn work(
     let scenarios = scenarios(root)?;
     let targets = Part(root).get("targets")?;
     let Some(at) = scenarios.first().map(|part| part.0).or(targets) else { return Ok(None) };
-    let feeds = Feeds::read(root, file.folder(), args.machine.seed)?;
-    let builder = Builder::new(args, target, file.folder(), feeds);
-    let mut builder = builder.map_err(|reason| at.because(&reason))?;
+    let feeds = Feeds::read(root, file.folder(), common.args.machine.seed)?;
+    let mut builder = Builder::new(common, target, file.folder(), feeds);
     if let (Some(targets), Some(_)) = (targets, scenarios.first()) {
         return Err(targets.fault("does not go with scenarios; give one of them"));
     }

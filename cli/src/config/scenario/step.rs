@@ -9,16 +9,15 @@ use pummel_engine::plan::{
 use pummel_proto_http::{Escape, Request, RequestBuilder, Slot, Text};
 
 use super::blocks::{self, BLOCK, Blocks};
-use super::template::{Name, Scope, Variables};
+use super::template::{Meaning, Name, Scope, Variables};
 use super::{Part, body, look};
-use crate::args::RunArgs;
-use crate::config::aws::Signer;
 use crate::config::feeds::Feeds;
 use crate::config::file::{Fault, Node};
 use crate::config::form;
-use crate::config::request::{self, Body};
+use crate::config::request::{self, Body, Common};
 use crate::config::servers::Servers;
 use crate::config::target::{self, TargetUrl};
+use crate::config::urls;
 
 /// Keys of a step that makes a request.
 pub(super) const REQUEST: [&str; 15] = [
@@ -56,12 +55,11 @@ const TARGET: [&str; 11] = [
 
 /// Puts the requests of a file together.
 pub(super) struct Builder<'a> {
-    args: &'a RunArgs,
+    common: &'a Common<'a>,
     target: &'a TargetUrl,
     /// Where paths begin.
     folder: &'a Path,
     pub(super) variables: Variables,
-    signer: Option<Signer>,
     requests: Vec<Asking>,
     logic: Logic,
     /// Blocks that are gone through once, so far.
@@ -84,15 +82,14 @@ pub(super) struct Around<'n> {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(
-        args: &'a RunArgs,
+        common: &'a Common<'a>,
         target: &'a TargetUrl,
         folder: &'a Path,
         feeds: Feeds,
-    ) -> anyhow::Result<Self> {
-        let signer = Signer::understand(&args.request)?;
+    ) -> Self {
         let (variables, requests, logic) = (Variables::new(feeds), Vec::new(), Logic::default());
         let servers = Servers::default();
-        Ok(Self { args, target, folder, variables, signer, requests, logic, marks: 0, servers })
+        Self { common, target, folder, variables, requests, logic, marks: 0, servers }
     }
 
     pub(super) fn into_parts(self) -> Parts {
@@ -157,20 +154,21 @@ impl<'a> Builder<'a> {
 
     /// The step that asks for what `step` says.
     pub(super) fn request(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Step, Fault> {
+        let args = self.common.args;
         let (server, path) = self.place(step, around)?;
         let body = self.body(step, around)?;
         let inherited = around.scenario.map(|part| part.text("method")).transpose()?.flatten();
-        let method = step.text("method")?.or(inherited).or(self.args.request.method.as_deref());
+        let method = step.text("method")?.or(inherited).or(args.request.method.as_deref());
         let method = request::method(method, body.is_some());
         let name = match step.text("name")? {
             Some(name) => name.to_owned(),
             None => format!("{method} {}", String::from_utf8_lossy(path.literal())),
         };
-        let authority = self.args.wire.host.as_deref().unwrap_or(&server.authority);
+        let authority = args.wire.host.as_deref().unwrap_or(&server.authority);
         let refused = |error| step.0.because(&request::reason(error));
         let mut builder = Request::builder(&method, authority, path).map_err(refused)?;
         builder = builder.scheme(server.scheme);
-        builder = request::common_fields(&self.args.request, builder)
+        builder = request::common_fields(&args.request, builder, &mut self.meaning(&around.scope))
             .map_err(|reason| step.0.because(&reason))?;
         let lists = [around.scenario.map(|part| part.get("headers")), Some(step.get("headers"))];
         for list in lists.into_iter().flatten() {
@@ -179,13 +177,13 @@ impl<'a> Builder<'a> {
             }
         }
         builder = self.authorize(builder, step, around)?;
-        builder = request::compress(&self.args.request, builder)
+        builder = request::compress(&args.request, builder)
             .map_err(|reason| step.0.because(&reason))?;
         if let Some((node, body)) = body {
             builder = body.attach(builder).map_err(|reason| node.because(&reason))?;
         }
         let mut request = builder.build();
-        if let Some(signer) = &self.signer {
+        if let Some(signer) = &self.common.signer {
             let signed = signer.sign(request, &mut self.variables);
             request = signed.map_err(|reason| step.0.because(&reason))?;
         }
@@ -214,31 +212,25 @@ impl<'a> Builder<'a> {
                 (url, server, path)
             }
             (None, Some(path)) => {
-                (path, self.target.clone(), joined(&self.target.path, path.text()?))
+                (path, self.target.clone(), target::joined(&self.target.path, path.text()?))
             }
             (None, None) => (step.0, self.target.clone(), self.target.path.clone()),
         };
-        let text = self.variables.compile(&path, [Escape::Plain, Escape::Component], &around.scope);
-        let text = text.map_err(|said| node.fault(&said))?;
-        let escaped = target::ensure_escaped(&String::from_utf8_lossy(text.literal()));
-        escaped.map(|()| (server, text)).map_err(|reason| node.because(&reason))
+        let text = self.meaning(&around.scope).path(&path);
+        text.map(|text| (server, text)).map_err(|reason| node.because(&reason))
+    }
+
+    /// What templates mean within `scope`.
+    fn meaning<'m>(&'m mut self, scope: &'m Scope) -> Meaning<'m> {
+        Meaning { variables: &mut self.variables, scope }
     }
 
     /// The server that a step's own URL leads to, and what is asked for there. Values may stand
     /// anywhere, but those of scheme, host and port are known now.
     fn parts_of(&mut self, node: &Node, around: &Around<'_>) -> Result<(TargetUrl, String), Fault> {
-        let url = node.text()?;
-        let origin = super::origin(url);
-        let known = self.compile(node, origin, &around.scope)?;
-        let Some(known) = known.constant() else {
-            return Err(node.fault(VARIES));
-        };
-        let server = target::parse(&String::from_utf8_lossy(known));
+        let server = urls::server(node.text()?, &mut self.meaning(&around.scope));
         let server = server.map_err(|reason| node.because(&reason))?;
-        let path = url.get(origin.len()..).unwrap_or_default();
-        let path = path.split_once('#').map_or(path, |(path, _)| path);
-        // A variable may stand for more than the host.
-        let path = joined(&server.path, path);
+        let path = server.path.clone();
         Ok((server, path))
     }
 
@@ -273,15 +265,14 @@ impl<'a> Builder<'a> {
             };
             return Ok(Some((node, body)));
         }
-        let common = request::bodies(&self.args.request);
+        let common = self.common.body.bodies(&mut self.meaning(&around.scope));
         let common = common.map_err(|reason| step.0.because(&reason))?;
         Ok(common.into_iter().next().flatten().map(|body| (step.0, body)))
     }
 
     /// A template in a body or a field.
     fn compile(&mut self, node: &Node, template: &str, scope: &Scope) -> Result<Text, Fault> {
-        let text = self.variables.compile(template, [Escape::Plain; 2], scope);
-        text.map_err(|said| node.fault(&said))
+        self.meaning(scope).text(template).map_err(|said| node.because(&said))
     }
 
     /// A form, in whose texts there may be values.
@@ -295,41 +286,16 @@ impl<'a> Builder<'a> {
         for item in node.items() {
             let typed = item.text()?;
             texts.push(typed);
-            let spec = form::Spec::parse(typed).map_err(|r| item.because(&r))?;
-            if spec.name.contains("{{") {
-                return Err(item.fault("has a name that varies; only values may"));
-            }
-            parts.push(match spec.value {
-                form::Value::Text(text) => {
-                    form::Part::text(spec.name, self.compile(item, text, scope)?)
-                }
-                form::Value::File(file) => self.part(item, spec.name, &file, scope)?,
-            });
+            let part = form::Part::read(typed, self.folder, &mut self.meaning(scope));
+            parts.push(part.map_err(|reason| item.because(&reason))?);
         }
         Body::form(&parts, &texts).map_err(|reason| node.because(&reason))
     }
 
     /// A path or a name of a file, in which may stand what is known before the run.
     fn known(&mut self, node: &Node, template: &str, scope: &Scope) -> Result<String, Fault> {
-        let text = self.compile(node, template, scope)?;
-        let text = text.constant().map(|text| String::from_utf8_lossy(text).into_owned());
-        text.ok_or_else(|| {
-            node.fault("has a file that varies; files are opened before the run, so name one")
-        })
-    }
-
-    /// A part with a file, whose path and name may hold what is known before the run.
-    fn part(
-        &mut self,
-        item: &Node,
-        name: &str,
-        file: &form::FileSpec<'_>,
-        scope: &Scope,
-    ) -> Result<form::Part, Fault> {
-        let path = self.known(item, file.path, scope)?;
-        let called = file.name.map(|name| self.known(item, name, scope)).transpose()?;
-        let file = form::FileSpec { path: &path, kind: file.kind, name: called.as_deref() };
-        form::Part::file(name, &file, self.folder).map_err(|reason| item.because(&reason))
+        let known = self.meaning(scope).known(template).map_err(|said| node.because(&said))?;
+        known.ok_or_else(|| node.fault(form::FILE_VARIES))
     }
 
     /// Adds who asks: as the scenario says, or else as is said for all, unless a field does.
@@ -341,10 +307,10 @@ impl<'a> Builder<'a> {
     ) -> Result<RequestBuilder, Fault> {
         let Some(node) = around.scenario.map(|part| part.get("basic_auth")).transpose()?.flatten()
         else {
-            let common = &self.args.request;
+            let common = &self.common.args.request;
             return request::authorize(builder, common).map_err(|r| step.0.because(&r));
         };
-        if self.signer.is_some() {
+        if self.common.signer.is_some() {
             return Err(node.fault("and aws_sigv4 do not go together; give one of them"));
         }
         if builder.has_field("Authorization") {
@@ -387,8 +353,7 @@ impl<'a> Builder<'a> {
 
     fn expected(&self, step: Part<'_>) -> Result<ExpectedStatus, Fault> {
         let Some(node) = step.get("assert_status")? else {
-            let common = request::expected(&self.args.request.status);
-            return common.map_err(|reason| step.0.because(&reason));
+            return Ok(self.common.expected.clone());
         };
         let lists = node
             .items()
@@ -399,15 +364,6 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// What is wrong with a URL whose host is made anew for each request.
-pub(super) const VARIES: &str = "has a host that varies from request to request, which is not \
-                                 supported; give each host a target or a scenario with a weight";
-
-/// A path behind another one.
-fn joined(base: &str, path: &str) -> String {
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    format!("{}{slash}{path}", base.trim_end_matches('/'))
-}
 
 /// What is named in `vars`.
 pub(super) fn names(vars: Option<&Node>) -> Result<Vec<Name>, Fault> {

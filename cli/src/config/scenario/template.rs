@@ -1,5 +1,6 @@
 //! `{{name}}` in a text: what is known now is folded into it, the rest becomes places for values.
 
+use anyhow::{Error, Result};
 use pummel_engine::plan::{Source, Variable};
 use pummel_proto_http::{Escape, Slot, Text, write_base64};
 
@@ -7,6 +8,7 @@ use super::date;
 use crate::args::Quoted;
 use crate::config::feeds::Feeds;
 use crate::config::keys::nearest;
+use crate::config::target;
 
 /// What may stand between braces beside names of variables, for errors.
 pub(crate) const FUNCTIONS: [&str; 13] = [
@@ -37,11 +39,48 @@ pub(in crate::config) struct Variables {
 
 /// What names mean in a step.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scope {
+pub(in crate::config) struct Scope {
     /// Later ones hide earlier ones.
     pub(super) names: Vec<Name>,
-    /// The number of the step, from 1.
+    /// The number of the step, from 1; 0 where there are no steps, and so no names.
     pub(super) step: usize,
+}
+
+/// What templates mean at one place: there are these values in the run, and these names there.
+pub(in crate::config) struct Meaning<'v> {
+    pub(in crate::config) variables: &'v mut Variables,
+    pub(in crate::config) scope: &'v Scope,
+}
+
+impl Meaning<'_> {
+    /// A template in a body or in the value of a field.
+    ///
+    /// # Errors
+    /// If it is not understood.
+    pub(in crate::config) fn text(&mut self, template: &str) -> Result<Text> {
+        let text = self.variables.compile(template, [Escape::Plain; 2], self.scope);
+        text.map_err(Error::msg)
+    }
+
+    /// A template that is a path with its query.
+    ///
+    /// # Errors
+    /// The same, or if it has what cannot stand in a URL.
+    pub(in crate::config) fn path(&mut self, template: &str) -> Result<Text> {
+        let escapes = [Escape::Plain, Escape::Component];
+        let text = self.variables.compile(template, escapes, self.scope).map_err(Error::msg)?;
+        target::ensure_escaped(&String::from_utf8_lossy(text.literal()))?;
+        Ok(text)
+    }
+
+    /// What a template stands for, if that is known before the run.
+    ///
+    /// # Errors
+    /// If it is not understood.
+    pub(in crate::config) fn known(&mut self, template: &str) -> Result<Option<String>> {
+        let text = self.text(template)?;
+        Ok(text.constant().map(|text| String::from_utf8_lossy(text).into_owned()))
+    }
 }
 
 /// A name with what it stands for.
@@ -89,14 +128,15 @@ enum Part {
 
 impl Variables {
     /// None yet; rows come from `feeds`.
-    pub(super) fn new(feeds: Feeds) -> Self {
+    pub(in crate::config) fn new(feeds: Feeds) -> Self {
         Self { all: Vec::new(), feeds }
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Variable>, Feeds) {
+    pub(in crate::config) fn into_parts(self) -> (Vec<Variable>, Feeds) {
         (self.all, self.feeds)
     }
 
+    #[cfg(test)]
     pub(in crate::config) fn into_all(self) -> Vec<Variable> {
         self.all
     }
@@ -200,6 +240,10 @@ impl Variables {
             _ => None,
         };
         if let Some((inner, escape)) = within {
+            if let Some(literal) = quoted(inner)? {
+                text.push_value(literal.as_bytes(), escape);
+                return Ok(());
+            }
             return self.append_value(inner, escape, (scope, depth), text);
         }
         match self.understand(expression, (scope, depth))? {
@@ -226,13 +270,13 @@ impl Variables {
             return self.number(expression, Source::Fed { feed, column }).map(Part::Made);
         }
         let source = match (expression, call(expression)) {
-            ("step", _) => return Ok(Part::Known(scope.step.to_string().into_bytes())),
+            ("step", _) => return Ok(Part::Known(scope.step.max(1).to_string().into_bytes())),
             ("seq", _) => Source::Sequence,
             ("timestamp_ms", _) => Source::Milliseconds,
             ("timestamp_s", _) => Source::Seconds,
             ("uuid", _) => Source::Uuid,
             ("now", _) => Source::Date(date::parts("")?),
-            (_, Some(("now", format))) => Source::Date(date::parts(unquoted(format))?),
+            (_, Some(("now", format))) => Source::Date(date::parts(unquoted(format)?)?),
             (_, Some(("random", arguments))) => random(arguments)?,
             (_, Some(("choice", arguments))) => choice(arguments)?,
             (_, Some(("env", name))) => {
@@ -267,12 +311,16 @@ impl Variables {
     /// nor a call, which stands for itself.
     fn argument(&mut self, typed: &str, within: (&Scope, usize)) -> Result<Text, String> {
         let mut text = Text::default();
+        if let Some(literal) = quoted(typed)? {
+            text.push(literal);
+            return Ok(text);
+        }
         let could_be_name = typed.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
         let could_be_name = could_be_name || self.feeds.has(typed);
-        if unquoted(typed) == typed && (could_be_name || call(typed).is_some()) {
+        if could_be_name || call(typed).is_some() {
             self.append_value(typed, Escape::Plain, within, &mut text)?;
         } else {
-            text.push(unquoted(typed));
+            text.push(typed);
         }
         Ok(text)
     }
@@ -283,6 +331,7 @@ impl Variables {
         let word = expression.split_once(['(', '.', '[']).map_or(expression, |(word, _)| word);
         let remedy = match nearest(word, &known) {
             Some(near) => format!("did you mean {near}?"),
+            None if scope.step == 0 => NAMELESS.to_owned(),
             None => "name it in vars".to_owned(),
         };
         let shown: String = expression.chars().take(64).collect();
@@ -292,21 +341,31 @@ impl Variables {
 
 const TOO_MANY: &str = "has more values than 65,536";
 
+/// What to do about an unknown name where none is known.
+const NAMELESS: &str = "write a value like {{seq}} or {{uuid}}, or {{raw('{{')}} for the braces \
+                        themselves";
+
 const TOO_DEEP: &str = "its variables refer to each other for ever; break the circle";
 
 /// What is encoded, and how: the arguments of `encode`.
 fn encoding(arguments: &str) -> Result<(&str, Escape), String> {
-    let (inner, how) = arguments.rsplit_once(',').unwrap_or((arguments, "component"));
+    let Some((inner, how)) = arguments.rsplit_once(',') else {
+        return Ok((arguments, Escape::Component));
+    };
     let escape = match unquoted(how) {
-        "component" => Escape::Component,
-        "path" => Escape::Path,
-        "query" => Escape::Query,
-        "form" => Escape::Form,
-        "none" => Escape::Plain,
+        Ok("component") => Escape::Component,
+        Ok("path") => Escape::Path,
+        Ok("query") => Escape::Query,
+        Ok("form") => Escape::Form,
+        Ok("none") => Escape::Plain,
+        // A comma may stand in a text that is all there is.
+        _ if matches!(quoted(arguments), Ok(Some(_))) => {
+            return Ok((arguments, Escape::Component));
+        }
         other => {
             return Err(format!(
                 "encode(…, {}) is unknown; write component, path, query, form or none",
-                Quoted(other)
+                Quoted(other?)
             ));
         }
     };
@@ -320,10 +379,21 @@ fn call(expression: &str) -> Option<(&str, &str)> {
 }
 
 /// A text without the quotes around it, if it has some.
-fn unquoted(text: &str) -> &str {
+fn unquoted(text: &str) -> Result<&str, String> {
+    Ok(quoted(text)?.unwrap_or(text.trim()))
+}
+
+/// What stands between quotes, if `text` begins with one.
+fn quoted(text: &str) -> Result<Option<&str>, String> {
     let text = text.trim();
-    let within = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
-    within('"').or_else(|| within('\'')).unwrap_or(text)
+    let Some(quote) = text.chars().next().filter(|letter| matches!(letter, '"' | '\'')) else {
+        return Ok(None);
+    };
+    let within = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let within = within.ok_or_else(|| {
+        format!("{} begins with a quote that is never closed; close it", Quoted(text))
+    });
+    within.map(Some)
 }
 
 fn random(arguments: &str) -> Result<Source, String> {
@@ -340,8 +410,8 @@ fn random(arguments: &str) -> Result<Source, String> {
 }
 
 fn choice(arguments: &str) -> Result<Source, String> {
-    let options: Vec<Vec<u8>> =
-        arguments.split(',').map(|option| unquoted(option).as_bytes().to_vec()).collect();
+    let options = arguments.split(',').map(|option| Ok(unquoted(option)?.as_bytes().to_vec()));
+    let options = options.collect::<Result<Vec<_>, String>>()?;
     if arguments.is_empty() {
         return Err("choice() has nothing to choose from; write for example choice(a,b)".to_owned());
     }
@@ -389,6 +459,9 @@ mod tests {
         assert_eq!(shown("{{user}}", Escape::Json).unwrap(), "Jo \\\"e\\\"");
         assert_eq!(shown("{{raw(user)}}", Escape::Component).unwrap(), "Jo \"e\"");
         assert_eq!(shown("{{base64('a b')}}", Escape::Plain).unwrap(), "YSBi");
+        assert_eq!(shown("{{raw('{{')}} {{raw(\"a'b\")}}", Escape::Json).unwrap(), "{{ a'b");
+        assert_eq!(shown("{{encode('a, b')}}", Escape::Plain).unwrap(), "a%2C%20b");
+        assert_eq!(shown("{{encode('a b', 'form')}}", Escape::Plain).unwrap(), "a+b");
         assert_eq!(shown("{{base64(a:b)}}", Escape::Plain).unwrap(), "YTpi");
         assert_eq!(shown("{{base64(user)}}", Escape::Component).unwrap(), "Sm8gImUi");
         let mut variables = Variables::default();
@@ -489,6 +562,9 @@ mod tests {
                 "encode(…, \"url\") is unknown; write component, path, query, form or none",
             ),
             ("{{base64(usr)}}", "{{usr}} is unknown; did you mean user?"),
+            ("{{base64('abc)}}", "\"'abc\" begins with a quote that is never closed; close it"),
+            ("{{raw(\"abc)}}", "\"\\\"abc\" begins with a quote that is never closed; close it"),
+            ("{{choice('a,b',c)}}", "\"'a\" begins with a quote that is never closed; close it"),
             (
                 "{{now(%Q)}}",
                 "%Q means nothing in a date; write %Y %m %d %H %M %S, %3f, %j, %a %b or %%",

@@ -29,7 +29,8 @@ fn all_of(toml: &str, line: &str) -> Result<(Work, Vec<TargetUrl>), String> {
     let base = base(&file.root).map_err(|fault| file.remark(&fault))?;
     let url = args.target.any().map(str::to_owned).or(base).unwrap();
     let target = crate::config::target::parse(&url).unwrap();
-    let work = work(&file, &args, &target, Nanos::ZERO);
+    let common = Common::understand(&args).map_err(|error| error.to_string())?;
+    let work = work(&file, &common, &target, Nanos::ZERO);
     work.map_err(|fault| file.remark(&fault)).map(Option::unwrap)
 }
 
@@ -221,11 +222,19 @@ fn what_makes_no_sense_in_a_form_or_for_a_user_is_said_with_its_place() {
         ),
         (
             scenario("", "form = [\"{{seq}}=1\"]"),
-            "p.toml:5:9: scenario.steps[0].form[0] has a name that varies; only values may",
+            "p.toml:5:9: scenario.steps[0].form[0]: \"{{seq}}=1\" has a name that varies; only",
+        ),
+        (
+            scenario("", "form = [\"a=@{{seq}}\"]"),
+            "p.toml:5:9: scenario.steps[0].form[0]: \"a=@{{seq}}\" has a file that varies; files",
+        ),
+        (
+            scenario("", "data_file = \"/no/such\""),
+            "p.toml:5:13: scenario.steps[0].data_file: cannot read body file \"/no/such\": No such",
         ),
         (
             scenario("", "form = [\"a={{sq}}\"]"),
-            "p.toml:5:9: scenario.steps[0].form[0] {{sq}} is unknown; did you mean seq?",
+            "p.toml:5:9: scenario.steps[0].form[0]: {{sq}} is unknown; did you mean seq?",
         ),
         (
             scenario("", "form = [\"a=@/no/such\"]"),
@@ -343,7 +352,7 @@ fn what_makes_no_sense_is_said_with_its_place() {
         ),
         (
             step("path = \"/{{usr}}\"\nvars = { user = \"x\" }"),
-            "p.toml:4:8: scenario.steps[0].path {{usr}} is unknown; did you mean user?",
+            "p.toml:4:8: scenario.steps[0].path: {{usr}} is unknown; did you mean user?",
         ),
         (
             step("path = \"/\"\nurl = \"http://h:1/\""),
@@ -355,8 +364,13 @@ fn what_makes_no_sense_is_said_with_its_place() {
         ),
         (
             step("url = \"http://{{uuid}}:1/\""),
-            "p.toml:4:7: scenario.steps[0].url has a host that varies from request to request, \
-             which is not supported; give each host a target or a scenario with a weight",
+            "p.toml:4:7: scenario.steps[0].url: target \"http://{{uuid}}:1/\" has a host that varies \
+             from request to request, which is not supported; give each host a target or a \
+             scenario with a weight",
+        ),
+        (
+            step("url = \"ftp://h/\""),
+            "p.toml:4:7: scenario.steps[0].url: target \"ftp://h/\": unknown scheme \"ftp\"; supp",
         ),
         (
             step("headers = [\"X\"]"),

@@ -26,10 +26,12 @@ pub(crate) use edit::Outline;
 #[cfg(test)]
 pub(super) use show::default;
 
-use super::Config;
-use super::file::{FOUND, File, Word};
+use super::feeds::Feeds;
+use super::file::{FOUND, Fault, File, Word};
 use super::keys::{self, Key, Scope};
-use super::scenario;
+use super::request::Common;
+use super::urls::Urls;
+use super::{Config, Task, scenario};
 use crate::args::{RunArgs, Typed};
 use crate::exit::{Code, Failure};
 use crate::wall;
@@ -183,20 +185,9 @@ impl<'t> Settings<'t> {
             let said = "--watch looks for edits of a file, and there is none; give --config FILE";
             return Err(self.explain(Failure::usage(anyhow!(said))));
         }
-        // What is said of https may be for servers that the file leads to later.
-        let leads = self.file.as_ref().is_some_and(|file| scenario::section(&file.root).is_some());
-        let clear = !args.target.any().is_some_and(|url| url.starts_with("https:"));
-        let held = (leads && clear).then(|| core::mem::take(&mut args.tls));
-        let config = Config::understand(&args);
-        args.tls = held.unwrap_or(args.tls);
-        let mut config = config.map_err(|error| self.explain(Failure::usage(error)))?;
+        let config = Config::of(&args, |common, urls| self.task(common, urls));
+        let mut config = config.map_err(|failure| self.explain(failure))?;
         if let Some(file) = &self.file {
-            let work = scenario::work(file, &args, &config.target, epoch());
-            let work = work.map_err(|fault| file.failure(&fault))?;
-            if let Some(work) = work {
-                let replaced = config.replace_work(&args, work);
-                replaced.map_err(|error| self.explain(Failure::usage(error)))?;
-            }
             let aside = scenario::left_aside(&file.root);
             config.remarks.extend(aside.map(|fault| file.remark(&fault)));
         }
@@ -210,6 +201,24 @@ impl<'t> Settings<'t> {
             }
         }
         Ok(config)
+    }
+
+    /// What is asked for: what a section of the file says, or what was typed, with the rows of its
+    /// feeds.
+    fn task(&self, common: &Common<'_>, urls: &Urls) -> Result<Task, Failure> {
+        let typed = |feeds| Task::typed(common, urls, feeds).map_err(Failure::usage);
+        let Some(file) = &self.file else { return typed(Feeds::default()).map(|(task, _)| task) };
+        let said = |fault: Fault| file.failure(&fault);
+        if let Some((work, servers)) =
+            scenario::work(file, common, &urls.target, epoch()).map_err(said)?
+        {
+            return Ok(Task { work, servers, remark: None });
+        }
+        let feeds = Feeds::read(&file.root, file.folder(), self.args.machine.seed).map_err(said)?;
+        let (task, feeds) = typed(feeds)?;
+        let feeds = feeds.into_used().map_err(said)?;
+        let work = task.work.with_feeds(feeds).map_err(|error| Failure::usage(anyhow!(error)))?;
+        Ok(Task { work, ..task })
     }
 
     /// Refuses what says which requests are made in turn, beside a section that says it, too.
