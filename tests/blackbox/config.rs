@@ -218,7 +218,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\npath = \"/{{usr}}\"",
-        "4:8: scenario.steps[0].path {{usr}} is unknown",
+        "4:8: scenario.steps[0].path: {{usr}} is unknown",
     ),
     (
         "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\n\
@@ -236,16 +236,16 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\ndata_file = \"none\"",
-        "4:13: scenario.steps[0].data_file: cannot read body file",
+        "4:13: scenario.steps[0].data_file: cannot read body file \"none\": No such file",
     ),
     (
         "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\npath = \"/{{now(%Q)}}\"",
-        "4:8: scenario.steps[0].path %Q means nothing in a date",
+        "4:8: scenario.steps[0].path: %Q means nothing in a date",
     ),
     (
         "[scenario]\nbase_url = \"http://h\"\n[[scenario.steps]]\n\
          form = [\"a=@{{uuid}}.png\"]",
-        "4:9: scenario.steps[0].form[0] has a file that varies; files are opened before",
+        "4:9: scenario.steps[0].form[0]: \"a=@{{uuid}}.png\" has a file that varies; files are",
     ),
 ];
 

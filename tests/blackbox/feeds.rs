@@ -174,18 +174,38 @@ fn what_is_wrong_with_a_file_is_said_in_a_line_with_its_place() {
         let error = refused(("u.csv", text.as_bytes()), "", "/{{users[0]}}");
         assert_eq!(error, format!("{at}u.csv:{said}"));
     };
+    csv("a,a\n1,2\n", "1: it names two columns \"a\"; rename one, or give all of them `names`");
+    csv(
+        "a,b\n1,5\"\n",
+        "2: it has a quote amid a field; put all of the field in quotes and write that quote \
+         twice, or give another `quote`",
+    );
+    csv(
+        "a,b\n\"1\" ,2\n",
+        "2: it has text behind a closing quote; write a quote within quotes twice",
+    );
     csv(
         "a,b\n1,2\n\n3\n",
         "4: it has 1 field, and 2 are wanted; look at its delimiters and quotes",
     );
     csv("a,b\n1,\"2\n", "2: it has a quote that is never closed; close it");
-    csv("a,b\n", "1: it has no row behind the header; give it at least one");
+    csv("a,b\n", " it has no row behind the header; give it at least one");
     csv("a,b\n1,\0\n", "2: it is no text: there is a zero byte; give a text file in UTF-8");
     let json = refused(("u.json", b"{}\n{\n"), "", "/{{users}}");
     assert_eq!(json, format!("{at}u.json:2: it is no JSON at column 1; write a value per line"));
+    let path = refused(("u.json", b"{}\n"), "", "/{{users.a}}");
+    assert_eq!(path, format!("{at}u.json:1: it has no value at $.a"));
+    let odd = refused(("u.json", b"{}\n\"\xFF\"\n"), "", "/{{users}}");
+    let said = format!("{at}u.json:2: it is no JSON, since it is no UTF-8; write it as UTF-8");
+    assert_eq!(odd, said);
+    let twice = refused(("u.csv", b"1,2\n"), "names = [\"a\", \"a\"]", "/{{users.a}}");
+    assert!(
+        twice.ends_with(":4:9: feeds.users.names names two columns \"a\"; rename one"),
+        "{twice}"
+    );
     let gone = refused(("u.csv", b"a\n1\n"), "", "/{{users.b}}");
-    let said = "pummel: pummel.toml:6:8: scenario.steps[0].path {{users.b}}: the feed users has no \
-                column \"b\"";
+    let said = "pummel: pummel.toml:6:8: scenario.steps[0].path: {{users.b}}: the feed users has \
+                no column \"b\"";
     assert!(gone.starts_with(said), "{gone}");
     let none = refused(("u.csv", b"a\n1\n"), "delimiter = \"ab\"", "/{{users.a}}");
     assert!(none.starts_with("pummel: pummel.toml:4:13: feeds.users.delimiter is"), "{none}");

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::Command;
+use std::thread;
 
 use tests::{Answer, Asked, Recorder};
 
@@ -79,19 +81,24 @@ fn values_in_plain_flags_are_made_for_each_request() {
         let peer = Peer::new(protocol, ok);
         let url = format!("{}/{{{{seq}}}}/{{a}}?u={{{{random(1,9)}}}}", peer.url());
         let line = format!("{url} -H X-Id:{{{{uuid}}}} -d {{\"n\":{{{{seq}}}}}} -c 1 --shards 1");
-        let (_, report) = peer.ask(&format!("{line} -n 20 --streams 1"));
+        let (_, report) = peer.ask(&format!("{line} -n 20"));
         assert_eq!(report["counts"]["ok"], 20);
         assert_eq!(report["plan"]["url"].as_str().map(|it| it.contains("{{seq}}")), Some(true));
         let asked = peer.recorder.asked();
         let mut ids = BTreeSet::new();
-        for (n, asked) in asked.iter().enumerate() {
-            let digit = asked.path.strip_prefix(&format!("/{n}/{{a}}?u=")).unwrap();
+        for asked in &asked {
+            let (n, rest) = asked.path.strip_prefix('/').unwrap().split_once('/').unwrap();
+            let digit = rest.strip_prefix("{a}?u=").unwrap();
             assert!(("1"..="9").contains(&digit) && digit.len() == 1, "{asked:?}");
             assert_eq!(asked.text(), format!("{{\"n\":{n}}}"), "{protocol:?}");
             assert_eq!(asked.field("content-length"), Some(&*asked.body.len().to_string()));
             let id = asked.field("x-id").unwrap();
             assert!(id.len() == 36 && ids.insert(id.to_owned()), "{id}");
         }
+        // A user has a stream, and counts its own requests.
+        let of_users = counts(&asked, |asked| asked.path.split('/').nth(1).map(str::to_owned));
+        let streams = if protocol.2 == "HTTP/2.0" { 4 } else { 1 };
+        assert!(of_users.values().all(|count| *count <= streams), "{of_users:?}");
         assert_eq!(ids.len(), 20);
     }
 }
@@ -221,6 +228,93 @@ fn a_form_is_a_text_and_a_file_between_boundaries() {
         }
         assert_eq!(peer.recorder.asked().len(), 3);
     }
+}
+
+#[test]
+fn large_files_of_a_form_are_read_as_they_are_sent() {
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, ok);
+        let folder = tempfile::tempdir().unwrap();
+        let large = |name: &str, first: u32| {
+            let path = folder.path().join(name);
+            let bytes: Vec<u8> = (first..first + 300_000).flat_map(u32::to_le_bytes).collect();
+            fs::write(&path, &bytes).unwrap();
+            (format!("-F {name}=@{};filename=x", path.display()), bytes)
+        };
+        let ((one, first), (two, second)) = (large("one", 0), large("two", 7));
+        let line = format!("{} {one} -F t=text {two} -c 2 -n 6 --shards 1", peer.url());
+        peer.ask(&line);
+        let asked = peer.recorder.asked();
+        assert_eq!(asked.len(), 6);
+        for asked in asked {
+            let kind = asked.field("content-type").unwrap();
+            let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+            let head = |name: &str, rest: &str| {
+                let head =
+                    format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"");
+                format!("{head}{rest}\r\n\r\n").into_bytes()
+            };
+            let file = "; filename=\"x\"\r\nContent-Type: application/octet-stream";
+            let end = format!("--{boundary}--\r\n").into_bytes();
+            let one = [head("one", file), first.clone(), b"\r\n".to_vec()].concat();
+            let text = [head("t", ""), b"text\r\n".to_vec()].concat();
+            let two = [head("two", file), second.clone(), b"\r\n".to_vec()].concat();
+            let expected = [one, text, two, end].concat();
+            assert!(asked.body == expected, "{protocol:?}: {}", asked.body.len());
+            assert_eq!(asked.field("content-length"), Some(&*expected.len().to_string()));
+        }
+    }
+}
+
+#[test]
+fn pipes_and_standard_input_are_read_once_with_a_word() {
+    let recorder = Recorder::new().unwrap();
+    let url = format!("http://{}", recorder.target());
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let pipe = pipe.to_str().unwrap();
+    let writer = |text: &'static str| {
+        let pipe = pipe.to_owned();
+        thread::spawn(move || fs::write(pipe, text).unwrap())
+    };
+    let ends = ["-c", "1", "-n", "2", "--shards", "1"];
+    let writing = writer("of a pipe");
+    let words = [url.as_str(), "-D", pipe];
+    let outcome = tests::run(&mut pummel(words.into_iter().chain(ends))).unwrap();
+    writing.join().unwrap();
+    assert!(outcome.went_well(), "{outcome:?}");
+    let said = format!("pummel: --data-file: reading the pipe {pipe:?} until it is closed");
+    assert_eq!(outcome.stderr.lines().next(), Some(&*said), "{outcome:?}");
+    for (words, text) in [
+        (vec![url.as_str(), "-D", "-"], "of standard input"),
+        (vec![url.as_str(), "-Z", "-"], "one\ntwo\n"),
+        (vec!["-", "--urls-from-file"], "URL/a\nURL/b\n"),
+    ] {
+        let file = folder.path().join("stdin");
+        fs::write(&file, text.replace("URL", &url)).unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec \"$0\" \"$@\" < \"$INPUT\"", env!("CARGO_BIN_EXE_under-test")]);
+        let outcome = tests::run(shell.args(words).args(ends).env("INPUT", file)).unwrap();
+        assert!(outcome.went_well(), "{outcome:?}");
+        assert!(outcome.stderr.contains("reading standard input until it ends"), "{outcome:?}");
+    }
+    let seen: Vec<_> = recorder.asked().iter().map(|it| (it.path.clone(), it.text())).collect();
+    let seen: Vec<_> = seen.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let twice = |text| [("/", text); 2];
+    assert_eq!(seen[..4], [twice("of a pipe"), twice("of standard input")].concat());
+    assert_eq!(seen[4..], [("/", "one"), ("/", "two"), ("/a", ""), ("/b", "")]);
+    // Where it would be read again, nobody waits for it.
+    let form = format!("f=@{pipe}");
+    let outcome = tests::run(&mut pummel([&url, "-F", &form])).unwrap();
+    check_refusal(&outcome, 2, &[pipe, "it is a pipe, which can be read only once", "give a file"]);
+    let toml = format!("[[scenario.steps]]\ndata_file = {pipe:?}\n");
+    let (outcome, _) = Peer::new(PROTOCOLS[0], ok).run(&toml, "");
+    let line = outcome.stderr.lines().find(|line| line.contains("data_file")).unwrap();
+    assert!(line.contains("it is a pipe, which can be read only once"), "{outcome:?}");
+    let outcome = tests::run(&mut pummel(["-", "--urls-from-file", "-Z", "-"])).unwrap();
+    check_refusal(&outcome, 2, &["--data-lines", "--urls-from-file", "both read standard input"]);
 }
 
 #[test]

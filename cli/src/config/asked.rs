@@ -37,9 +37,10 @@ pub(super) fn work(
     for ((server, path), body) in pairs {
         let target = urls.servers.get(usize::from(*server)).unwrap_or(&urls.target);
         // A path without values was looked at with its URL.
-        let path = match path.contains("{{") {
-            true => meaning.path(path).with_context(|| format!("target {}", Quoted(path)))?,
-            false => path.into(),
+        let path = if path.contains("{{") {
+            meaning.path(path).with_context(|| format!("target {}", Quoted(path)))?
+        } else {
+            path.into()
         };
         let asked = (target, path);
         let mut request = request::build(common.args, asked, body.as_ref(), &mut meaning)?;

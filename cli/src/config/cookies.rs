@@ -3,7 +3,6 @@
 //! The file is the one of Netscape's, as curl reads and writes it: a cookie per line, in seven
 //! columns between tabulators.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -11,6 +10,7 @@ use pummel_engine::cookies::{COOKIE_BYTES_MAX, COOKIES_MAX, Cookie};
 use pummel_engine::plan::{Cookies, Until};
 use pummel_engine::units::Nanos;
 
+use super::input;
 use crate::args::{Quoted, RequestArgs};
 
 /// What curl writes before a cookie that scripts must not see; any other `#` begins a comment.
@@ -41,8 +41,8 @@ pub(super) fn understand(args: &RequestArgs) -> Result<Option<(Cookies, Option<P
 
 fn load(path: &Path) -> Result<Vec<Cookie>> {
     let name = path.display().to_string();
-    let bytes =
-        fs::read(path).with_context(|| format!("--cookies-load: cannot read {}", Quoted(&name)))?;
+    let bytes = input::read(path)
+        .with_context(|| format!("--cookies-load: cannot read {}", Quoted(&name)))?;
     let cookies =
         parse(&bytes).map_err(|(line, said)| anyhow!("--cookies-load: {name}:{line}: {said}"))?;
     // Of those that replace each other, the last.

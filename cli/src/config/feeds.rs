@@ -126,7 +126,7 @@ impl Declared {
             None => matches!(format, Format::Csv(_)) && names.is_none(),
         };
         let course = course(node, feeds::key(seed, name))?;
-        let opened = Source::open(&path, format, header);
+        let opened = Source::open(&path, format, (header, names.is_none()));
         let (source, found) = opened.map_err(|fault| wrong(file, typed, &fault))?;
         if let (Some(names), Some(at)) = (&names, table.get("names"))
             && names.len() != source.fields
@@ -136,6 +136,11 @@ impl Declared {
                 "has {has} names, and the rows of {} have {fields} fields; name each",
                 Quoted(typed)
             )));
+        }
+        if let (Some(twice), Some(at)) =
+            (names.as_deref().and_then(feeds::twice), table.get("names"))
+        {
+            return Err(at.fault(&format!("names two columns {}; rename one", Quoted(twice))));
         }
         let names = names.unwrap_or(found);
         Ok(Self {
@@ -239,8 +244,9 @@ impl Declared {
 fn wrong(node: &Node, shown: &str, fault: &feeds::Fault) -> Fault {
     let place = PathBuf::from(shown).display().to_string();
     node.fault(&format!(
-        "names a file that cannot be used: {place}:{}: it {}",
-        fault.line, fault.what
+        "names a file that cannot be used: {}: it {}",
+        fault.place(&place),
+        fault.what
     ))
 }
 

@@ -1,14 +1,18 @@
 //! Forms of several parts (RFC 7578): texts, files, and a boundary that stands in none of them.
 //!
-//! Files are read once, before the run: it sends them from memory.
+//! Files are read once, before the run, but for large ones in forms without values, which are read
+//! as they are sent.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use pummel_proto_http::Text;
+use memchr::memmem;
+use pummel_proto_http::{BodySource, Text};
 
+use super::input;
+use super::request::Content;
 use super::scenario::Meaning;
+use super::upload::{self, Held};
 use crate::args::Quoted;
 
 /// What a file is, unless it is said.
@@ -16,6 +20,13 @@ const UNKNOWN: &str = "application/octet-stream";
 
 /// Boundaries that are tried. All of them stand in a body only if it was made for that.
 const TRIES_MAX: u64 = 64;
+
+/// What all of them begin with, and how long they are.
+const BEGINNING: &str = "pummel-";
+const BOUNDARY_BYTES: usize = BEGINNING.len() + 32;
+
+/// Bytes of a large file that are looked through at once.
+const PIECE: u64 = 1 << 20;
 
 /// What is said of a file whose path or name is made anew for each request.
 pub(super) const FILE_VARIES: &str =
@@ -50,7 +61,14 @@ struct FileSpec<'t> {
 pub(super) struct Part {
     /// Its field lines.
     head: String,
-    content: Text,
+    content: Inner,
+}
+
+/// What a part holds, as it is sent.
+#[derive(Clone, Debug)]
+enum Inner {
+    Text(Text),
+    File(Held),
 }
 
 impl<'t> Spec<'t> {
@@ -114,49 +132,121 @@ impl Part {
 
     /// A part with a text.
     fn text(name: &str, content: Text) -> Self {
-        Self { head: format!("form-data; name=\"{}\"\r\n", escaped(name)), content }
+        let head = format!("form-data; name=\"{}\"\r\n", escaped(name));
+        Self { head, content: Inner::Text(content) }
     }
 
     /// A part with the bytes of a file, whose path begins in `folder`.
     fn file(name: &str, file: &FileSpec<'_>, folder: &Path) -> Result<Self> {
         let (path, kind) = (folder.join(file.path), file.kind);
         let shown = path.display().to_string();
-        let bytes = fs::read(&path)
-            .map_err(|error| anyhow!("cannot read file {}: {error}", Quoted(&shown)))?;
+        let content = input::lasting(&path).and_then(|file| upload::read(file, &shown));
+        let content = content
+            .map_err(|error| anyhow!("cannot read file {}: {error}", Quoted(&shown)))
+            .map(Inner::File)?;
         let own = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let (name, file) = (escaped(name), escaped(file.name.unwrap_or(&own)));
         let head =
             format!("form-data; name=\"{name}\"; filename=\"{file}\"\r\nContent-Type: {kind}\r\n");
-        Ok(Self { head, content: Text::from(bytes) })
+        Ok(Self { head, content })
+    }
+
+    /// Which boundaries stand in it, a bit for each.
+    fn boundaries(&self) -> u64 {
+        let content = match &self.content {
+            Inner::Text(text) => boundaries(text.literal()),
+            Inner::File(Held::Here(bytes)) => boundaries(bytes),
+            Inner::File(Held::Large(file)) => boundaries_of(file),
+        };
+        boundaries(self.head.as_bytes()) | content
+    }
+
+    /// Whether nothing of it varies, and so it can be read as it is sent.
+    fn is_constant(&self) -> bool {
+        match &self.content {
+            Inner::Text(text) => text.is_constant(),
+            Inner::File(_) => true,
+        }
     }
 }
 
 /// Puts `parts` together: the field Content-Type, and the body. Its boundary stands in none of
 /// them, and in none of the texts that values are made from.
-pub(super) fn assemble(parts: &[Part], texts: &[&str]) -> Result<(String, Text)> {
-    let stands = |boundary: &String| {
-        let within = |bytes: &[u8]| bytes.windows(boundary.len()).any(|w| w == boundary.as_bytes());
-        let in_part = |part: &Part| within(part.head.as_bytes()) || within(part.content.literal());
-        parts.iter().any(in_part) || texts.iter().any(|text| within(text.as_bytes()))
-    };
-    let Some(boundary) = (0..TRIES_MAX).map(boundary).find(|one| !stands(one)) else {
+pub(super) fn assemble(parts: &[Part], texts: &[&str]) -> Result<(String, Content)> {
+    let known = parts.iter().map(Part::boundaries);
+    let known = known.chain(texts.iter().map(|text| boundaries(text.as_bytes())));
+    let known = known.fold(0, |all, one| all | one);
+    let Some(boundary) = (0..TRIES_MAX).find(|n| known >> n & 1 == 0).map(boundary) else {
         bail!("the form holds every boundary that could hold it apart; change its parts");
     };
-    let mut body = Text::default();
+    let large = |part: &Part| matches!(part.content, Inner::File(Held::Large(_)));
+    let stored = parts.iter().any(large) && parts.iter().all(Part::is_constant);
+    // What has been put together since the last file that is read as it is sent.
+    let (mut text, mut segments) = (Text::default(), Vec::new());
     for part in parts {
-        body.push(format!("--{boundary}\r\nContent-Disposition: {}\r\n", part.head));
-        body.append(&part.content);
-        body.push("\r\n");
+        text.push(format!("--{boundary}\r\nContent-Disposition: {}\r\n", part.head));
+        match &part.content {
+            Inner::Text(content) => text.append(content),
+            Inner::File(Held::Here(bytes)) => text.push(bytes),
+            Inner::File(Held::Large(file)) if stored => {
+                let before = core::mem::take(&mut text);
+                segments.push(Held::Here(before.literal().to_vec()));
+                segments.push(Held::Large(file.clone()));
+            }
+            Inner::File(Held::Large(file)) => text.push(whole(file)?),
+        }
+        text.push("\r\n");
     }
-    body.push(format!("--{boundary}--\r\n"));
-    Ok((format!("multipart/form-data; boundary={boundary}"), body))
+    text.push(format!("--{boundary}--\r\n"));
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    if !stored {
+        return Ok((kind, Content::Here(text)));
+    }
+    segments.push(Held::Here(text.literal().to_vec()));
+    Ok((kind, Content::Stored(upload::joined(segments))))
+}
+
+/// All that a large file holds, which stands beside what varies.
+fn whole(file: &upload::Upload) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.length())?];
+    file.read(0, &mut bytes);
+    match file.failure() {
+        Some(said) => bail!("{said}"),
+        None => Ok(bytes),
+    }
+}
+
+/// Which boundaries stand in `bytes`, a bit for each.
+fn boundaries(bytes: &[u8]) -> u64 {
+    let mut found = 0;
+    for at in memmem::find_iter(bytes, BEGINNING) {
+        let word = bytes.get(at..at + BOUNDARY_BYTES);
+        let is = |n: &u64| Some(boundary(*n).as_bytes()) == word;
+        found |= (0..TRIES_MAX).find(is).map_or(0, |n| 1 << n);
+    }
+    found
+}
+
+/// The same of a large file, piece by piece.
+fn boundaries_of(file: &upload::Upload) -> u64 {
+    let (mut found, mut from) = (0, 0);
+    let mut piece = Vec::new();
+    while from < file.length() {
+        // A boundary may stand across two pieces.
+        let to = file.length().min(from + PIECE + BOUNDARY_BYTES as u64);
+        piece.resize(usize::try_from(to - from).unwrap_or_default(), 0);
+        file.read(from, &mut piece);
+        found |= boundaries(&piece);
+        from += PIECE;
+    }
+    found
 }
 
 /// The boundary that is tried as the `n`-th: the same in each run, and like nothing else.
 fn boundary(n: u64) -> String {
     let scattered = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
     let (high, low) = (scattered(n + 1), scattered(!n));
-    format!("pummel-{high:016x}{low:016x}")
+    format!("{BEGINNING}{high:016x}{low:016x}")
 }
 
 /// A name between quotes: what would end them or the line is percent-encoded, as browsers do.
@@ -167,13 +257,26 @@ fn escaped(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pummel_proto_http::{Escape, Slot};
+    use std::fs;
 
     fn spec(typed: &str) -> Result<Spec<'_>, String> {
         Spec::parse(typed).map_err(|error| error.to_string())
     }
 
-    fn shown(text: &Text) -> String {
-        String::from_utf8_lossy(text.literal()).into_owned()
+    fn bytes(content: &Content) -> Vec<u8> {
+        match content {
+            Content::Here(text) => text.literal().to_vec(),
+            Content::Stored(stored) => {
+                let mut out = Vec::new();
+                stored.append(0, usize::try_from(stored.length()).unwrap(), &mut out);
+                out
+            }
+        }
+    }
+
+    fn shown(content: &Content) -> String {
+        String::from_utf8_lossy(&bytes(content)).into_owned()
     }
 
     #[test]
@@ -230,7 +333,7 @@ mod tests {
         let mut expected = expected.concat().into_bytes();
         expected.extend_from_slice(b"\x00\r\n\xFF\r\n");
         expected.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-        assert_eq!(body.literal(), expected);
+        assert_eq!(bytes(&body), expected);
     }
 
     #[test]
@@ -245,6 +348,36 @@ mod tests {
         assert!(said.starts_with(&format!("--{two}\r\n")), "{said}");
         let all: Vec<String> = (0..TRIES_MAX).map(boundary).collect();
         assert!(with(&all.concat(), &[]).unwrap_err().to_string().ends_with("change its parts"));
+    }
+
+    #[test]
+    fn a_large_file_is_read_as_it_is_sent_unless_values_stand_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = |name: &str, text: &str| {
+            // The text stands across two pieces.
+            let at = usize::try_from(PIECE).unwrap() - 20;
+            let bytes = [&vec![b'x'; at], text.as_bytes(), &[b'y'; 99]].concat();
+            fs::write(folder.path().join(name), &bytes).unwrap();
+            let typed = FileSpec { path: name, kind: UNKNOWN, name: None };
+            (Part::file("f", &typed, folder.path()).unwrap(), bytes)
+        };
+        let ((one, first), (two, second)) = (large("one", &boundary(0)), large("two", ""));
+        let text = Part::text("t", Text::from("z"));
+        let parts = [one, text.clone(), two];
+        let (kind, body) = assemble(&parts, &[&boundary(1)]).unwrap();
+        assert!(kind.ends_with(&boundary(2)) && matches!(body, Content::Stored(_)), "{kind}");
+        let mut value = Text::default();
+        value.push_slot(Slot { value: 0, escape: Escape::Plain });
+        let [one, _, two] = parts;
+        let (again, held) = assemble(&[one, Part::text("t", value), two], &[&boundary(1)]).unwrap();
+        assert!(again == kind && matches!(held, Content::Here(_)));
+        let (body, held) = (bytes(&body), bytes(&held));
+        assert_eq!(body.len(), held.len() + 1, "the value is empty");
+        let at = |bytes: &[u8], part: &[u8]| memmem::find(bytes, part).unwrap();
+        assert!(
+            at(&body, &first) < at(&body, b"z\r\n") && at(&body, b"z\r\n") < at(&body, &second)
+        );
+        assert_eq!(at(&body, &first), at(&held, &first));
     }
 
     #[test]

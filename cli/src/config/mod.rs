@@ -12,6 +12,7 @@ pub(crate) mod duration;
 mod feeds;
 pub(crate) mod file;
 mod form;
+mod input;
 pub(crate) mod keys;
 mod load;
 mod number;
@@ -38,7 +39,9 @@ use core::num::NonZeroU32;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use pummel_engine::plan::{Asking, Load, Order, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work};
+use pummel_engine::plan::{
+    Asking, Load, Order, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work,
+};
 use pummel_engine::reactor::Wish;
 use pummel_engine::units::Nanos;
 use pummel_tuning::Wanted;

@@ -1,7 +1,6 @@
 //! The request and the statuses that count as ok.
 
 use core::ops::RangeInclusive;
-use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
@@ -10,10 +9,11 @@ use pummel_proto_http::{Request, RequestBuilder, RequestError, Stored, Text};
 
 use super::aws::Signer;
 use super::form;
+use super::input;
 use super::proxy::base64;
 use super::scenario::{Meaning, Scope, Variables};
 use super::target::TargetUrl;
-use super::upload;
+use super::upload::{self, Held};
 use crate::args::{Quoted, RequestArgs, RunArgs};
 use crate::output::stderr::once;
 
@@ -55,14 +55,12 @@ impl<'a> Given<'a> {
             return Ok(Self::Text(text));
         }
         if let Some(path) = &args.data_file {
-            return Ok(Self::Read(vec![Some(Body::file(path)?)]));
+            let once = input::is_read_once(path);
+            let body = if once { Body::new(whole(path)?) } else { Body::file(path)? };
+            return Ok(Self::Read(vec![Some(body)]));
         }
         if let Some(path) = &args.data_lines {
-            let typed = path.display().to_string();
-            let bytes = fs::read(path);
-            let bytes =
-                bytes.with_context(|| format!("cannot read body file {}", Quoted(&typed)))?;
-            return lines(&bytes, &typed).map(Self::Read);
+            return lines(&whole(path)?, &path.display().to_string()).map(Self::Read);
         }
         let none = || Self::Read(vec![None]);
         Ok(if args.form.is_empty() { none() } else { Self::Form(&args.form) })
@@ -96,7 +94,7 @@ pub(super) struct Body {
 
 /// The bytes of a body.
 #[derive(Clone, Debug)]
-enum Content {
+pub(super) enum Content {
     Here(Text),
     /// Those of a file, which are read as they are sent.
     Stored(Stored),
@@ -122,12 +120,13 @@ impl Body {
     /// The bytes of a file.
     pub(super) fn file(path: &Path) -> Result<Self> {
         let typed = path.display().to_string();
-        let opened = File::open(path).map_err(Error::from);
-        let read = opened.and_then(|file| upload::read(file, &typed));
-        let content = read.with_context(|| format!("cannot read body file {}", Quoted(&typed)))?;
-        Ok(match content {
-            Ok(stored) => Self { content: Content::Stored(stored), kind: Kind::Open },
-            Err(bytes) => Self::new(bytes),
+        let held = input::lasting(path).and_then(|file| upload::read(file, &typed));
+        let held = held.with_context(|| format!("cannot read body file {}", Quoted(&typed)))?;
+        Ok(match held {
+            Held::Here(bytes) => Self::new(bytes),
+            large @ Held::Large(_) => {
+                Self { content: Content::Stored(upload::joined([large])), kind: Kind::Open }
+            }
         })
     }
 
@@ -138,8 +137,8 @@ impl Body {
 
     /// A form, of which a boundary must not stand in any of `texts` either.
     pub(super) fn form(parts: &[form::Part], texts: &[&str]) -> Result<Self> {
-        let (kind, bytes) = form::assemble(parts, texts)?;
-        Ok(Self { content: Content::Here(bytes), kind: Kind::Needed(kind) })
+        let (kind, content) = form::assemble(parts, texts)?;
+        Ok(Self { content, kind: Kind::Needed(kind) })
     }
 
     /// Gives it to a request, which has all of its fields already.
@@ -209,8 +208,8 @@ pub(super) fn common_fields(
         ("--content-type", "Content-Type", &args.content_type),
     ] {
         if let Some(value) = value {
-            builder = add(builder, name, value)
-                .with_context(|| format!("{flag} {}", Quoted(value)))?;
+            builder =
+                add(builder, name, value).with_context(|| format!("{flag} {}", Quoted(value)))?;
         }
     }
     for line in &args.header {
@@ -315,6 +314,12 @@ pub(super) fn method(typed: Option<&str>, has_body: bool) -> String {
     }
 }
 
+/// All that a file with a body holds.
+fn whole(path: &Path) -> Result<Vec<u8>> {
+    let typed = path.display().to_string();
+    input::read(path).with_context(|| format!("cannot read body file {}", Quoted(&typed)))
+}
+
 /// A body for each line of a file: whatever stands before a line's end.
 fn lines(bytes: &[u8], name: &str) -> Result<Vec<Option<Body>>> {
     let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
@@ -334,7 +339,8 @@ fn lines(bytes: &[u8], name: &str) -> Result<Vec<Option<Body>>> {
 /// What is wrong with a part of a form, beside what was typed.
 fn of_form(error: &Error, typed: &str) -> Error {
     let (said, typed) = (once(error), Quoted(typed).to_string());
-    let flag = if said.starts_with(&typed) { "--form".to_owned() } else { format!("--form {typed}") };
+    let flag =
+        if said.starts_with(&typed) { "--form".to_owned() } else { format!("--form {typed}") };
     anyhow!("{flag}: {said}")
 }
 

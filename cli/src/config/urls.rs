@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pummel_engine::plan::STEPS_MAX;
@@ -13,6 +14,7 @@ use rand::distr::Distribution;
 use rand_regex::Regex;
 use regex_syntax::ParserBuilder;
 
+use super::input;
 use super::scenario::{self, Meaning, Scope, Variables};
 use super::servers::Servers;
 use super::target::{self, TargetUrl};
@@ -63,6 +65,8 @@ impl Spelling {
         let of = |url: &str| Some(server_alone(url).ok()?.scheme);
         match self {
             Self::Plain => of(typed),
+            // What can be read only once is left to those who need all of it.
+            Self::File if input::is_read_once(Path::new(typed)) => None,
             Self::File => {
                 let text = fs::read_to_string(typed).ok()?;
                 let schemes = || lines(&text).filter_map(|(_, line)| of(line));
@@ -133,7 +137,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 fn from_file(name: &str) -> Result<Urls> {
     let file = Quoted(name);
-    let bytes = fs::read(name);
+    let bytes = input::read(Path::new(name));
     let bytes = bytes.with_context(|| format!("--urls-from-file: cannot read {file}"))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());

@@ -12,6 +12,7 @@ mod order;
 mod reading;
 mod records;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use pummel_engine::feed::{Dealer, Rows};
-use pummel_engine::judge::{Capture, Content, Response};
+use pummel_engine::judge::{Capture, Content, Missed, Response};
 use pummel_engine::reactor::thread::{keep_off, set_low_priority};
 use pummel_engine::units::Nanos;
 use serde::de::IgnoredAny;
@@ -29,6 +30,7 @@ pub(crate) use records::{Dialect, Fault, Format};
 
 use self::reading::Reading;
 use self::records::{Input, Records};
+use crate::args::Quoted;
 
 /// Files up to this size are held in memory.
 const HELD_MAX: u64 = 1 << 20;
@@ -92,13 +94,13 @@ pub(crate) struct FileRows {
 
 impl Source {
     /// Opens the file at `path`. `header` says whether its first record is none, but has the names
-    /// of fields, which are returned.
+    /// of fields, which are returned; two of one name are a fault if the names are `wanted`.
     pub(crate) fn open(
         path: &Path,
         format: Format,
-        header: bool,
+        (header, wanted): (bool, bool),
     ) -> Result<(Self, Vec<String>), Fault> {
-        let start = |what: String| Fault { line: 1, what };
+        let start = |what: String| Fault { line: 0, what };
         let unreadable = |error: io::Error| start(format!("cannot be read: {error}"));
         // Opening a pipe would wait for whoever writes to it.
         let about = fs::metadata(path).map_err(unreadable)?;
@@ -119,6 +121,12 @@ impl Source {
         if header && records.next()? {
             let texts = (0..records.count()).filter_map(|index| records.field(index));
             names.extend(texts.map(|name| String::from_utf8_lossy(name).trim().to_owned()));
+            if let Some(twice) = twice(&names).filter(|_| wanted) {
+                return Err(records.fault(format!(
+                    "names two columns {}; rename one, or give all of them `names`",
+                    Quoted(twice)
+                )));
+            }
             source.first = records.position();
         }
         if !records.next()? {
@@ -139,6 +147,12 @@ impl Source {
         records.go_to(0)?;
         Ok(records)
     }
+}
+
+/// A name that two have, if there is one; columns without names are nobody's.
+pub(crate) fn twice(names: &[String]) -> Option<&str> {
+    let mut seen = HashSet::new();
+    names.iter().find(|name| !name.is_empty() && !seen.insert(*name)).map(String::as_str)
 }
 
 /// A file that several read, each at a place of its own.
@@ -201,14 +215,14 @@ impl FileRows {
 
 impl Rows for FileRows {
     fn begin(&self, dealer: Dealer, cpus: &[usize]) -> io::Result<()> {
-        let place = |fault: Fault| format!("{}:{}: {}", self.name, fault.line, fault.what);
+        let place = |fault: Fault| format!("{}: {}", fault.place(&self.name), fault.what);
         let reading = self.reading().map_err(|fault| io::Error::other(place(fault)))?;
         let (cpus, trouble, name) = (cpus.to_vec(), Arc::clone(&self.trouble), self.name.clone());
         let body = move || {
             set_low_priority(NICENESS);
             keep_off(&cpus);
             if let Err(fault) = reading.deal(dealer) {
-                let said = format!("{name}:{}: {}", fault.line, fault.what);
+                let said = format!("{}: {}", fault.place(&name), fault.what);
                 *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
             }
         };
@@ -246,6 +260,9 @@ impl Row {
         }
         let line = records.field(0).unwrap_or_default();
         if format == Format::Json {
+            if core::str::from_utf8(line).is_err() {
+                return Err(records.fault("is no JSON, since it is no UTF-8; write it as UTF-8"));
+            }
             serde_json::from_slice::<IgnoredAny>(line).map_err(|error| {
                 let column = error.column();
                 records.fault(format!("is no JSON at column {column}; write a value per line"))
@@ -267,7 +284,11 @@ impl Row {
                         took: Nanos::ZERO,
                     };
                     path.take(&document, value).map_err(|missed| {
-                        records.fault(format!("has no value at {shown} ({})", missed.name()))
+                        records.fault(match missed {
+                            Missed::TooLong => format!("has too long a value at {shown}"),
+                            Missed::TooDeep => format!("is nested too deeply for {shown}"),
+                            _ => format!("has no value at {shown}"),
+                        })
                     })?;
                 }
             }

@@ -41,11 +41,61 @@ pub(crate) struct Dialect {
 /// Something that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// The line, from 1.
+    /// The line, from 1; 0 if it is the file that is wrong.
     pub(crate) line: u64,
     /// The rest of a sentence that begins with that place.
     pub(crate) what: String,
 }
+
+impl Fault {
+    /// `FILE:LINE`, or the file that is called `name` as a whole.
+    pub(crate) fn place(&self, name: &str) -> String {
+        if self.line == 0 { name.to_owned() } else { format!("{name}:{}", self.line) }
+    }
+}
+
+/// Where in a row of CSV a reader is that goes by RFC 4180 to the letter. What reads the fields
+/// makes something of any bytes, and what it makes of these is not what was meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Before the row.
+    Row,
+    /// Before a field.
+    Field,
+    /// In a field without quotes, or in a comment.
+    Plain,
+    Comment,
+    /// Within quotes.
+    Quoted,
+    /// Behind a quote that closes, or is the first of two.
+    Closed,
+}
+
+impl Place {
+    /// Where the reader is behind `byte`.
+    fn behind(self, byte: u8, dialect: Dialect) -> Result<Self, &'static str> {
+        let Dialect { delimiter, quote, comment } = dialect;
+        match (self, byte) {
+            (Self::Quoted, byte) if byte != quote => Ok(Self::Quoted),
+            (Self::Comment, byte) if byte != b'\n' => Ok(Self::Comment),
+            (Self::Quoted, _) => Ok(Self::Closed),
+            (_, b'\n') => Ok(Self::Row),
+            // It ends a row, or stands for itself in a field.
+            (_, b'\r') => Ok(self),
+            (Self::Row, byte) if Some(byte) == comment => Ok(Self::Comment),
+            (_, byte) if byte == delimiter => Ok(Self::Field),
+            (Self::Row | Self::Field | Self::Closed, byte) if byte == quote => Ok(Self::Quoted),
+            (Self::Plain, byte) if byte == quote => Err(AMID),
+            (Self::Closed, _) => Err(BEHIND),
+            _ => Ok(Self::Plain),
+        }
+    }
+}
+
+const AMID: &str = "has a quote amid a field; put all of the field in quotes and write that quote \
+                    twice, or give another `quote`";
+
+const BEHIND: &str = "has text behind a closing quote; write a quote within quotes twice";
 
 /// What a file is read from.
 pub(super) trait Input: Read + Seek + Send {}
@@ -57,6 +107,7 @@ pub(super) struct Records {
     from: Box<dyn Input>,
     format: Format,
     csv: Reader,
+    place: Place,
     /// Bytes that are asked for at once.
     portion: usize,
     /// What has been read, from `used` on not yet understood.
@@ -87,6 +138,7 @@ impl Records {
             from,
             format,
             csv: csv.build(),
+            place: Place::Row,
             // The mark at the beginning is seen whole.
             portion: portion.max(MARK.len()),
             buffer: Vec::new(),
@@ -125,6 +177,7 @@ impl Records {
             return Ok(false);
         }
         (self.begins, self.line) = (self.position(), self.line_now());
+        self.place = Place::Row;
         match self.format {
             Format::Lines | Format::Json => self.next_line(),
             Format::Csv(_) => self.next_row(),
@@ -253,6 +306,9 @@ impl Records {
             let (result, read, written, ended) = self.csv.read_record(input, fields, ends);
             length += written;
             self.count += ended;
+            if behind.is_none() {
+                self.pass(read)?;
+            }
             match &mut behind {
                 Some(rest) => *rest = rest.get(read..).unwrap_or_default(),
                 None => self.used += read,
@@ -278,6 +334,15 @@ impl Records {
         }
         self.fields.truncate(length);
         Ok(true)
+    }
+
+    /// Looks at so many bytes of a row which the reader of fields has passed.
+    fn pass(&mut self, count: usize) -> Result<(), Fault> {
+        let Format::Csv(dialect) = self.format else { return Ok(()) };
+        let bytes = self.buffer.get(self.used..self.used + count).unwrap_or_default();
+        let end = bytes.iter().try_fold(self.place, |place, byte| place.behind(*byte, dialect));
+        self.place = end.map_err(|what| self.fault(what))?;
+        Ok(())
     }
 
     fn too_long(&self) -> Fault {

@@ -90,7 +90,7 @@ fn rows(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     fs::write(&path, text).unwrap();
-    let (source, _) = Source::open(&path, format, format == CSV)?;
+    let (source, _) = Source::open(&path, format, (format == CSV, true))?;
     FileRows::check(source, columns, course, name.to_owned())
 }
 
@@ -119,6 +119,25 @@ fn course(order: Order, repeat: bool) -> Course {
 fn at(path: &str) -> Column {
     let capture = Capture::new(Extractor::Json(JsonPath::parse(path).unwrap()), 0);
     Column::At(capture, path.to_owned())
+}
+
+#[test]
+fn quotes_that_mean_nothing_are_refused_with_their_line() {
+    let refused = |text: &str, line, what: &str| refuse(text, CSV, line, what);
+    refused("a,b\n1,5\"\n", 2, "has a quote amid a field");
+    refused("a, \"b\"\n", 1, "has a quote amid a field");
+    refused("a\n\"b\"c\n", 2, "has text behind a closing quote");
+    refused("a\n\"b\nc\" \n", 2, "has text behind a closing quote");
+    refused("a\n1\n\n\"b", 4, "has a quote that is never closed");
+    let dialect = Dialect { delimiter: b';', quote: b'\'', comment: Some(b'#') };
+    let format = Format::Csv(dialect);
+    check(
+        "# it's\n5\"; 'a'';'\r\n",
+        Format::Csv(Dialect { quote: b'|', ..dialect }),
+        &[(1, &["5\"", " 'a''", "'"])],
+    );
+    check("#'\nx;'y;z'\n", format, &[(1, &["x", "y;z"])]);
+    check("\"\",\"a\"\"\"\n,\"\r\n\"\n", CSV, &[(1, &["", "a\""]), (2, &["", "\r\n"])]);
 }
 
 #[test]
@@ -192,10 +211,11 @@ fn a_file_is_looked_at_before_the_run() {
         let fault = said(("u", text), format, vec![Column::Field(0)]);
         assert!(fault.what.starts_with("has no row"), "{}", fault.what);
     }
-    let none = Source::open(Path::new("/dev/null"), CSV, false).unwrap_err();
+    let none = Source::open(Path::new("/dev/null"), CSV, (false, true)).unwrap_err();
     assert!(none.what.contains("is no file that can be read again"), "{}", none.what);
-    let gone = Source::open(Path::new("/no/such/file"), CSV, false).unwrap_err();
+    let gone = Source::open(Path::new("/no/such/file"), CSV, (false, true)).unwrap_err();
     assert!(gone.what.starts_with("cannot be read"), "{}", gone.what);
+    assert_eq!((gone.place("f"), none.place("f")), ("f".to_owned(), "f".to_owned()));
 }
 
 proptest! {
@@ -218,6 +238,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(text: String, portion in 1_usize..40) {
+        // A zero byte is seen with all that is read at once, before what stands in front of it.
+        let text = text.replace('\0', "\"");
         for format in [Format::Lines, Format::Json, CSV] {
             let read = records(&text, format, portion);
             prop_assert_eq!(read, records(&text, format, PORTION));

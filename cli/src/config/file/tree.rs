@@ -12,9 +12,9 @@ use pummel_engine::units::Nanos;
 use super::fault::Fault;
 use super::variables;
 use crate::args::Quoted;
-use crate::output::stderr::once;
 use crate::config::duration;
 use crate::config::keys::nearest;
+use crate::output::stderr::once;
 
 /// A value, and where it stands.
 #[derive(Clone, Debug, PartialEq)]

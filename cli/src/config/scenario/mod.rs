@@ -11,7 +11,6 @@ mod look;
 mod step;
 mod template;
 
-
 use core::num::NonZeroU32;
 use core::ops::Range;
 

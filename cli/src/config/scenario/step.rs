@@ -177,8 +177,8 @@ impl<'a> Builder<'a> {
             }
         }
         builder = self.authorize(builder, step, around)?;
-        builder = request::compress(&args.request, builder)
-            .map_err(|reason| step.0.because(&reason))?;
+        builder =
+            request::compress(&args.request, builder).map_err(|reason| step.0.because(&reason))?;
         if let Some((node, body)) = body {
             builder = body.attach(builder).map_err(|reason| node.because(&reason))?;
         }
@@ -363,7 +363,6 @@ impl<'a> Builder<'a> {
         request::expected(&lists).map_err(|reason| node.because(&reason))
     }
 }
-
 
 /// What is named in `vars`.
 pub(super) fn names(vars: Option<&Node>) -> Result<Vec<Name>, Fault> {

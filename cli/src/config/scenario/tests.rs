@@ -364,13 +364,13 @@ fn what_makes_no_sense_is_said_with_its_place() {
         ),
         (
             step("url = \"http://{{uuid}}:1/\""),
-            "p.toml:4:7: scenario.steps[0].url: target \"http://{{uuid}}:1/\" has a host that varies \
-             from request to request, which is not supported; give each host a target or a \
+            "p.toml:4:7: scenario.steps[0].url: target \"http://{{uuid}}:1/\" has a host that \
+             varies from request to request, which is not supported; give each host a target or a \
              scenario with a weight",
         ),
         (
             step("url = \"ftp://h/\""),
-            "p.toml:4:7: scenario.steps[0].url: target \"ftp://h/\": unknown scheme \"ftp\"; supp",
+            "p.toml:4:7: scenario.steps[0].url: target \"ftp://h/\": unknown scheme \"ftp\"; su",
         ),
         (
             step("headers = [\"X\"]"),

@@ -28,6 +28,7 @@ pub(super) use show::default;
 
 use super::feeds::Feeds;
 use super::file::{FOUND, Fault, File, Word};
+use super::input;
 use super::keys::{self, Key, Scope};
 use super::request::Common;
 use super::urls::Urls;
@@ -155,6 +156,9 @@ impl<'t> Settings<'t> {
         let words: Vec<OsString> = settings.lower.iter().flat_map(Setting::line).collect();
         settings.args =
             typed.with(words).map_err(|said| settings.explain(Failure::usage(anyhow!(said))))?;
+        let told = input::announce(&settings.args);
+        let told = told.map_err(|error| settings.explain(Failure::usage(error)))?;
+        settings.remarks.extend(told);
         Ok(settings)
     }
 
