@@ -5,6 +5,7 @@ mod bad_input;
 mod config;
 mod cookies;
 mod demo;
+mod doctor;
 mod examples;
 mod fallback;
 mod feeds;

@@ -80,20 +80,3 @@ fn a_calibrated_run_says_how_far_it_is_from_the_best() {
         assert!(found["marked"].is_boolean(), "{found}");
     }
 }
-
-#[test]
-fn a_doctor_names_what_bounds_a_load_and_on_request_what_can_be_had() {
-    let outcome = tests::run(&mut pummel(["doctor"])).unwrap();
-    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
-    for label in ["Kernel", "CPUs", "Quota", "Governor", "Clock", "Open files", "Ports", "io_uring"]
-    {
-        let is = |line: &str| line.starts_with(label) && line.len() > 13;
-        assert!(outcome.stdout.lines().any(is), "{label}: {outcome:?}");
-    }
-    assert!(!outcome.stdout.contains("Calibration"), "{outcome:?}");
-    let outcome = tests::run(&mut pummel(["doctor", "--calibrate"])).unwrap();
-    assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    for word in ["Calibration", "floor", "ceiling"] {
-        assert!(outcome.stdout.contains(word), "{outcome:?}");
-    }
-}

@@ -3,7 +3,8 @@
 //!
 //! [`inspect`] only reads. A fact that a machine does not tell (a container without `/sys`, an old
 //! kernel) is `None`, never an error: a load generator must start everywhere. What is decided from
-//! the facts is pure ([`place`]); what changes the machine is named so ([`raise_open_files`]).
+//! the facts is pure ([`place`]); what changes the machine is named so ([`raise_open_files`],
+//! [`apply`]).
 //!
 //! [`advise`] judges a machine against what is demanded of it, and [`setting`] is the table of what
 //! can be set; the guide of this crate and its drop-in files are made from it.
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod apply;
 pub mod host;
 #[cfg(test)]
 mod paper;

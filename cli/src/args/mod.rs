@@ -3,6 +3,7 @@
 //! Durations, rates and targets stay text here: what they mean, and whether they make sense, is
 //! decided in `config`, which will read the same texts from files.
 
+mod doctor;
 mod file;
 mod flags;
 mod load;
@@ -23,6 +24,7 @@ mod wire;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use file::{ConfigArgs, FileArgs};
 pub(crate) use flags::flags;
 pub(crate) use load::LoadArgs;
@@ -31,13 +33,13 @@ pub(crate) use output::OutputArgs;
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use quoted::Quoted;
 pub(crate) use request::RequestArgs;
-pub(crate) use selftest::{DoctorArgs, SelftestArgs};
+pub(crate) use selftest::SelftestArgs;
 pub(crate) use target::TargetArgs;
 pub(crate) use timetable::TimetableArgs;
 pub(crate) use tls::TlsArgs;
 #[cfg(test)]
 pub(crate) use typed::typed;
-pub(crate) use typed::{Typed, parse};
+pub(crate) use typed::{Typed, parse, quoted};
 pub(crate) use wire::WireArgs;
 
 use whole::whole;
@@ -79,8 +81,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Tests on this machine whether what pummel measures is true
     Selftest(SelftestArgs),
-    /// Says what this machine is to a load generator
-    Doctor(DoctorArgs),
+    /// Says what on this machine would hold a run back, and what helps
+    Doctor(Box<DoctorArgs>),
     /// Checks the settings of a run, or shows them with where they come from
     Config(Box<ConfigArgs>),
     /// Prints the JSON Schema of configuration files

@@ -1,4 +1,4 @@
-//! What may be typed after `pummel selftest` and `pummel doctor`.
+//! What may be typed after `pummel selftest`.
 
 use clap::Args;
 
@@ -28,12 +28,4 @@ pub(crate) struct SelftestArgs {
     /// How shards wait for a slot: sleep, hybrid or spin [default: as a run]
     #[arg(long, value_name = "KIND")]
     pub(crate) pacing: Option<String>,
-}
-
-/// What this machine is to a load generator: `pummel doctor`.
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct DoctorArgs {
-    /// Measure what this machine can do at best, against the built-in target
-    #[arg(long)]
-    pub(crate) calibrate: bool,
 }

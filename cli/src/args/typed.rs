@@ -40,6 +40,25 @@ pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Type
     }
 }
 
+/// Reads the command line of a run that was given in one word, without the program's name.
+///
+/// # Errors
+/// What is wrong with it, in a line.
+pub(crate) fn quoted(line: &str) -> Result<Typed, String> {
+    let words = shlex::split(line).ok_or("a quote is not closed")?;
+    let program = [OsString::from("pummel")];
+    let typed =
+        Typed::read(program.into_iter().chain(words.into_iter().map(OsString::from)).collect());
+    let typed = typed.map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => "it asks for help".to_owned(),
+        _ => refusal::line(&error),
+    })?;
+    match typed.words.command {
+        None => Ok(typed),
+        Some(_) => Err("it is a command; give a target and flags".to_owned()),
+    }
+}
+
 impl Typed {
     fn read(line: Vec<OsString>) -> Result<Self, clap::Error> {
         let matches = strest::with_idle(Words::command()).try_get_matches_from(&line)?;
@@ -125,6 +144,21 @@ mod tests {
         assert_eq!(line.values("header").unwrap(), ["a:b", "c:d"]);
         assert!(!line.gives("pipeline") && line.values("rate").is_none());
         assert!(typed("p config --show -u x").gives("url"));
+    }
+
+    #[test]
+    fn a_run_in_one_word_is_read_as_a_shell_would() {
+        let run = quoted("http://h/ -c 5 -H 'a: b c'").unwrap();
+        assert_eq!(run.run().load.connections, Some(5));
+        assert_eq!(run.run().request.header, ["a: b c"]);
+        for (line, said) in [
+            ("h 'x", "a quote is not closed"),
+            ("demo -c 5", "it is a command; give a target and flags"),
+            ("--help", "it asks for help"),
+            ("h --nonsense", "--nonsense"),
+        ] {
+            assert!(quoted(line).unwrap_err().contains(said), "{line}: {:?}", quoted(line));
+        }
     }
 
     #[test]

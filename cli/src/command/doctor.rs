@@ -1,30 +1,75 @@
-//! `pummel doctor`: what this machine is to a load generator, in a few lines.
+//! `pummel doctor`: what this machine is to a load generator, what would hold a run back and what
+//! helps; on request it changes settings of the kernel, and sets them back.
 
-use std::io::{self, Write};
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::Control;
 use pummel_engine::reactor::{self, Kind, Wish};
-use pummel_tuning::{Host, OpenFiles, Quota, is_trusted_clock};
+use pummel_tuning::advice::{Change, Demand, Ring, codes};
+use pummel_tuning::apply::{self, Changed};
+use pummel_tuning::{Finding, Host, Severity, advise};
 
 use super::run;
-use crate::args::{DoctorArgs, LoadArgs, RunArgs, TargetArgs};
+use crate::args::{self, DoctorArgs, LoadArgs, Quoted, RunArgs, TargetArgs};
 use crate::calibrate::Calibration;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Settings, Surroundings};
 use crate::exit::{Code, Failure};
-use crate::output;
+use crate::output::doctor::Checkup;
+use crate::output::{self, stderr};
+
+/// The machine that settings are changed on.
+const HERE: &str = "/";
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Code, Failure> {
+    if !args.apply && (args.yes || args.only.is_some()) {
+        let flag = if args.yes { "--yes" } else { "--only" };
+        return Err(Failure::usage(anyhow!("{flag} is about what is changed; give --apply, too")));
+    }
+    if args.revert {
+        return revert(&args.undo);
+    }
     let host = run::inspect();
+    let ring = tried();
+    let demand = match &args.run {
+        Some(line) => config::demand(&asked(line)?, &host, ring.clone()),
+        None => Demand { ring: ring.clone(), ..Demand::default() },
+    };
+    let findings = advise(&host, &demand);
+    if args.apply {
+        return apply(args, &findings);
+    }
     let calibration = args.calibrate.then(|| calibrate(&host)).transpose()?;
-    let printed = output::stdout(|to| {
-        facts(&host, to)?;
-        let Some(calibration) = &calibration else { return Ok(()) };
-        writeln!(to)?;
-        output::best(calibration, to)
-    });
+    let features = if ring == Ring::Works { Kind::Uring.describe().features } else { Vec::new() };
+    let checkup = Checkup {
+        host: &host,
+        ring: &ring,
+        features: &features,
+        run: args.run.as_deref(),
+        findings: &findings,
+        calibration: calibration.as_ref(),
+    };
+    let write = if args.json { output::doctor::json } else { output::doctor::text };
+    let printed = output::stdout(|to| write(&checkup, to));
     printed.context("cannot write what was found").map_err(Failure::impossible)?;
-    Ok(Code::Done)
+    let grave = findings.iter().any(|finding| finding.severity >= Severity::Limits);
+    Ok(if grave { Code::Impossible } else { Code::Done })
+}
+
+/// Whether rings work, by trying.
+fn tried() -> Ring {
+    match reactor::choose(Wish::Uring) {
+        Ok(_) => Ring::Works,
+        Err(error) => Ring::Refused(error.to_string()),
+    }
+}
+
+/// What the run of `--for` means, with the settings that it would have here.
+fn asked(line: &str) -> Result<Config, Failure> {
+    let typed = args::quoted(line);
+    let typed = typed.map_err(|said| Failure::usage(anyhow!("--for {}: {said}", Quoted(line))))?;
+    let settings = Settings::gather(&typed, &Surroundings::of_process())?;
+    settings.understand()
 }
 
 /// Requests per second at which the floor is measured: few enough for any machine.
@@ -45,49 +90,60 @@ fn calibrate(host: &Host) -> Result<Calibration, Failure> {
     Calibration::measure(&plan, host, &control)
 }
 
-fn facts(host: &Host, to: &mut dyn Write) -> io::Result<()> {
-    let unknown = || "unknown".to_owned();
-    let mut line = |label: &str, text: String| writeln!(to, "{label:<13}{text}");
-    line("Kernel", host.kernel.release.clone().unwrap_or_else(unknown))?;
-    line("CPUs", cpus(host))?;
-    line("Quota", host.cpus.quota.map_or("none".to_owned(), quota))?;
-    line("Governor", host.cpus.governor.clone().unwrap_or_else(unknown))?;
-    line("Clock", host.kernel.clocksource.as_deref().map_or_else(unknown, clock))?;
-    line("Open files", files(&host.files))?;
-    let ports = host.ports.map(|range| {
-        format!("{} to {}, {} connections to one address", range.first, range.last, range.count())
+/// Makes the changes that help against `findings`, or says which they would be.
+fn apply(args: &DoctorArgs, findings: &[Finding]) -> Result<Code, Failure> {
+    let only = args.only.as_deref().map(named).transpose()?;
+    let meant = |finding: &&Finding| only.as_ref().is_none_or(|list| list.contains(&finding.code));
+    let cures = findings.iter().filter(meant).flat_map(|finding| &finding.cures);
+    let changes: Vec<Change> = cures.flat_map(|cure| cure.changes.iter().cloned()).collect();
+    if changes.is_empty() {
+        stderr::line("there is nothing to change in the kernel's settings");
+        return Ok(Code::Done);
+    }
+    if !args.yes {
+        let printed = output::stdout(|to| {
+            changes.iter().try_for_each(|Change { path, value }| writeln!(to, "{path} = {value}"))
+        });
+        printed.context("cannot write the changes").map_err(Failure::impossible)?;
+        stderr::line("nothing was changed; --yes does it, as root");
+        return Ok(Code::Done);
+    }
+    let done = apply::apply(Path::new(HERE), &changes, &args.undo).map_err(Failure::impossible)?;
+    tell(&done)?;
+    if done.is_empty() {
+        stderr::line("everything is so already");
+    } else {
+        let undo = args.undo.display();
+        stderr::line(&format!("{undo} has what was there; pummel doctor --revert sets it back"));
+    }
+    Ok(Code::Done)
+}
+
+/// The findings of a list.
+fn named(list: &str) -> Result<Vec<&'static str>, Failure> {
+    let code = |name: &str| {
+        codes().find(|code| *code == name.trim()).ok_or_else(|| {
+            let all: Vec<&str> = codes().collect();
+            let all = all.join(", ");
+            Failure::usage(anyhow!("--only {} is no finding; give some of {all}", Quoted(name)))
+        })
+    };
+    list.split(',').map(code).collect()
+}
+
+/// Sets back what was changed.
+fn revert(undo: &Path) -> Result<Code, Failure> {
+    let done = apply::revert(Path::new(HERE), undo).map_err(Failure::impossible)?;
+    tell(&done)?;
+    Ok(Code::Done)
+}
+
+/// Prints what is different now.
+fn tell(changed: &[Changed]) -> Result<(), Failure> {
+    let printed = output::stdout(|to| {
+        changed.iter().try_for_each(|Changed { path, before, after }| {
+            writeln!(to, "{path} = {after} (was {before})")
+        })
     });
-    line("Ports", ports.unwrap_or_else(unknown))?;
-    line("io_uring", io_uring())
-}
-
-fn cpus(host: &Host) -> String {
-    let model = host.cpus.model.as_deref().map_or(String::new(), |model| format!(", {model}"));
-    let online = host.cpus.online.map_or(String::new(), |count| format!("{count} online, "));
-    format!("{online}{} allowed{model}", host.cpus.allowed)
-}
-
-fn quota(quota: Quota) -> String {
-    format!("{:.2} CPUs of time", quota.cpus())
-}
-
-fn clock(name: &str) -> String {
-    if is_trusted_clock(name) {
-        return name.to_owned();
-    }
-    format!("{name}: slow or coarse; boot with clocksource=tsc if the machine has a steady one")
-}
-
-fn files(files: &OpenFiles) -> String {
-    let limit = |limit: Option<u64>| limit.map_or("no limit".to_owned(), |n| n.to_string());
-    let open = files.open.map_or(String::new(), |count| format!(", {count} open"));
-    format!("{} (hard limit {}){open}", limit(files.soft), limit(files.hard))
-}
-
-/// Whether it works, by trying, and why not.
-fn io_uring() -> String {
-    match reactor::choose(Wish::Uring) {
-        Ok(_) => format!("works: {}", Kind::Uring.describe().features.join(", ")),
-        Err(error) => error.to_string(),
-    }
+    printed.context("cannot write what was changed").map_err(Failure::impossible)
 }

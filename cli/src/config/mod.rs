@@ -8,6 +8,7 @@ mod aws;
 mod capacity;
 mod change;
 mod cookies;
+mod demand;
 pub(crate) mod duration;
 mod feeds;
 pub(crate) mod file;
@@ -48,6 +49,7 @@ use pummel_tuning::Wanted;
 
 pub(crate) use change::change;
 pub(crate) use cookies::HTTP_ONLY;
+pub(crate) use demand::demand;
 pub(crate) use load::Most;
 pub(crate) use plan::{look_up, plan};
 pub(crate) use settings::{Outline, Settings, Surroundings};

@@ -96,7 +96,7 @@ fn pacing(config: &Config, host: &Host, shards: usize) -> Pacing {
 
 /// As many of `cpus` as there are connections, because a shard without one would have nothing to
 /// do; and a note, if that leaves out what the user asked for.
-fn used(mut cpus: Vec<usize>, config: &Config) -> (Vec<usize>, Option<String>) {
+pub(super) fn used(mut cpus: Vec<usize>, config: &Config) -> (Vec<usize>, Option<String>) {
     let (shards, connections) = (cpus.len(), config.connections.get() as usize);
     if shards <= connections {
         return (cpus, None);

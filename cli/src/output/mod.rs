@@ -4,6 +4,7 @@ mod analysis;
 mod calibration;
 pub(crate) mod changes;
 mod cookies;
+pub(crate) mod doctor;
 mod exchanges;
 mod fed;
 pub(crate) mod json;

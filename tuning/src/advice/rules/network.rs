@@ -111,7 +111,8 @@ pub(super) fn congestion(host: &Host, _: &Demand) -> Option<Said> {
         let message = format!(
             "TCP's congestion control is {name}: compare results with those of {name} only"
         );
-        let cure = Cure::set("net.ipv4.tcp_congestion_control", "cubic");
+        // In words: it may be what is to be measured.
+        let cure = Cure::by("sysctl -w net.ipv4.tcp_congestion_control='cubic', or leave it");
         Said::new(Severity::Hint, message).cure(cure)
     })
 }
