@@ -81,6 +81,13 @@ const FLAGS: &[(&[&str], &[&str])] = &[
     (&["other"], &["one target at a time: \"other\" is too many"]),
     (&["demo"], &["one target at a time: \"demo\" is too many"]),
     (&["--xyzzy"], &["there is no flag \"--xyzzy\"; see"]),
+    (&["--connectons", "5"], &["did you mean --connections? See `pummel --help`"]),
+    (&["-d", "{{usr}}"], &["--data: {{usr}} is unknown", "{{seq}}", "{{raw('{{')}}"]),
+    (&["-d", "{{base64('a)}}"], &["--data: \"'a\" begins with a quote that is never closed"]),
+    (&["-H", "X: {{uuid"], &["header \"X: {{uuid\"", "has no }} behind it"]),
+    (&["-T", "{{random(9,1)}}"], &["--content-type", "random(9,1) has no number in it"]),
+    (&["-F", "a={{usr}}"], &["--form \"a={{usr}}\": {{usr}} is unknown"]),
+    (&["-F", "a=@{{seq}}"], &["--form", "has a file that varies", "name one"]),
     (&["--seed"], &["--seed"]),
 ];
 
@@ -214,6 +221,10 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("::1", &["[::1]:8080"]),
     ("http://[::1", &["bracket"]),
     ("http://localhost/a b", &["' '", "%20"]),
+    ("http://localhost/a b{{seq}}", &["' '", "%20"]),
+    ("http://localhost/{{usr}}", &["\"http://localhost/{{usr}}\": {{usr}} is unknown"]),
+    ("http://{{env(NOT_SET_AT_ALL)}}/", &["the environment has no \"NOT_SET_AT_ALL\""]),
+    ("http://h:{{random(1,9)}}/", &["varies from request to request", "give each host a target"]),
     ("http://bücher.example/", &["'ü'", "punycode (xn--"]),
     ("", &["target is empty"]),
 ];

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{Outcome, Server};
 
-use super::pummel;
+use super::{check_refusal, pummel};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -210,6 +210,31 @@ const WRONG: &[(&str, &str)] = &[
     ("url = \"http://h\"\naws_session = \"T\"", "2:1: aws_session is for aws_sigv4"),
     ("url = \"http://h/[a\"\nrand_regex_url = true", "2:1: rand_regex_url: \"http://h/[a\" is no"),
     ("url = \"urls\"\nurls_from_file = true", "2:1: urls_from_file: cannot read"),
+    ("url = \"http://h\"\nrate = 5\nrpm = 5", "3:1: rpm and rate do not go together"),
+    ("url = \"http://h\"\nrpm = 5\n[load]\nrate = 5", "3:2: load and rpm do not go together"),
+    ("url = \"http://h\"\n[load]\nrate = 5\nrpm = 5", "4:1: load: rate and rpm do not go"),
+    (
+        "url = \"http://h\"\n[[load.stages]]\nduration = 1\nrate = 5\nrpm = 5",
+        "5:1: load.stages[0]: rate and rpm do not go together",
+    ),
+    ("url = \"http://h/{{usr}}\"", "1:7: target \"http://h/{{usr}}\": {{usr}} is unknown"),
+    ("url = \"http://h\"\ndata = \"{{usr}}\"", "2:1: data: {{usr}} is unknown"),
+    (
+        "url = \"http://h\"\nheaders = [\"A: 1\", \"B: {{usr}}\"]",
+        "2:20: header \"B: {{usr}}\": {{usr}} is unknown",
+    ),
+    (
+        "url = \"http://h\"\nform = [\"a=1\", \"b={{usr}}\"]",
+        "2:16: form \"b={{usr}}\": {{usr}} is unknown",
+    ),
+    (
+        "url = \"http://h\"\n[feeds.u]\nfile = \"none.csv\"\n[[targets]]\npath = \"/{{u}}\"",
+        "3:8: feeds.u.file names a file that cannot be used: none.csv: it cannot be read: No such",
+    ),
+    (
+        "url = \"http://h\"\n[[scenario.steps]]\nurl = \"ftp://h\"",
+        "3:7: scenario.steps[0].url: target \"ftp://h\": unknown scheme \"ftp\"; supported",
+    ),
     ("url = \"http://h\"\ndata_file = \"none\"", "2:13: cannot read body file"),
     ("url = \"http://h\"\nform = [\"a=@none\"]", "2:9: form \"a=@none\": cannot read file"),
     (
@@ -248,6 +273,44 @@ const WRONG: &[(&str, &str)] = &[
         "4:9: scenario.steps[0].form[0]: \"a=@{{uuid}}.png\" has a file that varies; files are",
     ),
 ];
+
+/// Variables that make no sense, or no sense together, beside a good target.
+const ODD: &[(&[&str], &str)] = &[
+    (&["RATE=5", "RPM=5"], "PUMMEL_RATE and PUMMEL_RPM do not go together; set one of them"),
+    (&["DATA=x", "DATA_FILE=y"], "PUMMEL_DATA and PUMMEL_DATA_FILE do not go together"),
+    (&["DATA_FILE=x", "DATA_LINES=y"], "PUMMEL_DATA_FILE and PUMMEL_DATA_LINES do not go"),
+    (&["FORM=a=b", "DATA=x"], "PUMMEL_DATA and PUMMEL_FORM do not go together"),
+    (&["FORM=a=b", "DATA_FILE=x"], "PUMMEL_DATA_FILE and PUMMEL_FORM do not go together"),
+    (&["FORM=a=b", "DATA_LINES=x"], "PUMMEL_DATA_LINES and PUMMEL_FORM do not go together"),
+    (
+        &["RAND_REGEX_URL=1", "URLS_FROM_FILE=1"],
+        "PUMMEL_RAND_REGEX_URL and PUMMEL_URLS_FROM_FILE do not go together",
+    ),
+    (
+        &["FORM=a=b", "AWS_SIGV4=aws:amz:x:s3", "BASIC_AUTH=a:b"],
+        "PUMMEL_AWS_SIGV4 and PUMMEL_FORM do not go together",
+    ),
+    (&["AWS_SIGV4=aws:amz:x:s3"], "PUMMEL_AWS_SIGV4 signs with ACCESS:SECRET"),
+    (&["AWS_SESSION=T"], "PUMMEL_AWS_SESSION is for --aws-sigv4"),
+    (&["CONNECTIONS=x"], "PUMMEL_CONNECTIONS: \"x\" is no whole number"),
+    (&["TIMEOUT=x"], "PUMMEL_TIMEOUT: \"x\" is no duration"),
+    (&["INSECURE=maybe"], "PUMMEL_INSECURE \"maybe\" is neither true nor false"),
+    (&["DATA={{usr}}"], "PUMMEL_DATA: {{usr}} is unknown"),
+    (&["HEADERS=X: {{usr}}"], "header \"X: {{usr}}\": {{usr}} is unknown"),
+    (&["DATA_FILE=/no/such"], "cannot read body file \"/no/such\": No such file"),
+    (&["COOKIES_LOAD=/no/such"], "PUMMEL_COOKIES_LOAD: cannot read \"/no/such\": No such file"),
+];
+
+#[test]
+fn variables_that_make_no_sense_are_refused_by_their_names() {
+    for (variables, said) in ODD {
+        let mut command = pummel(["http://127.0.0.1:1/"]);
+        for (name, value) in variables.iter().filter_map(|it| it.split_once('=')) {
+            command.env(format!("PUMMEL_{name}"), value);
+        }
+        check_refusal(&tests::run(&mut command).unwrap(), 2, &[said]);
+    }
+}
 
 #[test]
 fn a_file_that_makes_no_sense_is_refused_with_its_place() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use tests::Asked;
+use tests::{Answer, Asked};
 
 use super::scenarios::{PROTOCOLS, Peer, ok};
 use super::{check_refusal, pummel};
@@ -81,6 +81,24 @@ json = { n = "{{seq}}", who = "{{uuid}}" }
             asked.iter().filter(|it| it.path == "/b").map(Asked::text).collect();
         assert_eq!(bodies.iter().collect::<BTreeSet<_>>().len(), bodies.len());
         assert!(bodies.len() > 1);
+    }
+}
+
+/// They are chosen when all else is known, the signature too.
+#[test]
+fn cookies_are_sent_and_not_signed() {
+    let set = |_: &Asked| Answer::Said(200, &[("set-cookie", "id=7")], b"");
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, set);
+        peer.ask(&format!("{}/a -c 1 -n 12 --cookies on -H Cookie:own=1 {FLAGS}", peer.url()));
+        peer.ask(&format!("{}/b/{{{{seq}}}} -c 1 -n 12 --cookies on {FLAGS}", peer.url()));
+        let asked = peer.recorder.asked();
+        assert_eq!(asked.len(), 24);
+        asked.iter().for_each(check);
+        let with = |cookie: &str| asked.iter().any(|it| it.field("cookie") == Some(cookie));
+        assert!(with("own=1") && with("own=1; id=7") && with("id=7"), "{protocol:?}");
+        let signed = asked.iter().any(|it| it.field("authorization").unwrap().contains("cookie"));
+        assert!(!signed);
     }
 }
 

@@ -36,7 +36,11 @@ pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Option<Type
             out::stdout(|to| write!(to, "{error}")).map_err(Failure::impossible)?;
             Ok(None)
         }
-        _ => Err(Failure::usage(anyhow!("{}; see `pummel --help`", refusal::line(&error)))),
+        _ => {
+            let said = refusal::line(&error);
+            let see = if said.ends_with('?') { " See" } else { "; see" };
+            Err(Failure::usage(anyhow!("{said}{see} `pummel --help`")))
+        }
     }
 }
 

@@ -38,7 +38,10 @@ pub(super) fn work(
         let target = urls.servers.get(usize::from(*server)).unwrap_or(&urls.target);
         // A path without values was looked at with its URL.
         let path = if path.contains("{{") {
-            meaning.path(path).with_context(|| format!("target {}", Quoted(path)))?
+            let typed = common.args.target.any().filter(|_| !common.args.target.urls_from_file);
+            meaning
+                .path(path)
+                .with_context(|| format!("target {}", Quoted(typed.unwrap_or(path))))?
         } else {
             path.into()
         };
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn a_value_that_is_none_is_named_with_where_it_was_typed() {
         for (line, said) in [
-            ("p h/{{usr}}", "target \"/{{usr}}\": {{usr}} is unknown; write a value like {{seq}}"),
+            ("p h/{{usr}}", "target \"h/{{usr}}\": {{usr}} is unknown; write a value like {{seq"),
             ("p h -d {{seqq}}", "--data: {{seqq}} is unknown; did you mean seq?"),
             ("p h -H a:{{seq", "header \"a:{{seq\": \"{{seq\" has no }} behind it"),
             ("p h -A {{x}}", "--accept \"{{x}}\": {{x}} is unknown; write a value like {{seq}}"),

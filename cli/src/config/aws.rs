@@ -19,9 +19,10 @@ const PIECE: u64 = 1024 * 1024;
 /// When a request was signed.
 const DATE: &str = "X-Amz-Date";
 
-/// Fields that proxies and connections may change, which are not signed.
-const UNSIGNED: [&str; 6] =
-    ["connection", "expect", "te", "user-agent", "accept-encoding", "x-amzn-trace-id"];
+/// Fields that proxies and connections may change, or users with their cookies, which are not
+/// signed.
+const UNSIGNED: [&str; 7] =
+    ["connection", "expect", "te", "user-agent", "accept-encoding", "x-amzn-trace-id", "cookie"];
 
 /// Who signs the requests of a run.
 #[derive(Clone, Debug)]

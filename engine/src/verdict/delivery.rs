@@ -278,10 +278,53 @@ pub(super) fn silence(report: &Report, course: &Course, findings: &mut Findings)
     }
 }
 
+/// Whether most of what was not sent in time was due while no connection could be had: in steps in
+/// which nothing was sent.
+fn cut_off(report: &Report, course: &Course, delivery: &Delivery) -> bool {
+    let silent = course.steps.iter().filter(|step| step.tally.sent == 0 && step.tally.arrived > 0);
+    let silent = share(silent.count() as u64, course.steps.len().max(1) as u64);
+    unreachable(report) && 2.0 * silent >= 1.0 - delivery.in_time
+}
+
+/// Slots that were not sent, for the server was gone. Whatever it does to the client that it looks
+/// for a server again and again, the server comes first.
+fn undelivered_for_server(delivery: &Delivery, findings: &mut Findings) {
+    let reason = undelivered(delivery, ", and no connection could be had for most of the others");
+    let remedy = "see to the server first: connections to it failed (errors and troubles say how)";
+    findings.reasons.insert(0, Reason { remedy, ..reason });
+}
+
+/// That slots were not sent in time, with what there is to say of it.
+fn undelivered(delivery: &Delivery, why: &str) -> Reason {
+    let invalid = delivery.in_time < DELIVERED_MIN;
+    Reason {
+        axis: Axis::Delivery,
+        status: if invalid { Status::Invalid } else { Status::Suspect },
+        code: "undelivered",
+        message: format!(
+            "only {} of {} slots were sent within the window{why}",
+            super::percent(delivery.in_time),
+            delivery.scheduled
+        ),
+        value: Amount::Share(delivery.in_time),
+        limit: Amount::Share(DELIVERED),
+        remedy: "look at the troubles of connections, or lower --rate",
+    }
+}
+
 /// Slots that waited for a connection, or were not sent, and nothing on the client's side explains
 /// it. That a server is slow is no fault of the run.
-pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Findings) {
+pub(super) fn shortfall(
+    report: &Report,
+    course: &Course,
+    delivery: &Delivery,
+    findings: &mut Findings,
+) {
+    let late = delivery.in_time < DELIVERED;
     match delivery.limitation {
+        None if late && cut_off(report, course, delivery) => {
+            undelivered_for_server(delivery, findings);
+        }
         Some(Limitation::Connections { wait, longest, known }) => findings.reasons.push(Reason {
             axis: Axis::Delivery,
             status: Status::Suspect,
@@ -308,27 +351,12 @@ pub(super) fn shortfall(report: &Report, delivery: &Delivery, findings: &mut Fin
             },
         }),
         None if findings.client_held_back() && !held_back(report, delivery, findings) => {}
-        None if delivery.in_time < DELIVERED => findings.reasons.push(Reason {
-            axis: Axis::Delivery,
-            status: if delivery.in_time < DELIVERED_MIN {
-                Status::Invalid
-            } else {
-                Status::Suspect
-            },
-            code: "undelivered",
-            message: format!(
-                "only {} of {} slots were sent within the window",
-                super::percent(delivery.in_time),
-                delivery.scheduled
-            ),
-            value: Amount::Share(delivery.in_time),
-            limit: Amount::Share(DELIVERED),
-            remedy: if findings.blames_client() {
-                "see to the client first"
-            } else {
-                "look at the troubles of connections, or lower --rate"
-            },
-        }),
+        None if late => {
+            let reason = undelivered(delivery, "");
+            let blamed = findings.blames_client();
+            let remedy = if blamed { "see to the client first" } else { reason.remedy };
+            findings.reasons.push(Reason { remedy, ..reason });
+        }
         // That a server is slow is no fault of the run.
         Some(Limitation::Server { .. } | Limitation::Stops { .. }) | None => {}
     }

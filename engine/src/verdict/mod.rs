@@ -152,7 +152,7 @@ impl Verdict {
             delivery.explain(report, &course);
         }
         delivery::silence(report, &course, &mut findings);
-        delivery::shortfall(report, &delivery, &mut findings);
+        delivery::shortfall(report, &course, &delivery, &mut findings);
         course::statistics(report, &course, &trust, &mut findings);
         let Findings { mut reasons, notes } = findings;
         reasons.sort_by_key(|reason| core::cmp::Reverse(reason.status));
