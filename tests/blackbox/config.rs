@@ -232,8 +232,8 @@ const WRONG: &[(&str, &str)] = &[
         "3:8: feeds.u.file names a file that cannot be used: none.csv: it cannot be read: No such",
     ),
     (
-        "url = \"http://h\"\n[[scenario.steps]]\nurl = \"ftp://h\"",
-        "3:7: scenario.steps[0].url: target \"ftp://h\": unknown scheme \"ftp\"; supported",
+        "url = \"http://h\"\n[[scenario.steps]]\n[[scenario.steps]]\nurl = \"ftp://h\"",
+        "4:7: scenario.steps[1].url: target \"ftp://h\": unknown scheme \"ftp\"; supported",
     ),
     ("url = \"http://h\"\ndata_file = \"none\"", "2:13: cannot read body file"),
     ("url = \"http://h\"\nform = [\"a=@none\"]", "2:9: form \"a=@none\": cannot read file"),

@@ -453,3 +453,46 @@ fn a_step_that_fails_is_counted_in_its_own_row() {
         assert!(torn > 0);
     }
 }
+
+/// No text, and no JSON.
+const BINARY: &[u8] = &[0, 0xFF, 0xFE, b'{', 0x80, b'\r', b'\n'];
+
+#[test]
+fn what_cannot_be_told_of_a_body_has_failed_with_its_reason() {
+    let file = r#"
+[[scenario.steps]]
+path = "/binary"
+checks = [
+    { json = "$.a", equals = 1 },
+    { body_matches = "a+" },
+    { body_contains = "{" },
+    { size = 7 },
+]
+
+[[scenario.steps]]
+path = "/text"
+capture.x = { json = "$.a" }
+
+[[scenario.steps]]
+path = "/never/{{x}}"
+"#;
+    for protocol in PROTOCOLS {
+        let peer = Peer::new(protocol, |asked| match asked.path.as_str() {
+            "/binary" => Answer::Said(200, &[], BINARY),
+            _ => Answer::Status(200),
+        });
+        let report = peer.report(file, "-c 1 -n 40 --shards 1");
+        assert_eq!(report["counts"]["failed"], 40, "{}", report["counts"]);
+        let all = report["checks"].as_array().unwrap();
+        let told = |check: &Value| (check["held"].as_u64(), check["reasons"].to_string());
+        let all: Vec<_> = all.iter().map(told).collect();
+        let asked = peer.recorder.asked();
+        let of = |path: &str| asked.iter().filter(|asked| asked.path == path).count() as u64;
+        let (binary, text) = (of("/binary"), of("/text"));
+        assert!(binary > 0 && text > 0 && binary + text == 40, "{protocol:?}: {binary}");
+        let not_json = |count: u64| (Some(0), format!("{{\"not_json\":{count}}}"));
+        let held = |count: u64| (Some(count), "{}".to_owned());
+        let expected = [not_json(binary), held(0), held(binary), held(binary), not_json(text)];
+        assert_eq!(all, expected, "{protocol:?}");
+    }
+}

@@ -391,15 +391,14 @@ fn what_was_not_sent_is_missing_whoever_is_to_blame() {
 /// A client that looks for a server which is gone may be busy with that, and is not to blame.
 #[test]
 fn where_no_connection_could_be_had_the_server_comes_first() {
-    for (failed, code, first) in [(64, "undelivered", "see to the server"), (0, "run_queue", "")] {
+    for (failed, first) in [(64, "see to the server first"), (0, "see to the client first")] {
         let end = |k| if k >= SLOTS / 2 { Fate::Unsent } else { Fate::Ok };
         let mut report = run(|k| Slot { end: end(k), ..WELL });
         let refused = Trouble { phase: Phase::Connect, cause: Cause::System(Errno::REFUSED) };
         report.totals.errors.count_many(refused, failed);
         let verdict = Verdict::of(&report, &thread(0.5, 0.5));
         let codes = codes(&verdict);
-        assert_eq!(codes[0], code, "{codes:?}");
-        assert!(codes.contains(&"run_queue"), "{codes:?}");
+        assert_eq!(codes, ["undelivered", "run_queue"]);
         assert!(verdict.reasons[0].remedy.starts_with(first), "{:?}", verdict.reasons[0]);
     }
 }
