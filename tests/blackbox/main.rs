@@ -14,6 +14,7 @@ mod hosts;
 mod midrun;
 mod nginx;
 mod odd_servers;
+mod rates;
 mod requests;
 mod run;
 mod scenarios;

@@ -193,6 +193,78 @@ fn connections_of_a_closed_loop_follow_and_weights_choose_what_begins() {
 }
 
 #[test]
+fn an_edited_rate_of_a_scenario_changes_that_of_the_run_and_the_share_of_each() {
+    let (tell, told) = mpsc::channel();
+    let server = Recorder::answering(None, move |asked| {
+        if asked.path == "/rare" {
+            let _over = tell.send(());
+        }
+        Answer::Status(200)
+    });
+    let target = server.unwrap().target();
+    let rated = |often: &str, rare: &str| {
+        format!(
+            "url = \"http://{target}\"\n[scenarios.often]\n{often}\nsteps = [{{ path = \"/often\" }}]\n\
+             [scenarios.rare]\n{rare}\nsteps = [{{ path = \"/rare\" }}]\n"
+        )
+    };
+    let mut run = Watched::start(&rated("rate = 200", "rate = \"1/h\""), "-t 60s");
+    assert!(told.try_recv().is_err(), "it comes behind more than a hundred thousand others");
+    run.replace(&rated("rate = 200", ""));
+    run.wait_for("scenarios.rare has no rate, and others have");
+    run.replace(&rated("", ""));
+    run.wait_for("without a rate there is none");
+    run.replace(&format!("rate = 200\n{}", rated("", "")));
+    run.wait_for("rates of scenarios cannot come or go while the run goes on");
+    run.replace(&rated("rate = 200", "rate = 600"));
+    run.wait_for(": rate 200/s → 800/s");
+    run.wait_for(": weights often 720000, rare 1 → often 1, rare 3");
+    (0..100).for_each(|_| told.recv_timeout(PATIENCE).unwrap());
+    let report = run.interrupt();
+    let steps = report["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 2, "{report}");
+}
+
+/// A file for requests to two hosts, with these weights.
+fn two_hosts([one, other]: [&Recorder; 2], connections: u32, [often, rare]: [u32; 2]) -> String {
+    let (one, other) = (one.target(), other.target());
+    format!(
+        "connections = {connections}\n\
+         [[targets]]\nurl = \"http://{one}/one\"\nweight = {often}\n\
+         [[targets]]\nurl = \"http://{other}/other\"\nweight = {rare}\n"
+    )
+}
+
+#[test]
+fn connections_to_several_hosts_follow_and_so_does_who_is_asked_more_often() {
+    let (tell, told) = mpsc::channel();
+    let one = Recorder::answering(None, |_| Answer::Status(200)).unwrap();
+    let other = Recorder::answering(None, move |_| {
+        let _over = tell.send(());
+        Answer::Status(200)
+    });
+    let other = other.unwrap();
+    let both = [&one, &other];
+    let much = 4_000_000_000;
+    let mut run = Watched::start(&two_hosts(both, 2, [much, 1]), "-t 60s --shards 1");
+    assert!(told.try_recv().is_err(), "one in four thousand million");
+    run.replace(&two_hosts(both, 5, [1, much]));
+    run.wait_for(": connections 2 → 5");
+    run.wait_for(": weights 4000000000, 1 → 1, 4000000000");
+    (0..100).for_each(|_| told.recv_timeout(PATIENCE).unwrap());
+    run.replace(&two_hosts(both, 1, [1, much]));
+    run.wait_for(": connections 5 → 1");
+    while told.try_recv().is_ok() {}
+    (0..100).for_each(|_| told.recv_timeout(PATIENCE).unwrap());
+    let report = run.interrupt();
+    // Five to each of them.
+    assert_eq!(report["connections"]["opened"], 10, "{}", report["connections"]);
+    let hosts = report["origins"].as_array().unwrap();
+    let opened: Vec<_> = hosts.iter().map(|host| &host["connections"]["opened"]).collect();
+    assert_eq!(opened, [5, 5], "{hosts:?}");
+}
+
+#[test]
 fn there_is_a_file_to_be_watched() {
     let outcome = tests::run(&mut pummel(["127.0.0.1:1", "--watch"])).unwrap();
     check_refusal(&outcome, 2, &["--watch looks for edits of a file", "give --config FILE"]);

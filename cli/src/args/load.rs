@@ -1,6 +1,7 @@
 //! How much, how fast, how long.
 
 use clap::Args;
+use pummel_engine::units::Rate;
 
 use super::TimetableArgs;
 use super::whole::whole;
@@ -19,6 +20,9 @@ pub(crate) struct LoadArgs {
     /// The same per minute
     #[arg(long, value_name = "N", allow_hyphen_values = true, conflicts_with = "rate")]
     pub(crate) rpm: Option<String>,
+    /// The sum of what a file has for each scenario.
+    #[arg(skip)]
+    pub(crate) rate_of_scenarios: Option<Rate>,
     /// Length of the window [default: the stages, or 10s without -n]
     #[arg(short = 't', long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) duration: Option<String>,

@@ -1,6 +1,6 @@
 //! From an edited file to another load for a run that goes on.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use pummel_engine::plan::{Change, ChangeError, Load, Order, Plan, Shape};
 
 use super::Config;
@@ -27,7 +27,11 @@ pub(crate) fn change(plan: &Plan, config: &Config) -> Result<Change> {
         }
     };
     let work = &config.work;
-    let weighed = work.order() == Order::ByWeight;
+    ensure!(
+        work.order() == plan.work.order(),
+        "rates of scenarios cannot come or go while the run goes on; put them back, or restart"
+    );
+    let weighed = matches!(work.order(), Order::ByWeight | Order::InProportion);
     let weights = || work.scenarios().iter().map(|scenario| scenario.weight).collect();
     let change = Change {
         stages,

@@ -41,7 +41,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use pummel_engine::plan::{
-    Asking, Load, Order, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work,
+    Arrivals, Asking, Load, Order, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work,
 };
 use pummel_engine::reactor::Wish;
 use pummel_engine::units::Nanos;
@@ -278,7 +278,7 @@ impl Config {
             _ => urls.target,
         };
         let config = Self {
-            work: task.work,
+            work: shared_out(task.work, args, &load),
             calibrate: calibrate(args.machine.calibrate, &wire)?,
             target,
             way,
@@ -306,6 +306,14 @@ impl Config {
         config.ensure_sendable()?;
         Ok(config)
     }
+}
+
+/// The work, whose scenarios share the slots of `load` if they have rates of their own. Of Poisson
+/// arrivals each is anybody's, so that those of one scenario are of that sort, too.
+fn shared_out(work: Work, args: &RunArgs, load: &Load) -> Work {
+    let evenly = load.timetable().is_some_and(|it| it.arrivals != Arrivals::Poisson);
+    let rated = args.load.rate_of_scenarios.is_some() && evenly;
+    if rated { work.in_proportion() } else { work }
 }
 
 /// Whether to calibrate, which can be done where the built-in target speaks as the server does.

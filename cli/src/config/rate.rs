@@ -63,7 +63,7 @@ fn fraction(text: &str) -> Option<(u64, u64)> {
 }
 
 /// Euclid's; at most some 180 steps on 128 bits.
-fn gcd(mut a: u128, mut b: u128) -> u128 {
+pub(super) fn gcd(mut a: u128, mut b: u128) -> u128 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -14,6 +14,9 @@ use crate::args::{LoadArgs, Quoted};
 /// Most stages of a run; a slip in a script makes more.
 const STAGES_MAX: usize = 1_000;
 
+/// What a rate is called that is the sum of those of scenarios.
+const OF_SCENARIOS: &str = "rate of each scenario or target";
+
 /// A timetable as it was meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Meant {
@@ -82,8 +85,12 @@ fn base(args: &LoadArgs) -> Result<Option<(Rate, &'static str)>> {
     let (text, flag) = match (&args.rate, &args.rpm) {
         (Some(text), _) => (text.clone(), "--rate"),
         (None, Some(number)) => (rate::per_minute(number).context("--rpm")?, "--rpm"),
-        (None, None) => return Ok(None),
+        (None, None) => return Ok(args.rate_of_scenarios.map(|sum| (sum, OF_SCENARIOS))),
     };
+    ensure!(
+        args.rate_of_scenarios.is_none(),
+        "{flag} and {OF_SCENARIOS} do not go together; give one of them"
+    );
     Ok(Some((rate::parse(&text).context(flag)?, flag)))
 }
 

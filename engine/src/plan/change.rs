@@ -80,7 +80,7 @@ impl Plan {
             }
         }
         let scenarios = match self.work.order() {
-            Order::ByWeight => self.work.scenarios().len(),
+            Order::ByWeight | Order::InProportion => self.work.scenarios().len(),
             Order::InTurn | Order::Tried => 0,
         };
         match &change.weights {

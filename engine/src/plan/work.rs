@@ -57,6 +57,9 @@ pub enum Until {
 pub enum Order {
     /// Any, with probabilities that are in proportion to the weights.
     ByWeight,
+    /// The one that the number of the slot says, of all shards alike: each has as many as its weight
+    /// of all weights is, but for two at most, spread evenly over all slots.
+    InProportion,
     /// The one behind that which was begun last on the same shard, and the first behind the last.
     /// Shards begin at different places, so that all are used evenly.
     InTurn,
@@ -271,6 +274,12 @@ impl Work {
         let (order, variables, epoch) = (Order::ByWeight, Vec::new(), Nanos::ZERO);
         let feeds = Vec::new();
         Ok(Self { requests, scenarios, logic, order, variables, feeds, epoch, cookies: None })
+    }
+
+    /// The same work, whose scenarios share the slots of a schedule in proportion to their weights.
+    #[must_use]
+    pub fn in_proportion(self) -> Self {
+        Self { order: Order::InProportion, ..self }
     }
 
     /// The same work, whose scenarios are done in turn.

@@ -205,7 +205,7 @@ impl Taken {
 impl<R: Reactor> Shard<R> {
     /// Whether a user may begin `now`. Where all that it lacks is a row, it starves.
     pub(super) fn may_begin(&mut self, now: Instant, window: Window) -> bool {
-        match self.traffic.users.may_begin(now) {
+        match self.traffic.users.may_begin(self.supply.slot(), now) {
             Ok(may) => may,
             Err(Lack::Spent) => false,
             Err(Lack::Dry(feed)) => {

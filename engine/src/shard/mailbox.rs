@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::{supply, user};
+use super::{choice, supply};
 use crate::cookies::Cookie;
 use crate::pace::{End, Schedule};
 use crate::plan::{Addresses, ShardPlan, Timetable};
@@ -59,7 +59,7 @@ impl Switch {
             at,
             schedule: timetable.map(|timetable| supply::schedule(part, timetable)),
             connections: connections.and_then(|all| part.share.connections_of(all)),
-            shares: weights.map(|weights| user::shares(weights.iter().copied())),
+            shares: weights.map(|weights| choice::shares(weights.iter().copied())),
         }
     }
 

@@ -5,6 +5,7 @@
 //! reactor tells, so that the same inputs give the same run.
 
 mod apart;
+mod choice;
 mod conn;
 mod date;
 mod deadline;

@@ -86,6 +86,14 @@ impl Supply {
         }
     }
 
+    /// Open loop: the number within the shard of the slot that starts next.
+    pub(super) const fn slot(&self) -> Option<u64> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Open { next, .. } => Some(next.number()),
+        }
+    }
+
     /// How many slots are due at `now`, up to `most`. O(most).
     pub(super) fn due(&self, most: usize, now: Instant) -> usize {
         let Self::Open { next, end, barrier, .. } = self else { return 0 };

@@ -14,9 +14,9 @@
 //! requests that may be outstanding; in an open one as many as have come and not gone yet.
 
 use core::cmp::Reverse;
-use core::num::NonZeroU32;
 use std::collections::{BinaryHeap, VecDeque};
 
+use super::choice::Choice;
 use super::feed::{Feeds, Lack};
 use super::laps::{Laps, Track};
 use super::values::{Row, Table};
@@ -24,7 +24,7 @@ use super::walk::{MOVES_MAX, Place, Turn, Walk};
 use crate::cookies::Cookie;
 use crate::feed::Tap;
 use crate::pace::Random;
-use crate::plan::{Load, Order, ShardPlan};
+use crate::plan::{Load, ShardPlan};
 use crate::record::{FlowEnd, Recorder};
 use crate::units::{Instant, Nanos};
 
@@ -52,14 +52,7 @@ pub(super) enum Users {
 pub(super) struct Crowd {
     walk: Walk,
     laps: Laps,
-    /// Where each scenario's share of all weights ends.
-    shares: Box<[u64]>,
-    order: Order,
-    random: Random,
-    /// Scenarios chosen so far; in turn, with those before the shard's place in the round.
-    chosen: u64,
-    /// The scenario that whoever is next begins, if that is decided.
-    next: Option<u16>,
+    choice: Choice,
     table: Vec<State>,
     /// Users in no scenario.
     idle: Vec<User>,
@@ -100,21 +93,12 @@ impl Users {
         let grows = plan.plan.load.is_open();
         let at_once = if grows { plan.room } else { plan.connections };
         let at_once = each.saturating_mul(at_once.get() as usize);
-        let shares = shares(work.scenarios().iter().map(|scenario| scenario.weight));
-        let chosen = match work.order() {
-            Order::ByWeight | Order::Tried => 0,
-            Order::InTurn => plan.share.beginning(work.scenarios().len()),
-        };
         let stream = SCENARIOS + u64::from(plan.share.index());
         let random = |apart: u64| Random::new(plan.plan.seed, stream + apart);
         let mut crowd = Crowd {
             walk: Walk::new(work, random(2 * APART)),
             laps: Laps::new(work),
-            shares,
-            order: work.order(),
-            random: random(0),
-            chosen,
-            next: None,
+            choice: Choice::new(work, plan.share, random(0)),
             table: Vec::with_capacity(at_once),
             idle: Vec::with_capacity(at_once),
             ready: VecDeque::with_capacity(at_once),
@@ -132,16 +116,18 @@ impl Users {
         Self::Diverse(Box::new(crowd))
     }
 
-    /// Whether somebody might begin a scenario `now`.
+    /// Whether somebody might begin a scenario `now`, in the shard's slot with this number if there
+    /// are slots.
     ///
     /// # Errors
     /// If nothing but a row is lacking.
     #[inline]
-    pub(super) fn may_begin(&mut self, now: Instant) -> Result<bool, Lack> {
+    pub(super) fn may_begin(&mut self, slot: Option<u64>, now: Instant) -> Result<bool, Lack> {
         match self {
             Self::Uniform => Ok(true),
-            Self::Diverse(crowd) if crowd.has_tried_all() => Ok(false),
+            Self::Diverse(crowd) if crowd.choice.is_over() => Ok(false),
             Self::Diverse(crowd) => {
+                crowd.choice.reach(slot);
                 let may = crowd.has_room();
                 if may && crowd.feeds.is_some() {
                     crowd.look(now)?;
@@ -179,8 +165,7 @@ impl Users {
     /// Scenarios that begin from now on are chosen by other weights.
     pub(super) fn weigh(&mut self, shares: Box<[u64]>) {
         if let Self::Diverse(crowd) = self {
-            debug_assert_eq!(crowd.shares.len(), shares.len(), "one for each scenario");
-            crowd.shares = shares;
+            crowd.choice.weigh(shares);
         }
     }
 
@@ -196,7 +181,7 @@ impl Users {
     pub(super) fn begin_no_more(&self) -> bool {
         match self {
             Self::Uniform => false,
-            Self::Diverse(crowd) => crowd.has_tried_all(),
+            Self::Diverse(crowd) => crowd.choice.is_over(),
         }
     }
 
@@ -401,15 +386,6 @@ impl Users {
     }
 }
 
-/// Where the share of each of `weights` ends, if they are laid end to end.
-pub(super) fn shares(weights: impl Iterator<Item = NonZeroU32>) -> Box<[u64]> {
-    let ends = weights.scan(0, |sum, weight| {
-        *sum += u64::from(weight.get());
-        Some(*sum)
-    });
-    ends.collect()
-}
-
 impl Crowd {
     fn may_grow(&self) -> bool {
         self.grows && self.table.len() < USERS_MAX
@@ -423,12 +399,6 @@ impl Crowd {
             let limit = self.joined.map_or(self.limit, |joined| joined.min(self.limit));
             self.table.len() - self.idle.len() < limit
         }
-    }
-
-    /// Whether each scenario was to be tried once, and has begun.
-    fn has_tried_all(&self) -> bool {
-        let begun = self.chosen - u64::from(self.next.is_some());
-        self.order == Order::Tried && begun >= self.walk.scenarios() as u64
     }
 
     fn state(&mut self, user: User) -> Option<&mut State> {
@@ -450,7 +420,7 @@ impl Crowd {
 
     /// Whether there are rows for whoever begins next.
     fn look(&mut self, now: Instant) -> Result<(), Lack> {
-        let scenario = self.decide();
+        let scenario = self.choice.look();
         let Some(feeds) = &mut self.feeds else { return Ok(()) };
         let found = feeds.look(scenario);
         if !matches!(found, Err(Lack::Dry(_))) {
@@ -459,18 +429,8 @@ impl Crowd {
         found
     }
 
-    /// The scenario of whoever begins next.
-    fn decide(&mut self) -> u16 {
-        if let Some(scenario) = self.next {
-            return scenario;
-        }
-        let scenario = self.choose();
-        self.next = Some(scenario);
-        scenario
-    }
-
     fn begin(&mut self, since: Instant, recorder: &mut Recorder) -> (User, Nanos) {
-        let scenario = self.next.take().unwrap_or_else(|| self.choose());
+        let scenario = self.choice.take();
         let user = self.idle.pop().unwrap_or_else(|| self.grow());
         // In an open loop everybody is new who comes.
         self.values.forget(user.0, self.grows);
@@ -486,22 +446,6 @@ impl Crowd {
         // Work begins with a request: nothing is over before it.
         self.advance(user, since, recorder);
         (user, starved)
-    }
-
-    /// The next scenario.
-    fn choose(&mut self) -> u16 {
-        let ordinal = self.chosen;
-        self.chosen += 1;
-        let Some(&sum) = self.shares.last().filter(|_| self.shares.len() > 1) else { return 0 };
-        let chosen = match self.order {
-            Order::ByWeight => {
-                let drawn = (u128::from(self.random.at(ordinal)) * u128::from(sum)) >> u64::BITS;
-                self.shares.partition_point(|&end| u128::from(end) <= drawn) as u64
-            }
-            Order::InTurn | Order::Tried => ordinal % self.walk.scenarios().max(1) as u64,
-        };
-        // There are no more than 65,535.
-        u16::try_from(chosen).unwrap_or_default()
     }
 
     /// One user more.

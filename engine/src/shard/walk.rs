@@ -79,11 +79,6 @@ impl Walk {
         }
     }
 
-    /// Scenarios that there are.
-    pub(super) fn scenarios(&self) -> usize {
-        self.scenarios.len()
-    }
-
     /// Room for one user more.
     pub(super) fn grow(&mut self) {
         self.passes.extend((0..self.loops).map(|_| 0));

@@ -220,8 +220,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("http3", Bool, "Speak HTTP/3").standing(Missing("HTTP/3 is")),
     Key::new("feeds", Table, "Rows of values from files, by name"),
     Key::new("scenario", Table, "Several requests in order"),
-    Key::new("scenarios", Table, "Scenarios by name, which users choose by weight"),
-    Key::new("targets", Tables, "Requests that are chosen by weight"),
+    Key::new("scenarios", Table, "Scenarios by name, by weight or each with a rate"),
+    Key::new("targets", Tables, "Requests by weight, or each with a rate"),
 ];
 
 /// The keys of `load`.

@@ -1,15 +1,19 @@
 //! Scenarios of a file: what is asked for, in which order, and what is put into it.
 //!
 //! `scenario` is one, `scenarios` are several by name of which each user goes through one, chosen
-//! by weight; `targets` are requests by weight, which is the same with one step each.
+//! by weight; `targets` are requests by weight, which is the same with one step each. In the place
+//! of weights they may have rates.
 
 mod blocks;
 mod body;
 mod condition;
 mod date;
 mod look;
+mod rates;
 mod step;
 mod template;
+
+pub(super) use rates::rates;
 
 use core::num::NonZeroU32;
 use core::ops::Range;
@@ -27,9 +31,10 @@ use super::target::TargetUrl;
 use crate::args::Quoted;
 
 /// Keys of a scenario.
-const SCENARIO: [&str; 12] = [
+const SCENARIO: [&str; 13] = [
     "schema_version",
     "weight",
+    "rate",
     "base_url",
     "method",
     "headers",
@@ -163,6 +168,8 @@ pub(super) fn work(
     if all.is_empty() {
         return Err(at.fault("is empty; give at least one"));
     }
+    let rated = rates(root)?.map_or_else(Vec::new, |rates| rates.weights);
+    all.iter_mut().zip(rated).for_each(|(scenario, weight)| scenario.weight = weight);
     let (requests, logic, (variables, feeds), servers) = builder.into_parts();
     let feeds = feeds.into_used()?;
     let work = Work::with_logic(requests, all, logic)
@@ -218,8 +225,8 @@ fn scenario(part: Part<'_>, builder: &mut Builder<'_>) -> Result<Scenario, Fault
     Ok(scenario)
 }
 
-/// What scenarios, targets and feeds consist of beside their weights: each key with its value as it
-/// was written, and where it stands.
+/// What scenarios, targets and feeds consist of beside their weights and rates: each key with its
+/// value as it was written, and where it stands.
 ///
 /// # Errors
 /// If a section is of another kind.
@@ -228,7 +235,8 @@ pub(super) fn written(root: &Node) -> Result<Vec<(String, String, Range<usize>)>
     let mut all = Vec::new();
     let feeds = Part(root).get("feeds")?.map(Part);
     for part in scenarios(root)?.into_iter().chain(targets.iter().map(Part)).chain(feeds) {
-        let entries = part.0.any_table()?.entries().filter(|entry| entry.key != "weight");
+        let fixed = |entry: &&Entry| !["weight", "rate"].contains(&entry.key.as_str());
+        let entries = part.0.any_table()?.entries().filter(fixed);
         all.extend(
             entries.map(|Entry { node, .. }| (node.path.clone(), node.shown(), node.span.clone())),
         );

@@ -39,9 +39,10 @@ pub(super) const REQUEST: [&str; 15] = [
 ];
 
 /// Keys of a target, which is a step that is chosen by weight.
-const TARGET: [&str; 11] = [
+const TARGET: [&str; 12] = [
     "name",
     "weight",
+    "rate",
     "method",
     "url",
     "path",

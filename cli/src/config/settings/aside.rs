@@ -3,6 +3,7 @@
 use pummel_proto_http::Scheme;
 
 use super::{Setting, Settings, listed};
+use crate::config::file::File;
 use crate::config::keys::{Key, Scope};
 use crate::config::scenario;
 use crate::config::urls::Spelling;
@@ -13,7 +14,9 @@ const RATES: [&str; 4] = ["rate", "rpm", "stage", "load"];
 impl Settings<'_> {
     /// Leaves out what is for other runs, with a remark for each reason.
     pub(super) fn leave_aside(&mut self) {
+        let of_scenarios = |file: &File| matches!(scenario::rates(&file.root), Ok(Some(_)));
         let rated = RATES.iter().any(|name| self.gives(name));
+        let rated = rated || self.file.as_ref().is_some_and(of_scenarios);
         // First, because bursts that go make no schedule.
         if rated {
             self.leave(Scope::Bursts, "left aside: a rate says how many requests start");

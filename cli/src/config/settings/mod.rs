@@ -185,6 +185,10 @@ impl<'t> Settings<'t> {
                 file.name()
             )));
         }
+        if let Some(file) = &self.file {
+            let rates = scenario::rates(&file.root).map_err(|fault| file.failure(&fault))?;
+            args.load.rate_of_scenarios = rates.map(|rates| rates.sum);
+        }
         if self.file.is_none() && args.load.watch {
             let said = "--watch looks for edits of a file, and there is none; give --config FILE";
             return Err(self.explain(Failure::usage(anyhow!(said))));

@@ -4,7 +4,8 @@ use std::fs;
 
 use super::*;
 use crate::args::{self, typed};
-use pummel_engine::plan::{Load, Shape, Trust};
+use pummel_engine::plan::{Load, Order, Shape, Trust};
+use pummel_engine::units::Rate;
 
 /// What is around a test: a folder with that file, and these variables.
 struct World {
@@ -638,4 +639,98 @@ fn what_is_said_of_https_is_for_those_servers_that_speak_it() {
     assert!(Settings::gather(&typed("p"), &world.around).unwrap().understand().is_ok());
     let (said, _) = world.refusal("p -k");
     assert!(said.contains("--insecure is for https"), "{said}");
+}
+
+/// A file with two scenarios that have these keys.
+fn two(a: &str, b: &str) -> String {
+    let steps = "steps = [{ path = \"/\" }]";
+    format!("{URL}[scenarios.a]\n{steps}\n{a}\n[scenarios.b]\n{steps}\n{b}\n")
+}
+
+/// The same with targets.
+fn targets(a: &str, b: &str) -> String {
+    format!("{URL}[[targets]]\npath = \"/\"\n{a}\n[[targets]]\npath = \"/b\"\n{b}\n")
+}
+
+#[test]
+fn rates_of_scenarios_make_a_schedule_that_has_their_sum() {
+    let understood = |toml: &str, words: &str| {
+        let world = World::new("pummel.toml", toml, &[]);
+        let typed = typed(words);
+        let settings = Settings::gather(&typed, &world.around).unwrap();
+        let config = settings.understand().unwrap();
+        let weights = config.work.scenarios().iter().map(|scenario| scenario.weight.get());
+        let weights = weights.collect::<Vec<_>>();
+        let timetable = config.load.timetable().unwrap().clone();
+        (timetable, config.work.order(), weights, settings.remarks)
+    };
+    for toml in [two("rate = 100", "rate = \"3k/m\""), targets("rate = 100.0", "rate = 50")] {
+        let (timetable, order, weights, remarks) = understood(&toml, "p");
+        let rate = timetable.only_rate().unwrap().per_second();
+        assert_eq!((rate, order, weights), (150.0, Order::InProportion, vec![2, 1]));
+        assert!(remarks.iter().all(|it| it.starts_with("settings come from")), "{remarks:?}");
+    }
+    let rated = two("rate = 2", "rate = 1");
+    assert_eq!(understood(&rated, "p --arrivals poisson").1, Order::ByWeight);
+    // What is about a rate is about their sum; what needs no schedule is left aside.
+    let Shape::Stages(stages) = understood(&rated, "p --ramp 2s").0.shape else { panic!() };
+    assert_eq!(stages.all()[0].to.map(Rate::per_second), Some(3.0));
+    let (.., remarks) = understood(&format!("spawn_rate = 1\n{rated}"), "p");
+    assert!(remarks.iter().any(|it| it.contains("spawn_rate")), "{remarks:?}");
+}
+
+#[test]
+fn rates_of_scenarios_that_make_no_sense_are_said_with_their_place() {
+    let rated = two("rate = 2", "rate = 1");
+    for (toml, words, expected) in [
+        (
+            two("rate = 2", ""),
+            "p",
+            "pummel.toml:5:1: scenarios.b has no rate, and others have; give each of them one, or \
+             none",
+        ),
+        (
+            two("rate = 2\nweight = 1", "rate = 1"),
+            "p",
+            "pummel.toml:5:10: scenarios.a.weight and rate do not go together; a rate says how \
+             often it begins",
+        ),
+        (
+            targets("rate = 2", "rate = 0"),
+            "p",
+            "pummel.toml:7:8: targets[1].rate: \"0\" would send nothing; give more than zero, or \
+             leave it out to go flat out",
+        ),
+        (
+            two("rate = \"600M\"", "rate = \"600M\""),
+            "p",
+            "pummel.toml:7:8: scenarios.b.rate makes the sum of all more than 1000000000 per \
+             second; give less",
+        ),
+        (
+            format!("rate = 5\n{rated}"),
+            "p",
+            "pummel.toml:1:1: rate and rate of each scenario or target do not go together; give \
+             one of them",
+        ),
+        (
+            rated.clone(),
+            "p -q 5",
+            "--rate and rate of each scenario or target do not go together; give one of them",
+        ),
+        (
+            rated.clone(),
+            "p --stage 1s:5",
+            "--stage and rate of each scenario or target do not go together; each stage says its \
+             own rate",
+        ),
+        (
+            rated,
+            "p --burst-delay 1s",
+            "bursts and rate of each scenario or target do not go together; --burst-delay says \
+             how many there are",
+        ),
+    ] {
+        assert_eq!(World::new("pummel.toml", &toml, &[]).refusal(words).0, expected, "{toml}");
+    }
 }

@@ -10,6 +10,7 @@ mod feeds;
 mod flows;
 mod full;
 mod jars;
+mod kinds;
 mod pacing;
 mod schedule;
 mod servers;

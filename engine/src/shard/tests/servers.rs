@@ -10,7 +10,7 @@ const SERVICE: Nanos = Nanos::from_millis(1);
 
 /// A request to each of `servers`, the server n at address n + 1, chosen equally often; with
 /// `steps` of them one after the other.
-fn apart(load: &Load, connections: u32, limit: Limit, servers: u16, steps: u16) -> Plan {
+pub(super) fn apart(load: &Load, connections: u32, limit: Limit, servers: u16, steps: u16) -> Plan {
     let mut all = plan(load, connections, limit);
     let asking = |n: u16| {
         let request = Request::builder("GET", "example.org", "/").unwrap().build();

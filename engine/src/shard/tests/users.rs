@@ -2,7 +2,8 @@
 
 use pummel_proto_http::{Escape, Text};
 
-use super::super::user::{User, Users, shares};
+use super::super::choice::shares;
+use super::super::user::{User, Users};
 use super::*;
 use crate::judge::{BodyTest, Capture, Check, Extractor, Marker, Path, Sizes, Test, Token};
 use crate::plan::{Asking, Protocol, Scenario, Source, Step, Variable};
@@ -29,6 +30,14 @@ pub(super) fn work_of(requests: Vec<Asking>, scenarios: &[(u32, &[Step])]) -> Wo
         steps: steps.to_vec(),
     };
     Work::new(requests, scenarios.iter().map(scenario).collect()).unwrap()
+}
+
+/// The same work, whose scenarios have these weights.
+pub(super) fn weighed(work: &Work, weights: &[u32]) -> Work {
+    let weights = weights.iter().copied().filter_map(NonZeroU32::new);
+    let all = work.scenarios().iter().cloned().zip(weights);
+    let all = all.map(|(scenario, weight)| Scenario { weight, ..scenario });
+    Work::new(work.requests().to_vec(), all.collect()).unwrap()
 }
 
 /// `/a`, a pause, `/b`.
@@ -384,7 +393,11 @@ fn a_closed_loop_has_as_many_users_as_its_connections_take_whenever_that_changes
     for &user in first.iter().chain(&more[..1]) {
         users.failed(user, BARRIER, &mut recorder);
     }
-    assert_eq!(users.may_begin(BARRIER), Ok(false), "one is under way, as many as there are to be");
+    assert_eq!(
+        users.may_begin(None, BARRIER),
+        Ok(false),
+        "one is under way, as many as there are to be"
+    );
     users.failed(more[1], BARRIER, &mut recorder);
     assert_eq!(all_begin(&mut users, &mut recorder).len(), 1);
     users.resize(3);
@@ -394,7 +407,7 @@ fn a_closed_loop_has_as_many_users_as_its_connections_take_whenever_that_changes
 /// Lets users begin as long as one may, nine at most.
 fn all_begin(users: &mut Users, recorder: &mut Recorder) -> Vec<User> {
     let one = || {
-        let may = users.may_begin(BARRIER) == Ok(true);
+        let may = users.may_begin(None, BARRIER) == Ok(true);
         may.then(|| users.begin(BARRIER, recorder).0)
     };
     core::iter::from_fn(one).take(9).collect()
