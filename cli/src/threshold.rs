@@ -129,6 +129,7 @@ fn find_of_flow(threshold: &Threshold, flow: &Flow) -> Found {
         Demand::Outcomes(outcome, amount) => {
             let count = match outcome {
                 Outcome::Unfinished => flow.unfinished,
+                Outcome::Endless => flow.endless,
                 _ => flow.cut_short + flow.endless,
             };
             amount_of(count, amount, flow.begun)
@@ -220,8 +221,8 @@ fn count(outcome: Outcome, amount: Amount, ledger: Ledger, scheduled: u64) -> Fo
         Outcome::Timeouts => ledger.timeouts,
         Outcome::Dropped => ledger.dropped,
         Outcome::Unfinished => ledger.unfinished,
-        // It is of scenarios and groups only.
-        Outcome::CutShort => 0,
+        // They are of scenarios and groups only.
+        Outcome::CutShort | Outcome::Endless => 0,
     };
     amount_of(count, amount, scheduled)
 }

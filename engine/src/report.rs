@@ -206,6 +206,11 @@ impl Report {
             let (scheduled, accounted) = (ledger.scheduled, ledger.accounted());
             defects.push(Defect::Ledger { scheduled, accounted });
         }
+        let unbalanced = self.totals.flows.iter().filter(|flow| !flow.balances());
+        let sums = unbalanced.map(|flow| (flow.begun, flow.over()));
+        if let Some((begun, over)) = sums.reduce(|one, other| (one.0 + other.0, one.1 + other.1)) {
+            defects.push(Defect::Flows { begun, over });
+        }
         if latencies != expected {
             defects.push(Defect::Latencies { recorded: latencies, expected });
         }
@@ -231,6 +236,13 @@ pub enum Defect {
         scheduled: u64,
         /// Requests with an outcome.
         accounted: u64,
+    },
+    /// Of scenarios and groups there are some that do not end as often as they begin.
+    Flows {
+        /// How often they begin.
+        begun: u64,
+        /// How often they end.
+        over: u64,
     },
     /// The latencies do not hold one value for each outcome.
     Latencies {

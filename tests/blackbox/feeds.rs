@@ -211,3 +211,37 @@ fn what_is_wrong_with_a_file_is_said_in_a_line_with_its_place() {
     assert!(none.starts_with("pummel: pummel.toml:4:13: feeds.users.delimiter is"), "{none}");
     assert!(!Path::new("u.csv").exists());
 }
+
+#[test]
+fn a_column_says_which_way_a_user_goes_and_needs_no_other_place() {
+    let text = "name,role\nann,admin\nbob,user\ncid,admin\n";
+    let (section, _folder) = feed(("users.csv", text), "order = \"unique\"");
+    let steps = r#"
+[scenario]
+vars = { role = "{{users.role}}" }
+
+[[scenario.steps]]
+path = "/begin"
+
+[[scenario.steps]]
+if = "{{role}} == 'admin' and {{users.name}} != 'cid'"
+path = "/admin"
+else = [{ path = "/other/{{users.name}}" }]
+
+[[scenario.steps]]
+while = "{{users.role}} == 'user'"
+max = 2
+path = "/again"
+"#;
+    for protocol in PROTOCOLS {
+        let (scheme, _, version) = protocol;
+        let flags = if version == "HTTP/2.0" { "--streams 1" } else { "" };
+        let peer = Peer::new((scheme, flags, version), ok);
+        let (outcome, _) = peer.run(&format!("{section}{steps}"), "-t 60s -c 1");
+        assert!(outcome.went_well(), "{outcome:?}");
+        let paths: Vec<String> = peer.recorder.asked().into_iter().map(|it| it.path).collect();
+        let expected = ["/begin", "/admin", "/begin", "/other/bob", "/again", "/again"];
+        let expected = expected.into_iter().chain(["/begin", "/other/cid"]);
+        assert_eq!(paths, expected.collect::<Vec<_>>(), "{protocol:?}");
+    }
+}

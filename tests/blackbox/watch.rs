@@ -204,7 +204,8 @@ fn an_edited_rate_of_a_scenario_changes_that_of_the_run_and_the_share_of_each() 
     let target = server.unwrap().target();
     let rated = |often: &str, rare: &str| {
         format!(
-            "url = \"http://{target}\"\n[scenarios.often]\n{often}\nsteps = [{{ path = \"/often\" }}]\n\
+            "url = \"http://{target}\"\n\
+             [scenarios.often]\n{often}\nsteps = [{{ path = \"/often\" }}]\n\
              [scenarios.rare]\n{rare}\nsteps = [{{ path = \"/rare\" }}]\n"
         )
     };

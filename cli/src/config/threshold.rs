@@ -80,8 +80,10 @@ pub(crate) enum Outcome {
     Timeouts,
     Dropped,
     Unfinished,
-    /// Of a scenario or a group.
+    /// Of a scenario or a group, those that are endless among them.
     CutShort,
+    /// Of a scenario or a group.
+    Endless,
 }
 
 /// So many, or so many of all.
@@ -125,14 +127,18 @@ const SERIES: [(&str, Series); 5] = [
 const STATISTICS: [&str; 10] =
     ["p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "min", "mean", "max"];
 
-const OUTCOMES: [(&str, Outcome); 6] = [
+const OUTCOMES: [(&str, Outcome); 7] = [
     ("errors", Outcome::Errors),
     ("failures", Outcome::Failures),
     ("timeouts", Outcome::Timeouts),
     ("dropped", Outcome::Dropped),
     ("unfinished", Outcome::Unfinished),
     ("cut_short", Outcome::CutShort),
+    ("endless", Outcome::Endless),
 ];
+
+/// What else a name is called: as the report has it.
+const ALIAS: (&str, &str) = ("failed", "failures");
 
 const RATES: [(&str, Responses); 2] = [("rate", Responses::All), ("goodput", Responses::Good)];
 
@@ -140,8 +146,7 @@ const BYTES: [(&str, Direction); 2] =
     [("bytes.received", Direction::Received), ("bytes.sent", Direction::Sent)];
 
 /// What other programs call the same.
-const ELSEWHERE: [(&str, &str); 7] = [
-    ("failed", "failures"),
+const ELSEWHERE: [(&str, &str); 6] = [
     ("median", "p50"),
     ("avg", "mean"),
     ("latency", "p99"),
@@ -258,6 +263,7 @@ fn quoted_step(text: &str) -> Result<(Option<String>, &str)> {
 
 /// What the name means, and how it is spelt by us.
 fn name(text: &str) -> Result<(String, Name)> {
+    let text = if text == ALIAS.0 { ALIAS.1 } else { text };
     if let Some((_, outcome)) = OUTCOMES.iter().find(|(name, _)| *name == text) {
         return Ok((text.to_owned(), Name::Outcomes(*outcome)));
     }
@@ -329,7 +335,8 @@ fn unknown(text: &str) -> String {
         Some(meant) => format!("there is no {}; did you mean {meant}?", Quoted(text)),
         None => format!(
             "there is no {}; give a time as p99, mean, service.p99 or ttfb.max, or one of errors, \
-             failures, timeouts, dropped, unfinished, rate, goodput, bytes.received, bytes.sent",
+             failures, timeouts, dropped, unfinished, rate, goodput, bytes.received, bytes.sent, \
+             and of a scenario or a group cut_short, endless",
             Quoted(text)
         ),
     }
@@ -418,7 +425,8 @@ pub(super) fn check(all: &[Threshold], work: &Work, load: &Load, wire: &Wire) ->
 /// Whether the step that the threshold names, or the scenario or group, is kept apart, and what is
 /// looked at is kept of it.
 fn part(threshold: &Threshold, steps: &[&str], flows: &[&str]) -> Result<()> {
-    let cut_short = matches!(threshold.demand, Demand::Outcomes(Outcome::CutShort, _));
+    let of_flows =
+        matches!(threshold.demand, Demand::Outcomes(Outcome::CutShort | Outcome::Endless, _));
     match threshold.step.as_deref() {
         Some(name) if flows.contains(&name) => {
             let once = flows.iter().filter(|flow| **flow == name).count() == 1;
@@ -429,9 +437,9 @@ fn part(threshold: &Threshold, steps: &[&str], flows: &[&str]) -> Result<()> {
             );
             kept_of_flow(threshold)
         }
-        _ if cut_short => bail!(
-            "only scenarios and groups are cut short; name one that has several requests before \
-             a colon"
+        _ if of_flows => bail!(
+            "only scenarios and groups are cut short or endless; name one that has several \
+             requests before a colon"
         ),
         None => Ok(()),
         Some(step) => {
@@ -444,7 +452,7 @@ fn part(threshold: &Threshold, steps: &[&str], flows: &[&str]) -> Result<()> {
 /// Whether `step` is one of the requests whose numbers are kept apart.
 fn known(step: &str, steps: &[&str], flows: &[&str]) -> Result<()> {
     ensure!(
-        !steps.is_empty(),
+        !(steps.is_empty() && flows.is_empty()),
         "the numbers of steps are kept apart where 2 to {} names of them are; leave {} out",
         pummel_engine::plan::ROWS_MAX,
         Quoted(step)
@@ -455,9 +463,18 @@ fn known(step: &str, steps: &[&str], flows: &[&str]) -> Result<()> {
     let all: Vec<&str> = steps.iter().chain(flows).copied().collect();
     let meant = match nearest(step, &all) {
         Some(near) => format!("did you mean {}?", Quoted(near)),
-        None => format!("the steps are {}", Quoted(&steps.join(", "))),
+        None => listed(steps, flows),
     };
     bail!("there is no step {}; {meant}", Quoted(step))
+}
+
+/// The names of what is kept apart.
+fn listed(steps: &[&str], flows: &[&str]) -> String {
+    let named = |kind: &str, names: &[&str]| {
+        (!names.is_empty()).then(|| format!("{kind} are {}", Quoted(&names.join(", "))))
+    };
+    let all = [named("the steps", steps), named("scenarios and groups", flows)];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Whether what the threshold looks at is kept for scenarios and groups.
@@ -465,11 +482,12 @@ fn kept_of_flow(threshold: &Threshold) -> Result<()> {
     let kept = matches!(
         threshold.demand,
         Demand::Time(Series::Latency, ..)
-            | Demand::Outcomes(Outcome::Unfinished | Outcome::CutShort, _)
+            | Demand::Outcomes(Outcome::Unfinished | Outcome::CutShort | Outcome::Endless, _)
     );
     ensure!(
         kept,
-        "{} is not kept of scenarios and groups; look at a latency, cut_short or unfinished",
+        "{} is not kept of scenarios and groups; look at a latency, cut_short, endless or \
+         unfinished",
         threshold.name
     );
     Ok(())
@@ -529,6 +547,7 @@ mod tests {
         let of = |outcome, amount| Demand::Outcomes(outcome, amount);
         assert_eq!(demand("errors>10"), of(Outcome::Errors, Amount::Count(10)));
         assert_eq!(demand("failures>1.5k"), of(Outcome::Failures, Amount::Count(1_500)));
+        assert_eq!(parse("failed>1.5k").unwrap(), parse("failures>1.5k").unwrap());
         let share = |parts, whole| Amount::Share { parts, whole };
         assert_eq!(demand("timeouts>0.1%"), of(Outcome::Timeouts, share(1, 1_000)));
         assert_eq!(demand("dropped >= 100 %"), of(Outcome::Dropped, share(100, 100)));
@@ -589,7 +608,7 @@ mod tests {
             ("p9x>20ms", "there is no \"p9x\"; did you mean p90?"),
             ("errrors>1", "there is no \"errrors\"; did you mean errors?"),
             ("servise.p99>1ms", "there is no \"servise.p99\"; did you mean service.p99?"),
-            ("failed>1", "did you mean failures?"),
+            ("failurs>1", "did you mean failures?"),
             ("RPS<5", "did you mean rate?"),
             ("cpu>1", "there is no \"cpu\"; give a time as p99, mean, service.p99"),
             ("p99=>1ms", "there is no \"p99=\"; did you mean p99?"),
@@ -651,12 +670,18 @@ mod tests {
             "scenario:p99>1s",
             "scenario:cut_short>1%",
             "scenario:unfinished>0",
+            "scenario:endless>0",
+            "cart:failed>0",
         ] {
             assert_eq!(checked(text, &names), Ok(()), "{text}");
         }
         for (text, words) in [
             ("logn:p99>1ms", "there is no step \"logn\"; did you mean \"login\"?"),
-            ("x:p99>1ms", "there is no step \"x\"; the steps are \"login, cart, twice\""),
+            (
+                "x:p99>1ms",
+                "there is no step \"x\"; the steps are \"login, cart, twice\", scenarios and \
+                 groups are \"scenario\"",
+            ),
             ("cart:rate<5", "rate is kept for the whole run only; leave the step out"),
             ("cart:service.p99>1ms", "service.p99 is kept for the whole run only"),
             ("cart:dropped>1", "dropped is kept for the whole run only"),
@@ -665,6 +690,7 @@ mod tests {
             ("scenario:lag.max>1s", "a closed loop has no schedule"),
             ("cart:cut_short>1", "only scenarios and groups are cut short"),
             ("cut_short>1", "only scenarios and groups are cut short"),
+            ("cart:endless>1", "only scenarios and groups are cut short or endless"),
         ] {
             let said = checked(text, &names).unwrap_err();
             assert!(said.starts_with("--fail-if ") && said.contains(words), "{text}: {said}");

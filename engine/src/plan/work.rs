@@ -57,8 +57,9 @@ pub enum Until {
 pub enum Order {
     /// Any, with probabilities that are in proportion to the weights.
     ByWeight,
-    /// The one that the number of the slot says, of all shards alike: each has as many as its weight
-    /// of all weights is, but for two at most, spread evenly over all slots.
+    /// The one that the number of the slot says, of all shards alike: each has as many as its
+    /// weight of all weights is, but for two at most, spread evenly over all slots. Without a
+    /// schedule the beginnings of the shard are counted in the place of slots.
     InProportion,
     /// The one behind that which was begun last on the same shard, and the first behind the last.
     /// Shards begin at different places, so that all are used evenly.
@@ -110,7 +111,7 @@ pub enum Source {
     /// The AWS signature of a request, in hexadecimal digits.
     Signature(Box<Signing>),
     /// A row of a feed, of which each user takes one when it begins a scenario that has any value
-    /// of it.
+    /// of it, in a request or in a condition.
     Fed {
         /// The feed's place among those of the work.
         feed: u16,

@@ -61,10 +61,16 @@ impl Flow {
         Spans { known: self.known.clone(), censored }
     }
 
+    /// Those that have ended, in whichever way.
+    #[must_use]
+    pub fn over(&self) -> u64 {
+        self.completed + self.cut_short + self.endless + self.unfinished
+    }
+
     /// Whether each that was begun has ended, in one way.
     #[must_use]
     pub fn balances(&self) -> bool {
-        self.begun == self.completed + self.cut_short + self.endless + self.unfinished
+        self.begun == self.over()
     }
 
     /// Adds all that `other` holds. Exact.

@@ -7,6 +7,7 @@
 use super::Shard;
 use super::values::{Table, needed_for};
 use crate::feed::{Flow, Tap};
+use crate::judge::Condition;
 use crate::plan::{Source, Step, Work};
 use crate::reactor::Reactor;
 use crate::record::{Recorder, Unsent, Window};
@@ -180,14 +181,19 @@ pub(super) enum Lack {
 }
 
 impl Taken {
-    /// What the requests of `steps` need.
+    /// What the requests and the conditions of `steps` need.
     fn of(work: &Work, steps: &[Step]) -> Self {
         let requests = steps.iter().filter_map(|step| match step {
             Step::Request(request) => work.requests().get(usize::from(*request)),
             _ => None,
         });
         let sources: Vec<_> = work.variables().iter().map(|one| one.source.clone()).collect();
-        let own = requests.flat_map(|asking| asking.request.values()).collect();
+        let conditions = steps.iter().filter_map(|step| match step {
+            Step::Unless { condition, .. } => work.logic().conditions.get(usize::from(*condition)),
+            _ => None,
+        });
+        let own = requests.flat_map(|asking| asking.request.values());
+        let own = own.chain(conditions.flat_map(Condition::values)).collect();
         let numbers = needed_for(own, &sources);
         let values =
             numbers.into_iter().filter_map(|number| match *sources.get(usize::from(number))? {

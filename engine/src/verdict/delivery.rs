@@ -221,6 +221,12 @@ fn describe(defect: &Defect) -> (&'static str, String, u64, u64) {
             accounted,
             scheduled,
         ),
+        Defect::Flows { begun, over } => (
+            "flows",
+            format!("scenarios and groups were begun {begun} times, and ended {over} times"),
+            over,
+            begun,
+        ),
         Defect::Disordered(count) => (
             "disordered",
             format!("{count} requests have a moment before the one that leads to it"),

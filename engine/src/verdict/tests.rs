@@ -15,7 +15,8 @@ use crate::plan::{
 };
 use crate::reactor::{Description, Errno, Kind};
 use crate::record::{
-    Cause, Chronicle, Fed, Moments, Phase, Recorder, Snapshot, Trouble, Unsent, Window,
+    Cause, Chronicle, Fed, Flow, FlowEnd, Moments, Phase, Recorder, Snapshot, Trouble, Unsent,
+    Window,
 };
 use crate::report::{Changes, Ending, ShardReport};
 use crate::statistics::trend::Stability;
@@ -642,11 +643,25 @@ fn errors_count_above_a_hundredth() {
     }
 }
 
+/// A scenario that was begun once.
+fn begun() -> Flow {
+    let mut flow = Flow::default();
+    flow.begun += 1;
+    flow
+}
+
 #[test]
 fn books_that_do_not_balance_are_worth_nothing() {
     type Spoil = fn(&mut Report);
-    let spoil: [(&str, Spoil); 4] = [
+    let spoil: [(&str, Spoil); 6] = [
         ("ledger", |report| report.totals.ledger.scheduled += 1),
+        ("flows", |report| report.totals.flows = vec![begun()]),
+        ("flows", |report| {
+            // What one lacks is not made up for by another.
+            let mut twice = begun();
+            (0..2).for_each(|_| twice.ended(millis(1), FlowEnd::Completed));
+            report.totals.flows = vec![twice, begun()];
+        }),
         ("disordered", |report| report.totals.oddities.disordered = 1),
         ("completions_lost", |report| report.shards[0].completions_lost = 1),
         ("clamped", |report| {

@@ -199,12 +199,12 @@ impl Reader<'_, '_> {
         let mut values = text.values();
         let (value, more) = (values.next(), values.next());
         match value.filter(|_| more.is_none() && text.literal().is_empty()) {
-            Some(number) if self.variables.is_captured(number) => {
+            Some(number) if self.variables.lasts(number) => {
                 Ok(Side { operand: Operand::Value(number), is_number: false })
             }
             Some(_) => Err(format!(
-                "{template} is made anew for each request; look at what was captured, and leave \
-                 chance to random"
+                "{template} is made anew for each request; look at what was captured or is a \
+                 column of a feed, and leave chance to random"
             )),
             None => Err(format!("{template} is put together; look at one value by itself")),
         }

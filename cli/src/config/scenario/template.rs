@@ -146,10 +146,11 @@ impl Variables {
         self.number(name, Source::Captured)
     }
 
-    /// Whether the value with this number was captured, so that it is there between requests.
-    pub(super) fn is_captured(&self, number: u16) -> bool {
-        let variable = self.all.get(usize::from(number));
-        variable.is_some_and(|variable| matches!(variable.source, Source::Captured))
+    /// Whether the value with this number is there between requests: it was captured, or is of the
+    /// user's row.
+    pub(super) fn lasts(&self, number: u16) -> bool {
+        let source = self.all.get(usize::from(number)).map(|variable| &variable.source);
+        matches!(source, Some(Source::Captured | Source::Fed { .. }))
     }
 
     /// The number of the value that is called `name`, and made so.

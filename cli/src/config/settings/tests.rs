@@ -322,9 +322,7 @@ fn a_load_in_stages_rises_from_one_to_the_next() {
         let config = Settings::gather(&typed, &world.around).unwrap().understand().unwrap();
         let Load::Open { timetable, .. } = config.load else { panic!("no schedule") };
         let Shape::Stages(stages) = timetable.shape else { panic!("no stages") };
-        let second = |rate: Option<pummel_engine::units::Rate>| {
-            rate.map_or(0.0, pummel_engine::units::Rate::per_second)
-        };
+        let second = |rate: Option<Rate>| rate.map_or(0.0, Rate::per_second);
         let all = stages.all().iter();
         all.map(|it| (it.length.as_secs_f64(), second(it.from), second(it.to))).collect::<Vec<_>>()
     };

@@ -4,7 +4,8 @@ use pummel_proto_http::{Escape, Slot as Place, Text};
 
 use super::*;
 use crate::feed::{Dealer, Feed, Rows, Tap, rings};
-use crate::plan::{Asking, Scenario, Source, Step, Variable};
+use crate::judge::{Claim, Condition, Operand, Term};
+use crate::plan::{Asking, Logic, Scenario, Source, Step, Variable};
 use crate::record::Fed;
 
 const SERVICE: Nanos = Nanos::from_millis(1);
@@ -121,6 +122,26 @@ fn a_scenario_that_needs_no_row_takes_none() {
     let with = paths.borrow().iter().filter(|path| path.contains('?')).count() as u64;
     assert_eq!(ended.numbers.fed[0].rows, with);
     assert!((60..140).contains(&with), "{with}");
+}
+
+#[test]
+fn a_row_that_only_a_condition_looks_at_is_taken_all_the_same() {
+    let claim = Claim::Same(Operand::Value(0), Operand::Known(b"n1"[..].into()));
+    let condition = Condition(vec![vec![Term { claim, negated: false }]]);
+    let logic = Logic { conditions: vec![condition], groups: Vec::new() };
+    let steps = vec![Step::Request(2), Step::Unless { condition: 0, to: 3 }, Step::Request(2)];
+    let known = work([0, 1], ONE);
+    let scenario = Scenario { steps, ..known.scenarios()[0].clone() };
+    let work = Work::with_logic(known.requests().to_vec(), vec![scenario], logic)
+        .and_then(|work| work.with_variables(known.variables().to_vec(), Nanos::ZERO))
+        .and_then(|work| work.with_feeds(known.feeds().to_vec()))
+        .unwrap();
+    let (script, paths) = remembering();
+    let plan = fed_plan(&closed(1), 1, Limit::Duration(millis(1_000)), work);
+    let ended = fed(plan, script, finite(3, 1));
+    // The second user has the row that the condition is about.
+    assert_eq!(*paths.borrow(), ["/c", "/c", "/c", "/c"]);
+    assert_eq!(ended.numbers.fed[0].rows, 3);
 }
 
 #[test]
