@@ -1,12 +1,16 @@
 //! Placement: which CPU carries which shard. Pure.
 //!
 //! By default one CPU stays free for the coordinator, for everything else on the machine and for
-//! interrupts. It is the lowest-numbered one, where interrupts tend to land.
+//! interrupts. It is the lowest-numbered one, where interrupts tend to land. The others are taken
+//! in the order of what they are worth to a shard: first those that have a core to themselves, then
+//! the one beside the free CPU, then those that share a core with a shard; among these, first those
+//! at the memory node of the network card, then those on which no interrupts of it arrive.
 
 use core::num::NonZeroU32;
 
 use crate::host::Host;
 use crate::host::cpu::{CpuList, Quota};
+use crate::host::net::Card;
 
 /// What the user asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +24,7 @@ pub struct Wanted {
 /// CPUs for shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// One CPU per shard, ascending but for the lowest, which is taken last. Never empty.
+    /// One CPU per shard, best first; as they were listed, if they were. Never empty.
     pub shards: Vec<usize>,
     /// The lowest allowed CPU without a shard; `None` if every allowed CPU has one.
     pub free: Option<usize>,
@@ -79,8 +83,7 @@ pub fn place(host: &Host, wanted: &Wanted) -> Result<Placement, PlacementError> 
             }
             cores.iter().collect()
         }
-        // The lowest comes last: it is taken only when nothing else is left.
-        None => allowed.iter().skip(1).chain(allowed.iter().take(1)).collect(),
+        None => by_worth(host),
     };
     let count = match (wanted.shards, &wanted.cores) {
         (Some(shards), _) => usize::try_from(shards.get()).unwrap_or(usize::MAX),
@@ -104,6 +107,40 @@ pub fn place(host: &Host, wanted: &Wanted) -> Result<Placement, PlacementError> 
     let shards: Vec<usize> = candidates.into_iter().take(count).collect();
     let free = allowed.iter().find(|cpu| !shards.contains(cpu));
     Ok(Placement { shards, free })
+}
+
+/// The allowed CPUs, best first. The lowest comes last: it is taken only when nothing else is left.
+fn by_worth(host: &Host) -> Vec<usize> {
+    let topology = &host.cpus.topology;
+    let card = busiest_card(&host.net.cards);
+    let lowest = host.cpus.allowed.iter().next();
+    let threads_before = |cpu: usize| {
+        let core = topology.cores.iter().find(|core| core.contains(cpu));
+        core.map_or(0, |core| core.iter().take_while(|thread| *thread != cpu).count())
+    };
+    let far = |cpu| {
+        card.and_then(|card| card.node)
+            .is_some_and(|near| topology.node_of(cpu).is_some_and(|node| node != near))
+    };
+    let interrupted = |cpu| {
+        let cpus = card.and_then(|card| card.interrupted.as_ref());
+        cpus.is_some_and(|cpus| cpus.contains(cpu))
+    };
+    let mut cpus: Vec<usize> = host.cpus.allowed.iter().collect();
+    cpus.sort_by_cached_key(|&cpu| {
+        let is_lowest = Some(cpu) == lowest;
+        // Within the core of the free CPU, the next one has it nearly to itself.
+        let beside =
+            !is_lowest && lowest.is_some_and(|it| topology.core_of(it) == topology.core_of(cpu));
+        let sharing = threads_before(cpu);
+        (is_lowest, sharing, !beside && sharing > 0, far(cpu), interrupted(cpu), cpu)
+    });
+    cpus
+}
+
+/// The card that load most likely leaves by: the fastest, and of several the first.
+fn busiest_card(cards: &[Card]) -> Option<&Card> {
+    cards.iter().rev().max_by_key(|card| card.speed)
 }
 
 #[cfg(test)]
@@ -163,6 +200,35 @@ mod tests {
     fn more_shards_than_cpus_are_refused_with_the_number_there_is() {
         check(&host("0-1", None), 3, "", Err("3 shards need 3 CPUs, and 2 may be used: 0-1"));
         check(&host("0-3", None), 2, "1", Err("2 shards need 2 CPUs, and 1 may be used: 1"));
+    }
+
+    /// A server with 2 nodes of 8 cores of 2 hyperthreads, and the fastest card at the second.
+    const BARE_METAL: &str = include_str!("../testdata/bare-metal.txt");
+
+    #[test]
+    fn cores_near_the_card_come_first_and_second_threads_last() {
+        let host = crate::inspect_below(Machine::recorded(BARE_METAL).root());
+        let placed = |shards| {
+            let wanted = Wanted { shards: NonZeroU32::new(shards), cores: None };
+            place(&host, &wanted).unwrap().shards
+        };
+        assert_eq!(placed(4), [8, 9, 10, 11]);
+        let cores: Vec<usize> = (8..16).chain(1..8).collect();
+        assert_eq!(placed(15), cores);
+        assert_eq!(placed(16).last(), Some(&16), "beside the free CPU");
+        assert_eq!(placed(17).last(), Some(&24), "beside a shard, near the card");
+        assert_eq!(placed(0).len(), 31);
+        assert_eq!(placed(32).last(), Some(&0));
+    }
+
+    #[test]
+    fn cpus_on_which_the_card_interrupts_come_after_their_likes() {
+        let mut host = host("0-3", None);
+        let interrupted = "1-2".parse().ok();
+        host.net.cards = vec![Card { interrupted, ..Card::default() }];
+        check(&host, 2, "", Ok((&[3, 1], Some(0))));
+        host.net.cards.push(Card { speed: Some(100), ..Card::default() });
+        check(&host, 2, "", Ok((&[1, 2], Some(0))));
     }
 
     #[test]
