@@ -5,6 +5,7 @@ pub(crate) mod companion;
 mod config;
 mod demo;
 mod doctor;
+mod preflight;
 mod run;
 mod schema;
 mod selftest;

@@ -14,7 +14,7 @@ use pummel_tuning::Host;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::attempt;
+use super::{attempt, preflight};
 use crate::args::Typed;
 use crate::calibrate::Calibration;
 use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Surroundings};
@@ -64,7 +64,9 @@ pub(super) fn execute(
     let choice = reactor::choose(config.reactor);
     let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
     let (plan, notes) = config::plan(config, host, choice.kind)?;
-    for remark in choice.fallback.iter().chain(&notes).chain(&config.remarks) {
+    let checked = preflight::judge(config, host, &plan)?;
+    let remarks = choice.fallback.iter().chain(&notes).chain(&config.remarks);
+    for remark in remarks.chain(&checked.lines) {
         stderr::line(remark);
     }
     let junit = config.junit.as_deref().map(JunitFile::prepare).transpose();
@@ -103,7 +105,8 @@ pub(super) fn execute(
     let seen = watcher.and_then(Watcher::finish);
     let verdict = Verdict::of(&report, &machine::of(&report, host, seen.as_ref()));
     let findings = threshold::judge(&config.thresholds, &report, verdict.status);
-    let environment = Environment { started_at, host: host.clone(), seen, calibration };
+    let (host, found) = (host.clone(), checked.findings);
+    let environment = Environment { started_at, host, findings: found, seen, calibration };
     let paper = Paper { report: &report, verdict: &verdict, thresholds: &findings };
     let printed = output::report(&paper, &environment, config.display.format);
     printed.context("cannot write the report").map_err(Failure::impossible)?;

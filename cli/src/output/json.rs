@@ -197,6 +197,7 @@ fn surroundings<'r>(report: &'r Report, environment: &'r Environment) -> schema:
         cpu_governor: host.cpus.governor.as_deref(),
         clocksource: host.kernel.clocksource.as_deref(),
         open_files_limit: host.files.soft,
+        findings: environment.findings.iter().map(|finding| finding.code).collect(),
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Environment {
     pub(crate) started_at: SystemTime,
     /// The machine.
     pub(crate) host: Host,
+    /// What was found on it before the run.
+    pub(crate) findings: Vec<pummel_tuning::Finding>,
     /// What happened to it during the run, if anybody watched.
     pub(crate) seen: Option<Disturbance>,
     /// What this machine can do at best, if that was measured.
@@ -302,7 +304,7 @@ pub(crate) mod tests {
         let mut host = pummel_tuning::inspect();
         host.kernel.release = Some("6.12.0".to_owned());
         let started_at = SystemTime::UNIX_EPOCH;
-        Environment { started_at, host, seen: None, calibration: None }
+        Environment { started_at, host, findings: Vec::new(), seen: None, calibration: None }
     }
 
     pub(super) fn closed() -> Load {

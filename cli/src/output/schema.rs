@@ -231,6 +231,8 @@ pub(super) struct Environment<'r> {
     pub(super) cpu_governor: Option<&'r str>,
     pub(super) clocksource: Option<&'r str>,
     pub(super) open_files_limit: Option<u64>,
+    /// The names of what `pummel doctor` would have said of the machine before this run.
+    pub(super) findings: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
