@@ -81,6 +81,19 @@ impl Transcript {
         Self::read(conn, requests, pieces)
     }
 
+    /// The same on a connection that does not tell of content.
+    ///
+    /// # Panics
+    /// When the connection breaks a promise of its documentation.
+    pub fn without_content<'b>(
+        requests: &[Expect],
+        pieces: impl IntoIterator<Item = &'b [u8]>,
+    ) -> Self {
+        let mut conn = Conn::new(NonZeroU8::MAX);
+        conn.tell_content(false);
+        Self::read(conn, requests, pieces)
+    }
+
     fn read<'b>(
         mut conn: Conn,
         requests: &[Expect],
@@ -191,6 +204,11 @@ pub fn fuzz_split_anywhere(data: &[u8]) {
             Transcript { fields: Vec::new(), ..whole.clone() },
             "read without fields"
         );
+        let mut told = plain;
+        told.steps.retain(|step| !matches!(step, Step::Body(_)));
+        assert_eq!(told, Transcript::without_content(requests, [data]), "read without content");
+        let bytewise = Transcript::without_content(requests, data.chunks(1));
+        assert_eq!(told, bytewise, "read byte by byte without content");
         let bytewise = Transcript::with_fields(requests, data.chunks(1));
         assert_eq!(whole, bytewise, "read byte by byte");
         // A size that follows from the input cuts each input of the corpus elsewhere.

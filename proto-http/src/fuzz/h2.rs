@@ -203,6 +203,8 @@ enum Handing {
     /// It speaks after each piece, gives up a request now and then, and starts others; what is
     /// wanted of heads changes, too.
     SpeakAlways,
+    /// Like [`SpeakLast`](Self::SpeakLast), and nobody is told of content.
+    Untold,
 }
 
 /// Reads what follows the first byte of `data` in `pieces`; returns what was heard and said.
@@ -215,6 +217,7 @@ fn converse<'b>(
     let streams = NonZeroU16::MIN.saturating_add(u16::from(first) & 0x1f);
     let mut conn = if first & 0x80 == 0 { Conn::new(streams) } else { Conn::upgraded(streams) };
     conn.keep_fields(first & KEEP_FIELDS != 0);
+    conn.tell_content(!matches!(handing, Handing::Untold));
     let (mut transcript, mut said) = (Transcript::default(), Vec::new());
     let capacity = conn.capacity() as usize;
     for request in [GET, HEAD, POST].into_iter().cycle().take(capacity.min(REQUESTS_MAX)) {
@@ -293,6 +296,14 @@ pub fn fuzz_h2_connection(data: &[u8]) {
         assert_eq!(whole.0, cut.0, "what was heard, {how}");
         assert_eq!(whole.1, cut.1, "what was said, {how}");
     };
+    let mut told = whole.0.clone();
+    told.steps.retain(|step| matches!(step, Step::Told(_)));
+    let untold = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let other = converse(first, pieces, &requests, Handing::Untold);
+        assert_eq!((&told, &whole.1), (&other.0, &other.1), "with and without content");
+    };
+    untold(&mut [data].into_iter());
+    untold(&mut data.chunks(1));
     compare(&mut data.chunks(1), "byte by byte");
     // A size that follows from the input cuts each input of the corpus elsewhere.
     let size = 2 + data.iter().fold(0, |sum: usize, &byte| (sum * 31 + usize::from(byte)) % 61);

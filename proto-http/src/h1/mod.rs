@@ -52,6 +52,8 @@ pub struct Conn {
     closing: bool,
     /// Whether the request asks for another protocol.
     upgrade: bool,
+    /// Whether the owner is told of content.
+    tells_content: bool,
 }
 
 const _: () = assert!(size_of::<Conn>() <= 128);
@@ -108,6 +110,7 @@ impl Conn {
             interim: 0,
             closing: false,
             upgrade: false,
+            tells_content: true,
         }
     }
 
@@ -163,6 +166,12 @@ impl Conn {
         }
     }
 
+    /// Says whether [`Event::Body`] is told, from the next piece on. It is, at first; where it is
+    /// not, content is judged all the same.
+    pub fn tell_content(&mut self, wanted: bool) {
+        self.tells_content = wanted;
+    }
+
     /// Returns the field lines of the final response whose head was reported last, until the head
     /// of the next one is; none if they are not [kept](Self::keep_fields).
     #[must_use]
@@ -207,11 +216,15 @@ impl Conn {
         let event = match &mut self.state {
             State::Body { body, reuse } => {
                 let reuse = *reuse;
-                match body.receive(input) {
-                    Ok(Progress::More) => Ok(None),
-                    Ok(Progress::Content(content)) => Ok(Some(Event::Body(content))),
-                    Ok(Progress::Complete) => Ok(Some(self.complete(reuse))),
-                    Err(kind) => Err(kind),
+                // Each round consumes input.
+                loop {
+                    break match body.receive(input) {
+                        Ok(Progress::More) => Ok(None),
+                        Ok(Progress::Content(_)) if !self.tells_content => continue,
+                        Ok(Progress::Content(content)) => Ok(Some(Event::Body(content))),
+                        Ok(Progress::Complete) => Ok(Some(self.complete(reuse))),
+                        Err(kind) => Err(kind),
+                    };
                 }
             }
             State::Failed(error, _) => return Err(*error),

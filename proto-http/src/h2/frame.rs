@@ -13,6 +13,9 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of the header that every frame begins with.
 pub const HEADER_BYTES: usize = 9;
 
+/// Where a header names the stream.
+const STREAM_AT: usize = 5;
+
 /// The longest payload that a peer may send before it was allowed more, and the least that it must
 /// take (RFC 9113 section 4.2).
 pub const PAYLOAD_BYTES_DEFAULT: u32 = 16_384;
@@ -344,6 +347,16 @@ pub fn frame_block(out: &mut Vec<u8>, at: usize, header: Header, payload_max: u3
         let length = u32_of(to - from);
         let header = Header { length, kind: Kind::Continuation, flags, stream: header.stream };
         put(out, place - HEADER_BYTES, &header);
+    }
+}
+
+/// Appends a whole `frame`, on `stream`.
+#[inline]
+pub fn write_on_stream(out: &mut Vec<u8>, frame: &[u8], stream: u32) {
+    let at = out.len() + STREAM_AT;
+    out.extend_from_slice(frame);
+    if let Some(place) = out.get_mut(at..at + 4) {
+        place.copy_from_slice(&stream.to_be_bytes());
     }
 }
 

@@ -81,8 +81,16 @@ pub struct Conn {
     /// Whether stream 1 carries the request that asked for the upgrade, of which the owner knows
     /// nothing here.
     silent: bool,
+    tells: Tells,
     /// The lowest last stream of all `GOAWAY`s.
     last_stream: Option<u32>,
+}
+
+/// What the owner is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    All,
+    AllButContent,
 }
 
 /// Where stream 1 lives.
@@ -116,6 +124,7 @@ impl Conn {
             closing: false,
             farewell: false,
             silent: false,
+            tells: Tells::All,
             last_stream: None,
         }
     }
@@ -210,6 +219,12 @@ impl Conn {
     /// in it than those before.
     pub fn keep_fields(&mut self, wanted: bool) {
         self.heads.keep_fields(wanted);
+    }
+
+    /// Says whether [`Event::Body`] is told, from the next frame on. It is, at first; where it is
+    /// not, content is judged and counted all the same.
+    pub fn tell_content(&mut self, wanted: bool) {
+        self.tells = if wanted { Tells::All } else { Tells::AllButContent };
     }
 
     /// Returns the field lines of the final response whose head was just reported, until the next

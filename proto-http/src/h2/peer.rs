@@ -102,6 +102,14 @@ impl Table {
         }
     }
 
+    /// Whether a block that needs `bytes` of table goes as [`Form::Indexed`], and nothing need be
+    /// said before it.
+    #[inline]
+    pub(super) const fn is_steady(&self, bytes: u32) -> bool {
+        let told = self.lowest >= self.told && self.limit == self.told;
+        told && matches!(self.form(bytes), Form::Indexed)
+    }
+
     /// Writes what a block of `form` must begin with: the changes of the size since the last block.
     #[inline]
     pub(super) fn write_size(&mut self, form: Form, out: &mut Vec<u8>) {

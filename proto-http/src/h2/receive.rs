@@ -13,7 +13,6 @@
 //! `DATA` is passed on as it comes. All other frames are judged whole: where they lie, if they came
 //! in one piece, else gathered first. A header block that takes several frames is gathered, too.
 
-use super::Conn;
 use super::control;
 use super::event::{Event, Tag};
 use super::flood::Waste;
@@ -24,6 +23,7 @@ use super::frame::{
 };
 use super::head::Head;
 use super::stream::{Found, Stage, Stream};
+use super::{Conn, Tells};
 use crate::error::{ErrorKind, ProtocolError};
 use crate::limits::{CARRY_KEEP_BYTES_MAX, H2_BLOCK_BYTES_MAX, H2_CONTINUATIONS_MAX, INTERIM_MAX};
 use alloc::vec::Vec;
@@ -203,7 +203,13 @@ impl Conn {
             let event = match self.step(input) {
                 Ok(Step::Silent) => continue,
                 Ok(Step::Starved) => return Ok(None),
-                Ok(Step::Body(tag)) => Event::Body { tag, bytes: self.take_body(input) },
+                Ok(Step::Body(tag)) => {
+                    let bytes = self.take_body(input);
+                    if self.tells == Tells::AllButContent {
+                        continue;
+                    }
+                    Event::Body { tag, bytes }
+                }
                 Ok(Step::Told(told)) => told.event(),
                 Err(kind) => return Err(self.fail_once(kind)),
             };
@@ -256,7 +262,7 @@ impl Conn {
             return Err(ErrorKind::H2Continuation);
         }
         match header.kind {
-            Kind::Data => self.begin_data(header),
+            Kind::Data => self.begin_data(header, input),
             Kind::Unknown => {
                 self.budgets.spend(Waste::Ignored)?;
                 self.state = State::Skip(header.length);
@@ -395,7 +401,7 @@ impl Conn {
     // Content.
 
     #[inline]
-    fn begin_data(&mut self, header: Header) -> Stepped {
+    fn begin_data(&mut self, header: Header, input: &mut &[u8]) -> Stepped {
         // RFC 9113 section 6.9.1: all of the payload counts, on whatever stream it comes.
         self.receive_window.charge(header.length)?;
         if self.receive_window.is_low() {
@@ -408,7 +414,7 @@ impl Conn {
             self.state = State::PadLength(header);
             return Ok(Step::Silent);
         }
-        self.open_content(header, header.length, 0)
+        self.open_content(header, (header.length, 0), input)
     }
 
     #[cold]
@@ -419,12 +425,18 @@ impl Conn {
         *input = rest;
         let padding = u32::from(*padding);
         let length = header.length.checked_sub(1 + padding).ok_or(ErrorKind::H2Padding)?;
-        self.open_content(header, length, padding)
+        self.open_content(header, (length, padding), input)
     }
 
-    /// Judges `DATA` with `length` bytes of content and `padding` behind them.
+    /// Judges `DATA` with `length` bytes of content and `padding` behind them. Where nobody is told
+    /// of it, and all of it is there, it is passed over at once.
     #[inline]
-    fn open_content(&mut self, header: Header, length: u32, padding: u32) -> Stepped {
+    fn open_content(
+        &mut self,
+        header: Header,
+        (length, padding): (u32, u32),
+        input: &mut &[u8],
+    ) -> Stepped {
         let position = match self.streams.find(header.stream) {
             Found::Open(position) => position,
             Found::Never => return Err(ErrorKind::H2BadStream),
@@ -450,6 +462,14 @@ impl Conn {
         } else if !ends {
             self.budgets.spend(Waste::EmptyData)?;
         }
+        if self.tells == Tells::AllButContent
+            && padding == 0
+            && let Some((_, rest)) = input.split_at_checked(length as usize)
+        {
+            *input = rest;
+            self.state = State::Frame;
+            return Ok(if ends { self.finish(position) } else { Step::Silent });
+        }
         let stream = header.stream;
         self.state = State::Content(Content { stream, left: length, padding, ends });
         Ok(Step::Silent)
@@ -474,9 +494,12 @@ impl Conn {
         }
         let ends = content.ends;
         self.state = State::Frame;
-        if !ends {
-            return Step::Silent;
-        }
+        if ends { self.finish(position) } else { Step::Silent }
+    }
+
+    /// Ends the stream at `position`, whose response is complete.
+    #[inline]
+    fn finish(&mut self, position: u16) -> Step {
         // RFC 9113 section 8.1: nobody waits for the rest of a request that is answered.
         let unsent = self.streams.at(position).is_some_and(|stream| stream.unsent > 0);
         self.end_stream(position, unsent.then_some(Code::Cancel));

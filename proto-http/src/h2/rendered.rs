@@ -1,10 +1,12 @@
 //! A request as HTTP/2 sends it: its header block in the forms that connections need, and its body.
 
+use super::frame::{END_STREAM, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_DEFAULT, frame_block};
 use super::hpack::{Block, Field, Form};
 use crate::limits::{H2_REQUEST_BLOCK_BYTES_MAX, H2_VARYING_FIELDS_MAX, HPACK_INTEGER_BYTES_MAX};
 use crate::request::{Line, Request, RequestError, Value, write_number};
 use crate::stored::Stored;
 use crate::text::{Text, Values};
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// The most that the length of a string takes.
@@ -23,6 +25,9 @@ pub struct Rendered {
     fixed_length: usize,
     /// Whether the method is `HEAD`, so that no content comes back.
     is_head: bool,
+    /// The frame of a head that is always the same, as connections send it that have sent it
+    /// before, on no stream yet; empty where there is none such.
+    frame: Vec<u8>,
 }
 
 /// The values of one request: those of its varying fields, and its body if that varies. Its memory
@@ -105,7 +110,13 @@ impl Rendered {
             return Err(RequestError::TooManyVarying(varying.len()));
         }
         let fixed_length = length + varying.len() * STRING_LENGTH_BYTES_MAX;
-        Ok(Self { block, varying, body, stored, fixed_length, is_head: !request.expects().body })
+        let is_head = !request.expects().body;
+        let frame = if varying.is_empty() && body.is_constant() {
+            frame_of(&block, body_length > 0)
+        } else {
+            Vec::new()
+        };
+        Ok(Self { block, varying, body, stored, fixed_length, is_head, frame })
     }
 
     /// Puts the values of a request into `slip`; says whether its header block can be sent then.
@@ -132,6 +143,13 @@ impl Rendered {
         head <= H2_REQUEST_BLOCK_BYTES_MAX
     }
 
+    /// The frame of the head, as connections send it that have sent it before, but for its stream;
+    /// `None` if that differs from request to request, or takes several frames.
+    #[inline]
+    pub(super) fn frame(&self) -> Option<&[u8]> {
+        Some(self.frame.as_slice()).filter(|frame| !frame.is_empty())
+    }
+
     pub(super) const fn block(&self) -> &Block {
         &self.block
     }
@@ -150,6 +168,19 @@ impl Rendered {
     pub(super) const fn is_head(&self) -> bool {
         self.is_head
     }
+}
+
+/// The frame of a head without values in it, if one is enough.
+fn frame_of(block: &Block, has_body: bool) -> Vec<u8> {
+    let mut frame = vec![0; HEADER_BYTES];
+    block.write(Form::Indexed, &[], &mut frame);
+    if frame.len() - HEADER_BYTES > PAYLOAD_BYTES_DEFAULT as usize {
+        return Vec::new();
+    }
+    let flags = if has_body { 0 } else { END_STREAM };
+    let header = Header { length: 0, kind: Kind::Headers, flags, stream: 0 };
+    frame_block(&mut frame, 0, header, PAYLOAD_BYTES_DEFAULT);
+    frame
 }
 
 /// Takes the blanks off both ends of the value that begins at `begin`: a field value has none there

@@ -202,8 +202,11 @@ impl Conn {
             if stream.unsent > 0 {
                 self.uploads.begin();
             }
+            let has_body = stream.unsent > 0;
             self.streams.mark_written(position);
-            self.transmit_body(position, &request, page);
+            if has_body {
+                self.transmit_body(position, &request, page);
+            }
         }
     }
 
@@ -249,6 +252,21 @@ impl Conn {
 /// Writes the head of a request; returns whether there was room.
 #[inline]
 fn write_head(peer: &mut Peer, stream: u32, request: &Filled<'_>, page: &mut Page<'_>) -> bool {
+    // Nearly always the same bytes as for the request before.
+    match request.rendered.frame() {
+        Some(frame) if peer.table.is_steady(request.rendered.block().table_size_needed()) => {
+            let fits = frame.len() <= page.room();
+            if fits {
+                frame::write_on_stream(page.out, frame, stream);
+            }
+            fits
+        }
+        _ => encode_head(peer, stream, request, page),
+    }
+}
+
+/// The same, put together for this request and this peer.
+fn encode_head(peer: &mut Peer, stream: u32, request: &Filled<'_>, page: &mut Page<'_>) -> bool {
     let block = request.rendered.block();
     let mut values = [&[][..]; H2_VARYING_FIELDS_MAX];
     let values = request.slip.map_or(&[][..], |slip| slip.values(&mut values));
