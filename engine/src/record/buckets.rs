@@ -20,21 +20,39 @@ pub const BUCKETS: usize = ((LONGEST - UNIT - PRECISION + 1) << PRECISION) as us
 
 /// The bucket of `span`.
 fn index(span: Nanos) -> usize {
-    let units = (span.get() >> UNIT).min((1 << (LONGEST - UNIT)) - 1);
-    // Two buckets of units per 128 of them: the first doubling is linear.
-    let doublings = (u64::BITS - units.leading_zeros()).saturating_sub(PRECISION + 1);
-    ((doublings << PRECISION) as usize) + (units >> doublings) as usize
+    index_of((span.get() >> UNIT).min((1 << (LONGEST - UNIT)) - 1), PRECISION)
+}
+
+/// The bucket of `value`, where there are 2^`precision` per doubling: the layout of HdrHistogram.
+/// The first doublings are linear, one bucket for each value.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "a bucket's number has at most 17 bits")]
+pub(super) const fn index_of(value: u64, precision: u32) -> usize {
+    let doublings = doublings_of(value, precision);
+    ((doublings << precision) as usize) + (value >> doublings) as usize
+}
+
+/// How many doublings of `value` lie beyond the linear ones; so many of its bits its bucket leaves
+/// open.
+#[inline]
+pub(super) const fn doublings_of(value: u64, precision: u32) -> u32 {
+    (u64::BITS - value.leading_zeros()).saturating_sub(precision + 1)
+}
+
+/// The greatest value in the bucket `index`.
+pub(super) const fn edge_of(index: usize, precision: u32) -> u64 {
+    let (row, column) = (index >> precision, (index & ((1 << precision) - 1)) as u64);
+    let (doublings, mantissa) = match row {
+        0 => (0, column),
+        row => (row - 1, column + (1 << precision)),
+    };
+    ((mantissa + 1) << doublings) - 1
 }
 
 /// The longest span in the bucket `index`.
 #[must_use]
 pub const fn edge(index: usize) -> Nanos {
-    let (row, column) = (index >> PRECISION, (index & ((1 << PRECISION) - 1)) as u64);
-    let (doublings, mantissa) = match row {
-        0 => (0, column),
-        row => (row - 1, column + (1 << PRECISION)),
-    };
-    Nanos::new((((mantissa + 1) << doublings) << UNIT) - 1)
+    Nanos::new(((edge_of(index, PRECISION) + 1) << UNIT) - 1)
 }
 
 /// Counts while they grow.
