@@ -28,8 +28,8 @@ fn record(criterion: &mut Criterion) {
             bencher.iter(|| {
                 n += 1;
                 let moments = moments(n);
-                recorder.started(black_box(&moments));
-                recorder.response(black_box(&moments), 200, true, 0);
+                recorder.started(black_box(&moments), 1);
+                recorder.responses(black_box(&moments), (200, true), 0, 1);
             });
         });
     }

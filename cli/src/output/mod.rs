@@ -219,11 +219,11 @@ pub(crate) mod tests {
             ..Snapshot::default()
         };
         for k in 1..=100 {
-            totals.statuses.count(if k == 100 { 503 } else { 200 });
+            totals.statuses.count(if k == 100 { 503 } else { 200 }, 1);
             let (service, response) = (Nanos::from_micros(k * 10), Nanos::from_micros(k * 11));
             let status = if k == 100 { 503 } else { 200 };
             totals.parts.ttfb.record(Nanos::from_micros(k * 9));
-            totals.latency.response(if open { response } else { service }, status, k < 100);
+            totals.latency.responses(if open { response } else { service }, status, k < 100, 1);
             if open {
                 totals.parts.service.record(service);
                 totals.parts.lag.record(Nanos::from_micros(k));
@@ -254,15 +254,9 @@ pub(crate) mod tests {
             let at = Instant::from_origin(2_000_000_000 * k / sent);
             let (picked, granted, written, first_byte, finished) = (at, at, at, at, at);
             let (intended, light) = (at, true);
-            recorder.started(&Moments {
-                intended,
-                picked,
-                granted,
-                written,
-                light,
-                first_byte,
-                finished,
-            });
+            let moments =
+                Moments { intended, picked, granted, written, light, first_byte, finished };
+            recorder.started(&moments, 1);
         }
         let mut chronicle = Chronicle::default();
         chronicle.add(&recorder.into_envelope().timeline);
@@ -408,7 +402,7 @@ pub(crate) mod tests {
             let cause = Cause::System(Errno(errno));
             report.totals.errors.count(Trouble { phase: Phase::Send, cause });
         }
-        report.totals.latency.response(Nanos::MAX, 200, true);
+        report.totals.latency.responses(Nanos::MAX, 200, true, 1);
         report.totals.latency.censored(Nanos::from_secs(1), 50);
         for line in text(&report).lines() {
             assert!(line.chars().count() <= 100, "{line}");
@@ -449,7 +443,7 @@ pub(crate) mod tests {
         report.chronicle = chronicle(scheduled);
         report.totals.sent_in_window = scheduled;
         for _ in 0..ok {
-            report.totals.latency.response(Nanos::from_micros(7), 200, true);
+            report.totals.latency.responses(Nanos::from_micros(7), 200, true, 1);
         }
         for _ in 0..errors {
             report.totals.latency.error(Nanos::from_micros(3));
@@ -563,7 +557,7 @@ pub(crate) mod tests {
             let mut report = sample(closed());
             report.totals.latency.clear();
             for _ in 0..count {
-                report.totals.latency.response(Nanos::from_micros(7), 200, true);
+                report.totals.latency.responses(Nanos::from_micros(7), 200, true, 1);
             }
             let text = text(&report);
             let row = text.lines().find(|line| line.starts_with("  service")).unwrap();

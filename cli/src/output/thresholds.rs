@@ -273,7 +273,7 @@ mod tests {
     fn too_few_values_and_a_value_that_rounds_to_its_limit_are_told() {
         let mut report = sample(closed());
         report.totals.latency.clear();
-        report.totals.latency.response(Nanos::new(20_000_001), 200, true);
+        report.totals.latency.responses(Nanos::new(20_000_001), 200, true, 1);
         check(&report, "max>20ms", false, "20.0 ms (20000001 ns)");
         check(&report, "p99>30ms", true, "(of 1 values; 368 are needed)");
     }

@@ -42,16 +42,16 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// A response of `status` took `span`; `good` says whether every check held.
-    pub fn response(&mut self, span: Nanos, status: u16, good: bool) {
+    /// `count` responses of `status` took `span`; `good` says whether every check held.
+    pub fn responses(&mut self, span: Nanos, status: u16, good: bool, count: u64) {
         let class = usize::from(status / 100).wrapping_sub(1);
         if good && class == USUAL {
-            self.usual.record(span);
+            self.usual.record_many(span, count);
             return;
         }
         let cells = if good { &mut self.ok } else { &mut self.failed };
         if let Some(cell) = cells.get_mut(class) {
-            cell.get_or_insert_default().record(span);
+            cell.get_or_insert_default().record_many(span, count);
         }
     }
 
@@ -215,7 +215,7 @@ mod tests {
     fn a_tenth_that_timed_out_leaves_the_p99_open_and_the_p50_known() {
         let mut latencies = Latencies::default();
         for n in 1..=90 {
-            latencies.response(millis(n), 200, true);
+            latencies.responses(millis(n), 200, true, 1);
         }
         latencies.censored(millis(1_000), 10);
         let all = latencies.all();
@@ -231,7 +231,7 @@ mod tests {
     fn short_waits_pull_the_lower_bound_down_only() {
         let mut latencies = Latencies::default();
         for _ in 0..50 {
-            latencies.response(millis(100), 200, true);
+            latencies.responses(millis(100), 200, true, 1);
         }
         latencies.censored(millis(1), 40);
         let p50 = latencies.all().quantile(Quantile::P50);
@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn outcomes_are_kept_apart_and_sum_to_all() {
         let mut latencies = Latencies::default();
-        latencies.response(millis(1), 200, true);
-        latencies.response(millis(2), 301, true);
-        latencies.response(millis(3), 503, false);
-        latencies.response(millis(4), 204, false);
+        latencies.responses(millis(1), 200, true, 1);
+        latencies.responses(millis(2), 301, true, 1);
+        latencies.responses(millis(3), 503, false, 1);
+        latencies.responses(millis(4), 204, false, 1);
         latencies.error(millis(5));
         latencies.censored(millis(6), 2);
         assert_eq!(latencies.count(), 7);
@@ -273,7 +273,7 @@ mod tests {
             let mut latencies = Latencies::default();
             let mut truth: Vec<u64> = known.clone();
             for &n in &known {
-                latencies.response(Nanos::new(n), 200, true);
+                latencies.responses(Nanos::new(n), 200, true, 1);
             }
             for &(waited, more) in &cut {
                 latencies.censored(Nanos::new(waited), 1);

@@ -172,22 +172,23 @@ impl Recorder {
         }
     }
 
-    /// A request was sent; of its moments those after `written` are not known yet.
-    pub fn started(&mut self, moments: &Moments) {
+    /// `count` requests with the same moments were sent; those after `written` are not known yet.
+    pub fn started(&mut self, moments: &Moments, count: u64) {
         let envelope = &mut *self.envelope;
         let Moments { intended, written, .. } = *moments;
-        let counts = self.window.contains(intended) && self.window.contains(written);
-        envelope.sent_in_window += u64::from(counts);
+        if self.window.contains(intended) && self.window.contains(written) {
+            envelope.sent_in_window += count;
+        }
         if moments.written >= self.window.from
             && let Some(row) = envelope.timeline.at(moments.written)
         {
-            row.tally.sent += 1;
+            row.tally.sent += count;
         }
         if self.open_loop && self.window.contains(moments.intended) {
             let parts = &mut envelope.parts;
-            parts.lag.record(moments.lag());
-            parts.loop_lag.record(moments.loop_lag());
-            parts.connection_wait.record(moments.connection_wait());
+            parts.lag.record_many(moments.lag(), count);
+            parts.loop_lag.record_many(moments.loop_lag(), count);
+            parts.connection_wait.record_many(moments.connection_wait(), count);
             if let Some(row) = envelope.timeline.at(moments.intended) {
                 row.tally.loop_lag_max = row.tally.loop_lag_max.max(moments.loop_lag());
             }
@@ -208,40 +209,45 @@ impl Recorder {
         *longest = slots.max(*longest);
     }
 
-    /// A complete response arrived with `status` on `connection`; `good` says whether every check
-    /// held.
-    pub fn response(&mut self, moments: &Moments, status: u16, good: bool, connection: u32) {
+    /// `count` complete responses with the same moments and the same `status` arrived on
+    /// `connection`; `good` says whether every check held.
+    pub fn responses(
+        &mut self,
+        moments: &Moments,
+        (status, good): (u16, bool),
+        connection: u32,
+        count: u64,
+    ) {
         let finished = moments.finished;
+        let good_ones = if good { count } else { 0 };
         let envelope = &mut *self.envelope;
         if self.window.contains(finished) {
-            envelope.finished_in_window += 1;
-            envelope.good_in_window += u64::from(good);
+            envelope.finished_in_window += count;
+            envelope.good_in_window += good_ones;
         }
         if finished >= self.window.from
             && let Some(row) = envelope.timeline.at(finished)
         {
-            row.tally.finished += 1;
-            row.tally.good += u64::from(good);
+            row.tally.finished += count;
+            row.tally.good += good_ones;
         }
         // How quick the server is under light use may be known from the warm-up only.
         if self.open_loop && moments.light && moments.intended < self.window.to {
-            envelope.parts.service_light.record(moments.service());
+            envelope.parts.service_light.record_many(moments.service(), count);
         }
         if !self.window.contains(moments.intended) {
             return;
         }
-        if good {
-            envelope.ledger.ok += 1;
-        } else {
-            envelope.ledger.failed += 1;
-        }
-        envelope.statuses.count(status);
-        envelope.parts.ttfb.record(moments.first_byte.since(moments.written));
-        envelope.latency.response(moments.response(), status, good);
-        self.ended(moments, Some(good));
+        envelope.ledger.ok += good_ones;
+        envelope.ledger.failed += count - good_ones;
+        envelope.statuses.count(status, count);
+        envelope.parts.ttfb.record_many(moments.first_byte.since(moments.written), count);
+        envelope.latency.responses(moments.response(), status, good, count);
+        self.ended(moments, Some(good), count);
         if self.envelope.slowest.takes(moments.response()) {
             let fate = Fate::Response(status);
-            self.envelope.slowest.offer(&Exemplar { moments: *moments, fate, connection });
+            let exemplar = Exemplar { moments: *moments, fate, connection };
+            self.envelope.slowest.offer_many(&exemplar, count);
         }
     }
 
@@ -251,7 +257,7 @@ impl Recorder {
         if self.window.contains(moments.intended) {
             self.envelope.ledger.errors += 1;
             self.envelope.latency.error(moments.response());
-            self.ended(moments, Some(false));
+            self.ended(moments, Some(false), 1);
             let exemplar = Exemplar { moments: *moments, fate: Fate::Trouble(trouble), connection };
             self.envelope.errors.count_request(trouble, exemplar);
             self.envelope.slowest.offer(&exemplar);
@@ -265,7 +271,7 @@ impl Recorder {
             let trouble = Trouble { phase, cause: Cause::TimedOut };
             self.envelope.ledger.timeouts += 1;
             self.envelope.latency.censored(moments.response(), 1);
-            self.ended(moments, None);
+            self.ended(moments, None, 1);
             let exemplar = Exemplar { moments: *moments, fate: Fate::Trouble(trouble), connection };
             self.envelope.errors.count_request(trouble, exemplar);
             self.envelope.slowest.offer(&exemplar);
@@ -277,7 +283,7 @@ impl Recorder {
         if self.window.contains(moments.intended) {
             self.envelope.ledger.unfinished += 1;
             self.envelope.latency.censored(moments.response(), 1);
-            self.ended(moments, None);
+            self.ended(moments, None, 1);
         }
     }
 
@@ -367,12 +373,14 @@ impl Recorder {
         self.envelope.parts.reap_age.record(age);
     }
 
-    /// A request of the window that was sent has its outcome: `good` says whether its checks held,
-    /// `None` that it did not end by itself.
-    fn ended(&mut self, moments: &Moments, good: Option<bool>) {
+    /// `count` requests of the window that were sent have their outcome: `good` says whether their
+    /// checks held, `None` that they did not end by themselves.
+    fn ended(&mut self, moments: &Moments, good: Option<bool>, count: u64) {
         debug_assert!(moments.in_order(), "{moments:?}");
         let envelope = &mut *self.envelope;
-        envelope.oddities.disordered += u64::from(!moments.in_order());
+        if !moments.in_order() {
+            envelope.oddities.disordered += count;
+        }
         let response = moments.response();
         if self.open_loop {
             let parts = &mut envelope.parts;
@@ -380,19 +388,20 @@ impl Recorder {
                 Some(_) => &mut parts.service,
                 None => parts.service_censored.get_or_insert_default(),
             };
-            service.record(moments.service());
+            service.record_many(moments.service(), count);
             if good.is_some() {
-                parts.unhindered.record(response.saturating_sub(moments.loop_lag()));
+                let unhindered = response.saturating_sub(moments.loop_lag());
+                parts.unhindered.record_many(unhindered, count);
             }
         }
         if let Some(row) = envelope.timeline.at(moments.intended) {
-            row.tally.arrived += 1;
-            row.tally.ok += u64::from(good == Some(true));
-            row.tally.censored += u64::from(good.is_none());
-            row.latency.record(response);
+            row.tally.arrived += count;
+            row.tally.ok += if good == Some(true) { count } else { 0 };
+            row.tally.censored += if good.is_none() { count } else { 0 };
+            row.latency.record_many(response, count);
         }
         if let Some(row) = envelope.timeline.at(moments.finished) {
-            row.tally.ended += 1;
+            row.tally.ended += count;
         }
     }
 }

@@ -129,6 +129,11 @@ impl Slowest {
         }
     }
 
+    /// Keeps as many of `count` requests like `exemplar` as are among the slowest.
+    pub fn offer_many(&mut self, exemplar: &Exemplar, count: u64) {
+        (0..count).take(SLOWEST_MAX).for_each(|_| self.offer(exemplar));
+    }
+
     /// Adds those of `other`.
     pub fn merge(&mut self, other: &Self) {
         for exemplar in &other.kept {

@@ -18,11 +18,11 @@ pub struct Row {
 }
 
 impl Row {
-    /// A response took `latency`; `good` says whether every check held.
-    pub fn response(&mut self, latency: Nanos, good: bool) {
+    /// `count` responses took `latency`; `good` says whether every check held.
+    pub fn responses(&mut self, latency: Nanos, good: bool, count: u64) {
         let outcome = if good { &mut self.ledger.ok } else { &mut self.ledger.failed };
-        *outcome += 1;
-        self.known.record(latency);
+        *outcome += count;
+        self.known.record_many(latency, count);
     }
 
     /// A request failed after `latency`.
@@ -75,8 +75,8 @@ mod tests {
     fn rows_add_up_and_are_emptied() {
         let span = Nanos::from_millis;
         let mut one = Row::default();
-        one.response(span(1), true);
-        one.response(span(2), false);
+        one.responses(span(1), true, 1);
+        one.responses(span(2), false, 1);
         let mut other = Row::default();
         other.error(span(3));
         other.timeout(span(4));

@@ -198,11 +198,11 @@ impl Default for Statuses {
 }
 
 impl Statuses {
-    /// Counts one response. The protocol lets no status but 100 to 999 through.
-    pub fn count(&mut self, status: u16) {
+    /// Counts responses of one status. The protocol lets no status but 100 to 999 through.
+    pub fn count(&mut self, status: u16, responses: u64) {
         let index = usize::from(status).wrapping_sub(100);
         if let Some(count) = self.0.get_mut(index) {
-            *count += 1;
+            *count += responses;
         }
         debug_assert!(index < self.0.len());
     }

@@ -87,13 +87,6 @@ impl Counts {
         }
     }
 
-    pub(super) fn record(&mut self, span: Nanos) {
-        match self {
-            Self::Dense(dense) => dense.record(span),
-            Self::Sparse(sparse) => sparse.record_many(span, 1),
-        }
-    }
-
     fn clear(&mut self) {
         match self {
             Self::Dense(dense) => dense.clear(),
@@ -326,7 +319,7 @@ mod tests {
         for &millis in moments {
             let row = timeline.at(at(millis)).unwrap();
             row.tally.arrived += 1;
-            row.latency.record(Nanos::from_micros(millis));
+            row.latency.record_many(Nanos::from_micros(millis), 1);
         }
         timeline
     }

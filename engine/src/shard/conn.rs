@@ -125,6 +125,14 @@ impl Http {
         }
     }
 
+    /// Says whether the content of responses is told of.
+    pub(super) fn tell_content(&mut self, wanted: bool) {
+        match self {
+            Self::One(http) => http.tell_content(wanted),
+            Self::Two(http) => http.tell_content(wanted),
+        }
+    }
+
     /// Requests that may start now.
     pub(super) fn capacity(&self) -> u32 {
         match self {

@@ -52,6 +52,13 @@ impl Flight {
         Self { first_byte, ..self }
     }
 
+    /// Whether nothing that is recorded tells it from `other`, if both end together.
+    pub(super) fn resembles(&self, other: &Self) -> bool {
+        let moments = |of: &Self| (of.intended, of.picked, of.written, of.first_byte);
+        let rest = |of: &Self| (of.status, of.light);
+        moments(self) == moments(other) && rest(self) == rest(other)
+    }
+
     /// Its moments, if it ended at `finished`.
     pub(super) fn ended(&self, first_byte: Instant, finished: Instant) -> Moments {
         let Self { intended, picked, written, light, .. } = *self;
@@ -124,7 +131,7 @@ impl Flights {
     }
 
     /// Adds the newest flight of `connection`, and returns its place; `None` if the ring is full.
-    pub(super) fn push(&mut self, connection: usize, flight: Flight) -> Option<usize> {
+    pub(super) fn push(&mut self, connection: usize, flight: &Flight) -> Option<usize> {
         let ring = self.rings.get_mut(connection).filter(|ring| ring.len < self.depth)?;
         let mut position = ring.oldest + ring.len;
         if position >= self.depth {
@@ -132,7 +139,19 @@ impl Flights {
         }
         ring.len += 1;
         let place = connection * self.depth as usize + position as usize;
-        *self.table.get_mut(place)? = flight;
+        *self.table.get_mut(place)? = *flight;
+        Some(place)
+    }
+
+    /// Puts a flight at the `position` of `connection`, and returns its place.
+    pub(super) fn put(
+        &mut self,
+        connection: usize,
+        position: u16,
+        flight: &Flight,
+    ) -> Option<usize> {
+        let place = self.place(connection, position);
+        *self.table.get_mut(place)? = *flight;
         Some(place)
     }
 
@@ -165,7 +184,7 @@ mod tests {
         // Pushes run ahead by up to three, so that the ring wraps at every offset.
         for ahead in [1, 3, 2, 3, 1, 2, 3, 3] {
             while pushed < popped + ahead {
-                assert!(flights.push(1, flight(pushed)).is_some());
+                assert!(flights.push(1, &flight(pushed)).is_some());
                 pushed += 1;
             }
             let (place, oldest) = flights.pop(1).unwrap();
@@ -179,10 +198,10 @@ mod tests {
     #[test]
     fn a_full_ring_takes_no_more() {
         let mut flights = Flights::new(1, 2);
-        assert_eq!(flights.push(0, flight(0)), Some(0));
-        assert_eq!(flights.push(0, flight(1)), Some(1));
-        assert_eq!(flights.push(0, flight(2)), None);
+        assert_eq!(flights.push(0, &flight(0)), Some(0));
+        assert_eq!(flights.push(0, &flight(1)), Some(1));
+        assert_eq!(flights.push(0, &flight(2)), None);
         assert_eq!(flights.pop(0).map(|(place, _)| place), Some(0));
-        assert_eq!(flights.push(0, flight(3)), Some(0));
+        assert_eq!(flights.push(0, &flight(3)), Some(0));
     }
 }

@@ -241,6 +241,7 @@ impl Traffic {
             Protocol::Negotiated if agreed == Some(Alpn::Http2) => Http::two(way.streams),
             Protocol::Http10 | Protocol::Http11 | Protocol::Negotiated => Http::one(way.depth),
         };
+        connection.http.tell_content(self.looks.any());
         let known = connection.past == Past::Opened || matches!(connection.http, Http::One(_));
         if known {
             return Fate::Ready;

@@ -117,8 +117,9 @@ impl<R: Reactor> Shard<R> {
 }
 
 impl Traffic {
-    /// The request of `user` has started on `slot`, and is to be written there.
-    pub(super) fn owe(&mut self, slot: Slot, user: User) {
+    /// The request of `user` has started on `slot`, and is to be written there; `count` times, if
+    /// there is only one.
+    pub(super) fn owe(&mut self, slot: Slot, user: User, count: u32) {
         let index = self.users.request_of(user);
         let Some(Prepared { serial, stored, .. }) = self.way.request(index) else { return };
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
@@ -128,7 +129,7 @@ impl Traffic {
             return;
         }
         if let Some(only) = &self.way.only {
-            outgoing.owed += only.len();
+            outgoing.owed += only.len() * count as usize;
             return;
         }
         if outgoing.owed == 0 {

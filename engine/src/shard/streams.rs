@@ -10,16 +10,39 @@ use crate::reactor::Slot;
 use crate::record::{Cause, Phase, Trouble};
 use crate::units::Instant;
 
+/// Responses to the same request that resemble each other: asked for together, and come together.
+/// Where there are many streams, nearly all of a batch do, and cost the books no more than one.
+struct Alike {
+    flight: Flight,
+    count: u64,
+}
+
 impl Traffic {
     /// `bytes` of frames arrived on `slot`.
     pub(super) fn read_streams(&mut self, slot: Slot, bytes: &[u8], now: Instant) -> Fate {
+        let mut answered = None;
+        let fate = self.read_frames(slot, bytes, &mut answered, now);
+        self.book(answered.as_ref(), slot, now);
+        fate
+    }
+
+    /// The same; those that were `answered` last are still to be booked.
+    fn read_frames(
+        &mut self,
+        slot: Slot,
+        bytes: &[u8],
+        answered: &mut Option<Alike>,
+        now: Instant,
+    ) -> Fate {
         let mut input = bytes;
+        if let Some(connection) = self.get(slot) {
+            connection.heard = now;
+        }
         let row = self.flights.place(slot.index(), 0);
         loop {
             let Some(connection) = self.connections.get_mut(slot.index()) else {
                 return Fate::Keep;
             };
-            connection.heard = now;
             let Http::Two(http) = &mut connection.http else { return Fate::Keep };
             let place = |tag: Tag| row + usize::from(tag.0);
             match http.receive(&mut input) {
@@ -40,7 +63,9 @@ impl Traffic {
                     }
                 }
                 Ok(Some(Event::Interim { .. } | Event::Settled)) => {}
-                Ok(Some(Event::Done { tag })) => self.answered(slot, place(tag), now),
+                Ok(Some(Event::Done { tag })) => {
+                    self.answered(slot, place(tag), answered, now);
+                }
                 Ok(Some(event)) => self.unanswered(slot, &event, now),
                 Ok(None) => break,
                 Err(error) => {
@@ -58,8 +83,7 @@ impl Traffic {
         let connection = self.connections.get_mut(slot.index())?;
         let Http::Two(http) = &mut connection.http else { return None };
         let tag = http.start(index).ok()?;
-        let place = self.flights.place(slot.index(), tag.0);
-        *self.flights.at(place)? = flight;
+        let place = self.flights.put(slot.index(), tag.0, &flight)?;
         let request = self.way.rendered.get(usize::from(index));
         if let (Some(slip), Some(request)) = (self.slips.get_mut(place), request)
             && !request.fill(&self.users.values(flight.user), slip)
@@ -84,10 +108,31 @@ impl Traffic {
         Some(slot)
     }
 
-    /// The request at `place` has its response.
-    fn answered(&mut self, slot: Slot, place: usize, now: Instant) {
+    /// The request at `place` has its response, which is booked at once or with others.
+    fn answered(&mut self, slot: Slot, place: usize, before: &mut Option<Alike>, now: Instant) {
         let Some(flight) = self.land_at(place) else { return };
-        self.responded(&flight, (place, flight.status), slot, now);
+        if !self.are_alike() {
+            self.responded(&flight, (place, flight.status), slot, now);
+            return;
+        }
+        match before {
+            Some(alike) if alike.flight.resembles(&flight) => alike.count += 1,
+            before => {
+                let others = before.replace(Alike { flight, count: 1 });
+                self.book(others.as_ref(), slot, now);
+            }
+        }
+    }
+
+    /// Books responses on `slot` that came together.
+    fn book(&mut self, alike: Option<&Alike>, slot: Slot, now: Instant) {
+        if let Some(Alike { flight, count }) = alike
+            && let Some(request) = self.way.request(0)
+        {
+            let outcome = (flight.status, request.expected.holds(flight.status));
+            let moments = flight.ended(flight.first_byte, now);
+            self.recorder.responses(&moments, outcome, slot.0, *count);
+        }
     }
 
     /// Something happened that is not a part of a response.

@@ -94,6 +94,22 @@ impl Supply {
         }
     }
 
+    /// Takes up to `most` requests that may start at `now`, in a closed loop; says how many.
+    pub(super) fn take_many(&mut self, most: u32, now: Instant, window: Window) -> u32 {
+        match self {
+            Self::Closed { .. } if now >= window.to => 0,
+            Self::Closed { quota: Some(left) } => {
+                let taken = u32::try_from(*left).map_or(most, |left| left.min(most));
+                if now >= window.from {
+                    *left -= u64::from(taken);
+                }
+                taken
+            }
+            Self::Closed { quota: None } => most,
+            Self::Open { .. } => 0,
+        }
+    }
+
     /// How many slots are due at `now`, up to `most`. O(most).
     pub(super) fn due(&self, most: usize, now: Instant) -> usize {
         let Self::Open { next, end, barrier, .. } = self else { return 0 };

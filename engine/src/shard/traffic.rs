@@ -184,7 +184,7 @@ impl Traffic {
                 let Some(request) = self.way.request(index) else { return };
                 let started = http.start(request.expect);
                 debug_assert!(started.is_ok(), "there was room");
-                self.flights.push(slot.index(), flight)
+                self.flights.push(slot.index(), &flight)
             }
             Http::Two(_) => self.start_stream(slot, index, flight),
         };
@@ -193,7 +193,7 @@ impl Traffic {
             return;
         };
         if self.way.paged {
-            self.owe(slot, flight.user);
+            self.owe(slot, flight.user, 1);
         }
         self.timeouts.arm(place, flight.written);
         self.outstanding += 1;
@@ -208,12 +208,49 @@ impl Traffic {
             // has no place in it, and has the timeout.
             deadlines.arm(place, flight.intended);
         }
-        self.recorder.started(&flight.ended(flight.written, flight.written));
+        self.recorder.started(&flight.ended(flight.written, flight.written), 1);
         if self.way.has_several()
             && let Some(origin) = self.get(slot).map(|connection| connection.origin)
         {
             self.recorder.origin(origin, |reached| reached.requests += 1);
         }
+    }
+
+    /// Whether one request is like another: there is one server that is asked for one thing, of
+    /// whose responses nothing is looked at but the status.
+    #[inline]
+    pub(super) fn are_alike(&self) -> bool {
+        let uniform = matches!(self.users, Users::Uniform);
+        uniform && !self.looks.any() && !self.way.has_several()
+    }
+
+    /// `count` requests that are [alike](Self::are_alike) start on `slot`, which has room for them.
+    pub(super) fn start_alike(&mut self, slot: Slot, flight: &Flight, count: u32) {
+        let Some(connection) = self.connections.get_mut(slot.index()) else { return };
+        let Some(request) = self.way.request(0) else { return };
+        connection.spent |= self.way.keep == Keep::One;
+        for _ in 0..count {
+            let place = match &mut connection.http {
+                Http::One(http) => {
+                    let started = http.start(request.expect);
+                    debug_assert!(started.is_ok(), "there was room");
+                    self.flights.push(slot.index(), flight)
+                }
+                Http::Two(http) => {
+                    http.start(0).ok().and_then(|tag| self.flights.put(slot.index(), tag.0, flight))
+                }
+            };
+            let Some(place) = place else {
+                debug_assert!(false, "there was room");
+                continue;
+            };
+            self.timeouts.arm(place, flight.written);
+        }
+        if self.way.paged {
+            self.owe(slot, flight.user, count);
+        }
+        self.outstanding += count;
+        self.recorder.started(&flight.ended(flight.written, flight.written), count.into());
     }
 
     /// Whether requests wait to be sent again.

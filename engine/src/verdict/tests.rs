@@ -129,11 +129,11 @@ fn run(slot: impl Fn(u64) -> Slot) -> Report {
             first_byte: written + took,
             finished: written + took,
         };
-        recorder.started(&moments);
+        recorder.started(&moments, 1);
         if let Fate::Error = end {
             recorder.error(&moments, Trouble { phase: Phase::Wait, cause: Cause::Closed }, 0);
         } else {
-            recorder.response(&moments, 200, true, 0);
+            recorder.responses(&moments, (200, true), 0, 1);
         }
     }
     let totals = *recorder.into_envelope();
@@ -665,7 +665,7 @@ fn books_that_do_not_balance_are_worth_nothing() {
         ("disordered", |report| report.totals.oddities.disordered = 1),
         ("completions_lost", |report| report.shards[0].completions_lost = 1),
         ("clamped", |report| {
-            report.totals.latency.response(Nanos::from_secs(4_000), 200, true);
+            report.totals.latency.responses(Nanos::from_secs(4_000), 200, true, 1);
             report.totals.ledger.ok += 1;
             report.totals.ledger.scheduled += 1;
         }),
