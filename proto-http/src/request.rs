@@ -17,8 +17,15 @@ use crate::text::{Escape, NoValues, Slot, Text, Values};
 /// The default `User-Agent`.
 const USER_AGENT: &str = concat!("pummel/", env!("CARGO_PKG_VERSION"));
 
+/// Fields that are for the server they were written for, and for no other.
+const OWN_FIELDS: [&str; 4] = ["Authorization", "Cookie", "Proxy-Authorization", "Host"];
+
+/// Fields that describe a body (RFC 9110 section 8).
+const BODY_FIELDS: [&str; 4] =
+    ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"];
+
 /// A request that can be sent: method, target, fields and body, all validated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Request {
     method: String,
     scheme: Scheme,
@@ -31,7 +38,7 @@ pub struct Request {
 }
 
 /// What a request carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Body {
     Here(Text),
     Stored(Stored),
@@ -39,7 +46,7 @@ enum Body {
 
 /// What the connection that a request is sent on is secured by. HTTP/1.1 does not say it in a
 /// request, HTTP/2 does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Scheme {
     /// `http`: nothing.
     #[default]
@@ -49,7 +56,7 @@ pub enum Scheme {
 }
 
 /// A field line; its name is a token and its value cannot end a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Field {
     name: String,
     value: Text,
@@ -492,13 +499,46 @@ impl Request {
         self.value_of("Host").cloned().unwrap_or_else(|| (&self.authority).into())
     }
 
+    /// Returns the request that follows a redirect of this one to `target` (RFC 9110 section 15.4):
+    /// `there`, at a server with that scheme and authority, or at the same one. If it is not
+    /// `whole`, it has no body, and is a `GET`, or a `HEAD` if this one is.
+    ///
+    /// Who asks, and under which name, is for the server that it was written for, and left out
+    /// elsewhere; what describes a body goes with it.
+    #[must_use]
+    pub fn redirected(
+        &self,
+        target: impl Into<Text>,
+        there: Option<(Scheme, &str)>,
+        whole: bool,
+    ) -> Self {
+        let mut request = Self { target: target.into().guarded(Escape::Target), ..self.clone() };
+        if let Some((scheme, authority)) = there {
+            (request.scheme, request.authority) = (scheme, authority.to_owned());
+            request.fields.retain(|field| !OWN_FIELDS.iter().any(|name| field.is(name)));
+        }
+        if !whole {
+            if request.method != "HEAD" {
+                "GET".clone_into(&mut request.method);
+            }
+            request.body = None;
+            request.fields.retain(|field| !BODY_FIELDS.iter().any(|name| field.is(name)));
+        }
+        request
+    }
+
     /// Renders the wish to go on in HTTP/2 (RFC 7540 section 3.2): a request for the same target,
     /// because not every server grants an upgrade everywhere; with a method that changes nothing
     /// and whose response has no body.
     #[must_use]
     pub fn render_upgrade(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for part in [b"HEAD ", self.target.literal(), b" HTTP/1.1\r\n"] {
+        let path = match self.target.literal() {
+            // All of it is a value.
+            [] => b"/",
+            path => path,
+        };
+        for part in [b"HEAD ", path, b" HTTP/1.1\r\n"] {
             out.extend_from_slice(part);
         }
         render_field(&mut out, "Host", &lossy(self.host().literal()));
@@ -813,6 +853,39 @@ mod tests {
              User-Agent: {USER_AGENT}\r\nAccept: */*\r\n\r\n"
         );
         assert_eq!(render(get()), expected);
+    }
+
+    #[test]
+    fn a_redirected_request_loses_what_is_not_for_where_it_goes() {
+        let builder = Request::builder("PUT", "example.org", "/a").unwrap();
+        let fields = [
+            ("host", "own"),
+            ("authorization", "Bearer x"),
+            ("COOKIE", "a=b"),
+            ("content-type", "a/b"),
+            ("Content-Encoding", "gzip"),
+            ("X-Own", "kept"),
+        ];
+        let builder = fields.into_iter().fold(builder, |all, (n, v)| all.field(n, v).unwrap());
+        let request = builder.body("hello").build();
+        let names = |request: &Request| {
+            let names: Vec<String> = request.fields().map(|(name, _)| name.to_owned()).collect();
+            names
+        };
+        let here = request.redirected("/b", None, true);
+        assert_eq!((names(&here), here.body()), (names(&request), request.body()));
+        assert_eq!((here.method(), here.target().constant()), ("PUT", Some(&b"/b"[..])));
+        let there = request.redirected("/b", Some((Scheme::Https, "other:1")), true);
+        assert_eq!(names(&there), ["content-type", "Content-Encoding", "X-Own"]);
+        assert_eq!(
+            (there.host().constant(), there.scheme()),
+            (Some(&b"other:1"[..]), Scheme::Https)
+        );
+        let bare = request.redirected("/b", None, false);
+        assert_eq!(names(&bare), ["host", "authorization", "COOKIE", "X-Own"]);
+        assert_eq!((bare.method(), bare.body()), ("GET", None));
+        let head = Request::builder("HEAD", "h", "/").unwrap().build();
+        assert_eq!(head.redirected("/", None, false).method(), "HEAD");
     }
 
     #[test]

@@ -7,14 +7,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Text, and the places in it where values are put in. Without places it is just text.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Text {
     bytes: Vec<u8>,
     places: Vec<Place>,
 }
 
 /// A place between two bytes of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Place {
     at: usize,
     slot: Slot,
@@ -23,7 +23,7 @@ struct Place {
 }
 
 /// Which value is put in, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Slot {
     /// The number of the value, which the owner of the values gives a meaning.
     pub value: u16,
@@ -32,7 +32,7 @@ pub struct Slot {
 }
 
 /// How a value is written, so that it stays one value where it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Escape {
     /// As it is: in a body.
     Plain,

@@ -15,6 +15,7 @@ mod midrun;
 mod nginx;
 mod odd_servers;
 mod rates;
+mod redirects;
 mod requests;
 mod run;
 mod scenarios;

@@ -85,6 +85,22 @@ fn every_form_of_an_answer_is_one_that_the_client_takes() {
 }
 
 #[test]
+fn redirects_of_the_target_are_followed_and_are_one_request_to_the_client() {
+    let flags = "--status 302,308,200 --location /next --delay 1ms --spin=false";
+    for http2 in ["", "--http2 --streams 1"] {
+        let load = format!("-n 40 -c 1 --redirect 2 {http2}");
+        let (client, target) = both_sides(flags, &load);
+        assert_eq!((&client["counts"]["ok"], &target["responses"]), (&40.into(), &120.into()));
+        assert_eq!(client["redirects"]["followed"], 80, "{client}");
+        assert_eq!(client["statuses"], serde_json::json!({ "200": 40 }));
+        // Three answers, each a millisecond after it was asked for.
+        assert!(client["latency_ns"]["service"]["min"].as_u64() >= Some(3_000_000), "{client}");
+        let (client, _) = both_sides("--status 301 --location /", &load);
+        assert_eq!(client["redirects"]["not_followed"]["limit"], 40);
+    }
+}
+
+#[test]
 fn a_delay_of_the_target_is_what_the_client_measures_at_least() {
     let (client, target) = both_sides("--delay 2ms --spin=false", "-n 40 -c 2");
     assert!(client["latency_ns"]["service"]["min"].as_u64() >= Some(2_000_000), "{client}");
@@ -159,6 +175,7 @@ fn a_target_that_cannot_serve_says_why_in_one_line() {
         ("--freeze 1s", "--freeze-every"),
         ("--cores 8000", "CPU 8000"),
         ("--status 99", "99"),
+        ("--location ä", "%XX"),
         ("--delay soon", "soon"),
         ("--service-law exponential", "--service-time"),
         ("--service-time 1ms --service-law gamma", "gamma"),

@@ -37,7 +37,8 @@ pub(super) fn attempt(config: &Config, host: &Host) -> Result<Code, Failure> {
         file.write(&report.cookies).map_err(Failure::impossible)?;
     }
     // Each scenario has one at least, unless it lacked a row.
-    let all = report.exchanges.len() >= config.work.scenarios().len();
+    let asked = report.exchanges.iter().filter(|exchange| !exchange.is_redirected);
+    let all = asked.count() >= config.work.scenarios().len();
     let broken = tell_feeds(&report);
     let good = all && !broken && report.exchanges.iter().all(Exchange::is_good);
     Ok(match report.ending {

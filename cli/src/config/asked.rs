@@ -53,14 +53,14 @@ pub(super) fn work(
         // Those of one name are one to the report.
         let name = if several { target.origin() } else { String::new() };
         let asking = Asking::new(name, request, expected.clone());
-        requests.push(Asking { origin: *server, ..asking });
+        requests.push(Asking { origin: *server, redirects: common.redirects, ..asking });
     }
     let (variables, feeds) = variables.into_parts();
     if requests.len() == 1
         && let Some(only) = requests.pop()
     {
         let work = Work::only(only.request, expected.clone()).with_variables(variables, epoch())?;
-        return Ok((work, feeds, None));
+        return Ok((work.redirected(common.redirects), feeds, None));
     }
     let steps = (0..).take(count).map(Step::Request);
     let scenario = |step| {

@@ -22,6 +22,7 @@ mod plan;
 mod protocol;
 mod proxy;
 mod rate;
+mod redirects;
 mod request;
 mod scenario;
 pub(crate) mod schema;
@@ -41,7 +42,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use pummel_engine::plan::{
-    Arrivals, Asking, Load, Order, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work,
+    Arrivals, Asking, Detours, Load, Order, Pacing, Protocol, Scenario, Stop, Timeouts, Wire, Work,
 };
 use pummel_engine::reactor::Wish;
 use pummel_engine::units::Nanos;
@@ -201,7 +202,22 @@ impl Config {
                 name => format!("the request {}", Quoted(name)),
             })?;
         }
+        for detour in self.work.detours().map_or(&[][..], Detours::all) {
+            request::ensure_http2(&detour.request).context("a request that is redirected")?;
+        }
         Ok(())
+    }
+
+    /// Has redirects followed, as requests say, once the work is known, and before users are given
+    /// cookies.
+    ///
+    /// # Errors
+    /// If that cannot be done.
+    pub(crate) fn follow_redirects(&mut self, args: &RequestArgs) -> Result<()> {
+        let others = self.others.iter().map(|server| &server.target);
+        let places = core::iter::once(&self.target).chain(others).map(redirects::place);
+        self.work = redirects::follow(args, self.work.clone(), &places.collect::<Vec<_>>())?;
+        self.ensure_sendable()
     }
 
     /// Gives users their cookies, once the work is known; `epoch` is the Unix time at the origin of
@@ -212,6 +228,8 @@ impl Config {
     pub(crate) fn give_cookies(&mut self, args: &RequestArgs, epoch: Nanos) -> Result<()> {
         let Some((cookies, save)) = cookies::understand(args)? else { return Ok(()) };
         let lonely = self.load.is_open() && cookies.loaded.is_empty();
+        // A redirect may well set one for where it leads.
+        let lonely = lonely && self.work.detours().is_none();
         let single = |scenario: &Scenario| scenario.steps.len() == 1;
         if lonely && self.work.scenarios().iter().all(single) {
             self.remarks.push(LONELY.to_owned());
@@ -263,7 +281,7 @@ impl Config {
         let Terms { load, stop, timeouts, mut remarks } =
             load::understand(&args.load, connections)?;
         let wire::Terms { wire, way, others, remarks: of_wire, .. } =
-            wire::understand(args, &task.servers)?;
+            wire::understand(args, &redirects::with_hosts(&args.request, &task.servers)?)?;
         remarks.extend(of_wire);
         if args.load.timetable.latency_correction {
             remarks.push(CORRECTED.to_owned());

@@ -11,6 +11,7 @@ use super::aws::Signer;
 use super::form;
 use super::input;
 use super::proxy::base64;
+use super::redirects;
 use super::scenario::{Meaning, Scope, Variables};
 use super::target::TargetUrl;
 use super::upload::{self, Held};
@@ -22,6 +23,8 @@ pub(super) struct Common<'a> {
     pub(super) args: &'a RunArgs,
     pub(super) body: Given<'a>,
     pub(super) signer: Option<Signer>,
+    /// How many redirects are followed.
+    pub(super) redirects: u8,
     pub(super) expected: ExpectedStatus,
 }
 
@@ -43,7 +46,8 @@ impl<'a> Common<'a> {
         let expected = expected(&typed.status).context("--status")?;
         let signer = Signer::understand(typed)?;
         ensure_fields(typed)?;
-        Ok(Self { args, body, signer, expected })
+        let redirects = redirects::most(typed)?;
+        Ok(Self { args, body, signer, redirects, expected })
     }
 }
 

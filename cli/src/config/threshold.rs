@@ -636,13 +636,9 @@ mod tests {
     }
 
     fn work(names: &[&str]) -> Work {
-        let asking = |name: &&str| Asking {
-            origin: 0,
-            name: (*name).to_owned(),
-            request: Request::builder("GET", "h", "/").unwrap().build(),
-            expected: ExpectedStatus::default(),
-            checks: Vec::new(),
-            captures: Vec::new(),
+        let request = Request::builder("GET", "h", "/").unwrap().build();
+        let asking = |name: &&str| {
+            Asking::new((*name).to_owned(), request.clone(), ExpectedStatus::default())
         };
         let steps = (0..).zip(names).map(|(index, _)| Step::Request(index)).collect();
         let scenario = Scenario { name: String::new(), weight: NonZeroU32::MIN, steps };

@@ -5,14 +5,14 @@
 use std::io::{self, Write};
 
 use pummel_engine::plan::Protocol;
-use pummel_engine::record::{Answer, Coded, End, Exchange, Found, Kept};
+use pummel_engine::record::{Answer, Coded, End, Exchange, Found, Kept, Unfollowed};
 use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 use pummel_proto_http::Version;
 use serde::Serialize;
 
 use super::schema::{Handshakes, Tool, VERSION};
-use super::{counted, wire};
+use super::{counted, redirects, wire};
 
 /// The most of a body that is shown to a person.
 const SHOWN_MAX: usize = 16 * 1024;
@@ -69,7 +69,8 @@ fn exchange_of(
     names: &Names<'_>,
     to: &mut dyn Write,
 ) -> io::Result<()> {
-    writeln!(to, "{number}. {}", title(report, exchange))?;
+    let redirected = if exchange.is_redirected { ", redirected" } else { "" };
+    writeln!(to, "{number}. {}{redirected}", title(report, exchange))?;
     let (head, body) = halves(&exchange.sent);
     lines(head, "> ", to)?;
     content(&body, "> ", to)?;
@@ -111,6 +112,9 @@ fn times(exchange: &Exchange) -> (Nanos, Nanos) {
 fn unexpected(exchange: &Exchange) -> Option<String> {
     let End::Answered(answer) = &exchange.end else { return None };
     let held = exchange.found.iter().all(|found| found.answer == Ok(true));
+    if let Some(why) = answer.unfollowed {
+        return Some(format!("FAILED  not followed: {}", redirects::words(why)));
+    }
     (!answer.good && held).then(|| format!("FAILED  status {} is not expected", answer.status))
 }
 
@@ -237,6 +241,8 @@ struct Document<'r> {
 #[derive(Serialize)]
 struct Row<'r> {
     name: String,
+    /// Whether it is the redirect of the one before that was followed.
+    redirected: bool,
     good: bool,
     request: Asked,
     response: Option<Said>,
@@ -262,6 +268,8 @@ struct Said {
     body: Content,
     /// What became of its codings.
     coded: Option<Decoding>,
+    /// Why it was not followed, if it is a redirect that was to be.
+    not_followed: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -317,6 +325,7 @@ fn row<'r>(report: &Report, exchange: &Exchange, names: &'r Names<'_>) -> Row<'r
     };
     Row {
         name: title(report, exchange),
+        redirected: exchange.is_redirected,
         good: exchange.is_good(),
         request: Asked {
             protocol: spoken(report, exchange),
@@ -343,6 +352,7 @@ fn said(answer: &Answer) -> Said {
             whole: coded.decoded == Ok(true),
             reason: coded.decoded.err(),
         }),
+        not_followed: answer.unfollowed.map(Unfollowed::name),
     }
 }
 

@@ -14,7 +14,7 @@ use super::schema::{
 };
 use super::{
     Environment, Paper, analysis, calibration, changes, fed, load, looked, origins, quantiles,
-    schema, thresholds, wire,
+    redirects, schema, thresholds, wire,
 };
 
 /// Writes the document and a line break, and nothing else.
@@ -70,6 +70,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
         flows: flows(report),
         checks: looked::documents(report),
         feeds: fed::documents(report),
+        redirects: redirects::document(report),
         shards: shards(report),
         coordinator: Coordinator {
             ticks: report.coordinator.count,
@@ -118,6 +119,7 @@ fn flows(report: &Report) -> Vec<ByFlow<'_>> {
 fn plan(report: &Report) -> Plan<'_> {
     let plan = &report.plan;
     let timetable = plan.load.timetable();
+    let requests = plan.work.requests().iter();
     let (on_full, spawn) = match plan.load {
         Load::Closed { spawn, .. } => (None, spawn),
         Load::Open { on_full, .. } => (Some(on_full), None),
@@ -163,6 +165,7 @@ fn plan(report: &Report) -> Plan<'_> {
         pacing: plan.load.is_open().then(|| load::pacing(plan.pacing)),
         seed: plan.seed,
         cookies: load::cookies(plan.work.cookies()),
+        redirect: requests.map(|asking| asking.redirects).max().filter(|&most| most > 0),
     }
 }
 

@@ -13,6 +13,7 @@ mod junit;
 mod load;
 mod looked;
 mod origins;
+mod redirects;
 mod schema;
 pub(crate) mod stderr;
 mod table;

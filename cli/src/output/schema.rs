@@ -46,6 +46,8 @@ pub(super) struct Document<'r> {
     pub(super) checks: Vec<super::looked::Document<'r>>,
     /// Each feed; empty without any.
     pub(super) feeds: Vec<super::fed::Document<'r>>,
+    /// Null where none are followed.
+    pub(super) redirects: Option<super::redirects::Document>,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
     pub(super) timeline: Timeline,
@@ -175,6 +177,8 @@ pub(super) struct Plan<'r> {
     pub(super) seed: u64,
     /// Until when users keep cookies: `off`, `on` (until the run ends) or `iteration`.
     pub(super) cookies: &'static str,
+    /// Most redirects that any request follows; null where none are.
+    pub(super) redirect: Option<u8>,
 }
 
 #[derive(Serialize)]

@@ -102,6 +102,9 @@ struct AnswerArgs {
     #[arg(long, value_name = "STATUS", default_value = "200", value_delimiter = ',',
           value_parser = clap::value_parser!(u16).range(200..=599))]
     status: Vec<u16>,
+    /// Where redirects lead: the field Location of 301, 302, 303, 307 and 308
+    #[arg(long, value_name = "URL", value_parser = location)]
+    location: Option<String>,
     /// Close each connection with the answer to its N-th request
     #[arg(long, value_name = "N")]
     close_after: Option<NonZeroU64>,
@@ -109,6 +112,13 @@ struct AnswerArgs {
     #[arg(long, value_name = "N", default_value_t = STREAMS_MAX,
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     max_streams: u32,
+}
+
+/// A text that can stand in the field Location of a response.
+fn location(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "it is empty or has what no URL has; write other characters as %XX".into())
 }
 
 /// Streams that a client may have open at once, unless told otherwise.
@@ -206,6 +216,7 @@ impl TargetArgs {
                 statuses: self.answer.status.clone(),
                 body_bytes: usize::try_from(self.answer.body_size).unwrap_or(usize::MAX),
                 chunked: self.answer.chunked,
+                location: self.answer.location.clone(),
                 broken: self.fault.r#break.unwrap_or_default(),
             },
             faults: self.fault.understand()?,

@@ -229,7 +229,8 @@ mod tests {
     fn replies(body_bytes: usize) -> (Replies, ReplyId) {
         let mut reactor = Epoll::new(1).unwrap();
         let broken = Broken::default();
-        let shape = Shape { statuses: vec![200], body_bytes, chunked: false, broken };
+        let location = None;
+        let shape = Shape { statuses: vec![200], body_bytes, chunked: false, location, broken };
         let replies = Replies::publish(&mut reactor, &shape, false).unwrap();
         let id = replies.response(0, true, Persistence::Implied);
         (replies, id)

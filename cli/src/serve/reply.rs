@@ -31,6 +31,8 @@ pub(super) struct Shape {
     pub(super) body_bytes: usize,
     /// Whether the body is sent in chunks, to those who know chunks.
     pub(super) chunked: bool,
+    /// Where redirects lead, if they say so.
+    pub(super) location: Option<String>,
     pub(super) broken: Broken,
 }
 
@@ -222,8 +224,15 @@ impl Shape {
         if matches!(status, 204 | 304) { 0 } else { self.body_bytes }
     }
 
+    /// The field Location of a response with this status: of those redirects that have one
+    /// (RFC 9110 section 15.4).
+    pub(super) fn location_of(&self, status: u16) -> Option<&str> {
+        self.location.as_deref().filter(|_| matches!(status, 301..=303 | 307 | 308))
+    }
+
     fn refusal() -> Self {
-        Self { statuses: Vec::new(), body_bytes: 0, chunked: false, broken: Broken::default() }
+        let (statuses, broken) = (Vec::new(), Broken::default());
+        Self { statuses, body_bytes: 0, chunked: false, location: None, broken }
     }
 }
 
@@ -252,8 +261,11 @@ impl Text {
             Persistence::Ends => ("Connection: close\r\n", Some(Close::Finish)),
         };
         let reason = reason(status);
+        let location = shape.location_of(status);
+        let location = location.map(|to| format!("Location: {to}\r\n")).unwrap_or_default();
         let head = format!(
-            "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\n{framing}{connection}\r\n"
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\n\
+             {location}{framing}{connection}\r\n"
         );
         let body: Vec<u8> = TEXT.iter().copied().cycle().take(body_bytes).collect();
         let body = if chunked { in_chunks(&body) } else { body };
@@ -350,7 +362,8 @@ mod tests {
     use super::*;
 
     fn shape(body_bytes: usize, chunked: bool) -> Shape {
-        Shape { statuses: vec![200], body_bytes, chunked, broken: Broken::default() }
+        let (location, broken) = (None, Broken::default());
+        Shape { statuses: vec![200], body_bytes, chunked, location, broken }
     }
 
     fn text(shape: &Shape, status: u16, persistence: Persistence) -> String {

@@ -7,6 +7,7 @@
 
 mod change;
 mod date;
+mod detours;
 mod load;
 mod pacing;
 mod scenario;
@@ -25,6 +26,7 @@ use pummel_proto_http::{Expect, Request};
 pub use crate::judge::ExpectedStatus;
 pub use change::{CHANGES_MAX, Change, ChangeError};
 pub use date::DatePart;
+pub use detours::{Detour, Detours, Place};
 pub use load::{Arrivals, Load, OnFull, Shape, Spawn, Stage, Stages, Timetable};
 pub use pacing::Pacing;
 pub use scenario::{Logic, MARKS_MAX, NESTED_MAX, Scenario, Step};

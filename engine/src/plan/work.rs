@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use pummel_proto_http::{Request, Text};
 
 use super::scenario::{Logic, MARKS_MAX, NESTED_MAX, Scenario, Step};
-use super::{DatePart, ExpectedStatus, Signing};
+use super::{DatePart, Detours, ExpectedStatus, Place, Signing};
 use crate::cookies::Cookie;
 use crate::feed::Feed;
 use crate::judge::{Capture, Check, Condition};
@@ -29,6 +29,7 @@ pub struct Work {
     feeds: Vec<Feed>,
     epoch: Nanos,
     cookies: Option<Cookies>,
+    detours: Option<Detours>,
 }
 
 /// The cookies of users.
@@ -152,6 +153,9 @@ pub struct Asking {
     pub request: Request,
     /// The number of the server that is asked.
     pub origin: u16,
+    /// How many redirects are followed at most, one after the other. What is expected, tested and
+    /// taken is of the last response.
+    pub redirects: u8,
     /// Which response statuses are `ok`; any other is a *failure*, not an error.
     pub expected: ExpectedStatus,
     /// What else its response is tested for; one that does not hold makes it a failure.
@@ -165,7 +169,15 @@ impl Asking {
     /// A request to the first server, of which nothing is looked at but the status.
     #[must_use]
     pub const fn new(name: String, request: Request, expected: ExpectedStatus) -> Self {
-        Self { name, request, origin: 0, expected, checks: Vec::new(), captures: Vec::new() }
+        Self {
+            name,
+            request,
+            origin: 0,
+            redirects: 0,
+            expected,
+            checks: Vec::new(),
+            captures: Vec::new(),
+        }
     }
 }
 
@@ -214,6 +226,12 @@ pub enum WorkError {
     /// A step asks for a request that is not there.
     #[error("a step asks for request {0}, which there is not")]
     Missing(u16),
+    /// There are too many requests, with those that redirects may lead to.
+    #[error(
+        "redirects make {0} requests of them, and a run has {STEPS_MAX} at most; follow none, or \
+         give fewer requests or hosts"
+    )]
+    Detours(usize),
     /// A request has a value that nobody makes.
     #[error("a request has the value {0}, which nobody makes")]
     Variable(u16),
@@ -242,6 +260,7 @@ impl Work {
             feeds: Vec::new(),
             epoch: Nanos::ZERO,
             cookies: None,
+            detours: None,
         }
     }
 
@@ -273,8 +292,8 @@ impl Work {
         }
         scenarios.iter().try_for_each(|scenario| scenario.check(requests.len(), &logic))?;
         let (order, variables, epoch) = (Order::ByWeight, Vec::new(), Nanos::ZERO);
-        let feeds = Vec::new();
-        Ok(Self { requests, scenarios, logic, order, variables, feeds, epoch, cookies: None })
+        let (feeds, cookies, detours) = (Vec::new(), None, None);
+        Ok(Self { requests, scenarios, logic, order, variables, feeds, epoch, cookies, detours })
     }
 
     /// The same work, whose scenarios share the slots of a schedule in proportion to their weights.
@@ -322,6 +341,44 @@ impl Work {
         Ok(self)
     }
 
+    /// The same work, in which each request follows at most so many redirects.
+    #[must_use]
+    pub fn redirected(mut self, most: u8) -> Self {
+        self.requests.iter_mut().for_each(|asking| asking.redirects = most);
+        self
+    }
+
+    /// The same work, whose requests follow redirects as they say, among the servers at `places`,
+    /// by number. It is said after all values but cookies.
+    ///
+    /// # Errors
+    /// If that makes too many requests, or too many values.
+    pub fn following(mut self, places: &[Place]) -> Result<Self, WorkError> {
+        if self.requests.iter().all(|asking| asking.redirects == 0) {
+            return Ok(self);
+        }
+        let number = u16::try_from(self.variables.len());
+        let number = number.map_err(|_| WorkError::Variable(u16::MAX))?;
+        let detours = Detours::new(&self.requests, places, number);
+        self.detours = Some(detours.map_err(WorkError::Detours)?);
+        self.variables.push(Variable { name: String::new(), source: Source::Captured });
+        Ok(self)
+    }
+
+    /// What redirects lead to, if any are followed.
+    #[must_use]
+    pub const fn detours(&self) -> Option<&Detours> {
+        self.detours.as_ref()
+    }
+
+    /// All that may be sent, by number, and the number of the server that it is for: the requests,
+    /// and behind them their detours.
+    pub fn sent(&self) -> impl Iterator<Item = (&Request, u16)> {
+        let requests = self.requests.iter().map(|asking| (&asking.request, asking.origin));
+        let detours = self.detours.as_ref().map_or(&[][..], Detours::all).iter();
+        requests.chain(detours.map(|detour| (&detour.request, detour.origin)))
+    }
+
     /// The same work, whose users keep cookies; `epoch` is the Unix time at the origin of the
     /// clock.
     ///
@@ -332,6 +389,9 @@ impl Work {
         let number = number.map_err(|_| WorkError::Variable(u16::MAX))?;
         for asking in &mut self.requests {
             asking.request = asking.request.clone().with_cookies(number);
+        }
+        if let Some(detours) = &mut self.detours {
+            detours.keep_cookies(number);
         }
         // Behind all others, so that these are known where cookies are chosen.
         self.variables.push(Variable { name: String::new(), source: Source::Cookies });
@@ -436,6 +496,7 @@ impl Work {
     #[must_use]
     pub fn to_one_server(mut self) -> Self {
         self.requests.iter_mut().for_each(|asking| asking.origin = 0);
+        self.detours.iter_mut().for_each(Detours::lead_to_first);
         self
     }
 
@@ -460,7 +521,8 @@ impl Work {
     /// Whether each request is always the same.
     #[must_use]
     pub fn is_constant(&self) -> bool {
-        self.requests.iter().all(|asking| asking.request.is_constant())
+        // A detour has its path as a value.
+        self.detours.is_none() && self.requests.iter().all(|it| it.request.is_constant())
     }
 
     /// Whether there is one request, always the same, and nothing else.

@@ -5,13 +5,15 @@
 
 use pummel_proto_http::Version;
 
-use super::{Moments, Phase, Trouble};
+use super::{Moments, Phase, Trouble, Unfollowed};
 
 /// A request, and what came of it.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     /// The index of the request in the work of the plan.
     pub request: u16,
+    /// Whether a redirect has led to it, which is the response of the exchange before.
+    pub is_redirected: bool,
     /// Whether it was sent in HTTP/2.
     pub http2: bool,
     /// As it was sent: its head, an empty line, its body; in HTTP/2 a line for each field.
@@ -50,6 +52,8 @@ pub struct Answer {
     pub body: Kept,
     /// What became of its codings, if it had any.
     pub coded: Option<Coded>,
+    /// Why it was not followed, if it is a redirect that was to be.
+    pub unfollowed: Option<Unfollowed>,
     /// Whether its status was expected and all that was looked for was found.
     pub good: bool,
 }

@@ -16,6 +16,7 @@ mod moments;
 mod multiplexed;
 mod outcome;
 mod reached;
+mod redirects;
 mod row;
 mod secured;
 mod snapshot;
@@ -32,6 +33,7 @@ pub use moments::{Exemplar, Fate, Moments, Slowest};
 pub use multiplexed::{CODES, Multiplexed, code_name};
 pub use outcome::{Cause, ErrorTable, Kind, Party, Phase, Trouble};
 pub use reached::Reached;
+pub use redirects::{Redirects, Unfollowed};
 pub use row::Row;
 pub use secured::{Agreed, Alpn, Secured, TlsTrouble};
 pub use snapshot::{Connections, Oddities, Parts, Snapshot, Statuses};
@@ -351,6 +353,22 @@ impl Recorder {
         if let Some(reached) = origins.get_mut(place) {
             note(reached);
         }
+    }
+
+    /// A redirect of the request that was `intended` then is followed, or is its response.
+    pub fn redirected(&mut self, intended: Instant, what: Result<(), Unfollowed>) {
+        if self.window.contains(intended) {
+            match what {
+                Ok(()) => self.envelope.redirects.followed += 1,
+                Err(why) => self.envelope.redirects.stand(why),
+            }
+        }
+    }
+
+    /// A redirect led to the host of this name, which is not one of the run. The first time may
+    /// allocate.
+    pub fn led_elsewhere(&mut self, name: &[u8]) {
+        self.envelope.redirects.led_elsewhere(name);
     }
 
     /// What became of connections is counted here.

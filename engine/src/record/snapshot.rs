@@ -1,8 +1,8 @@
 //! What leaves a shard: counters and histograms, merged by addition.
 
 use super::{
-    ErrorTable, Fed, Flow, Histogram, Latencies, Ledger, Looked, Multiplexed, Reached, Row,
-    Secured, Slowest, Spans, Timeline,
+    ErrorTable, Fed, Flow, Histogram, Latencies, Ledger, Looked, Multiplexed, Reached, Redirects,
+    Row, Secured, Slowest, Spans, Timeline,
 };
 use crate::units::Nanos;
 
@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub flows: Vec<Flow>,
     /// Connections to each server, if there are several.
     pub origins: Vec<Reached>,
+    /// What became of redirects, where they are followed.
+    pub redirects: Redirects,
     /// What should not be.
     pub oddities: Oddities,
 }
@@ -271,6 +273,7 @@ impl Snapshot {
         self.parts.merge(&other.parts);
         self.timeline.merge(&other.timeline);
         self.slowest.merge(&other.slowest);
+        self.redirects.merge(&other.redirects);
         self.oddities.merge(&other.oddities);
         let more = other.rows.len().saturating_sub(self.rows.len());
         self.rows.extend((0..more).map(|_| Row::default()));
@@ -303,6 +306,7 @@ impl Snapshot {
         self.parts.clear();
         self.timeline.clear();
         self.slowest.clear();
+        self.redirects.clear();
         self.oddities = Oddities::default();
         self.rows.iter_mut().for_each(Row::clear);
         self.origins.fill(Reached::default());

@@ -25,7 +25,8 @@ impl<R: Reactor> Shard<R> {
     /// Starts a request, or has it wait for its server; says whether there was one.
     fn start_one(&mut self, now: Instant) -> bool {
         while self.traffic.has_retries()
-            && let Some(origin) = self.traffic.next_retried(|origin| self.lines.has_free(origin))
+            && let Some(origin) =
+                self.traffic.again.next_server(|origin| self.lines.has_free(origin))
         {
             if let Some(slot) = self.take_free(origin)
                 && let Some(flight) = self.traffic.next_retry_to(origin, now)

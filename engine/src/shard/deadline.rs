@@ -51,11 +51,10 @@ impl Deadlines {
         }
     }
 
-    /// Arms the disarmed `waiter`, who waits since `since`, whenever the others came. O(armed
-    /// waiters that came later).
-    pub(super) fn arm_since(&mut self, waiter: usize, since: Instant) {
+    /// Arms the disarmed `waiter` with a `deadline` of its own, whenever the others came. O(armed
+    /// waiters with later ones).
+    pub(super) fn arm_until(&mut self, waiter: usize, deadline: Instant) {
         let Ok(name) = u32::try_from(waiter) else { return };
-        let deadline = since + self.span;
         let (mut before, mut after) = (self.newest, NONE);
         while let Some(link) = self.links.get(before as usize)
             && link.deadline > deadline

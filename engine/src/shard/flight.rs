@@ -14,7 +14,8 @@ pub(super) struct Flight {
     pub(super) intended: Instant,
     /// That, and as much later as the shard was late for it.
     pub(super) picked: Instant,
-    /// When it was handed to the kernel, on the connection that it had been given right before.
+    /// When it was handed to the kernel, on the connection that it had been given right before; for
+    /// the first time, if redirects have led on since.
     pub(super) written: Instant,
     /// Whether at most a quarter of the connections were in use then.
     pub(super) light: bool,
@@ -25,9 +26,25 @@ pub(super) struct Flight {
     pub(super) onward: bool,
     /// Whether it has started before, sent or not.
     pub(super) again: bool,
+    /// How far redirects have led it.
+    pub(super) hops: Hops,
     /// HTTP/2: the status of the response that is arriving, and when its head was reaped.
     pub(super) status: u16,
     pub(super) first_byte: Instant,
+}
+
+/// How far redirects have led a request.
+#[derive(Clone, Copy)]
+pub(super) struct Hops {
+    /// How many of them were followed.
+    pub(super) count: u8,
+    /// Whether method and body are still those of the request.
+    pub(super) whole: bool,
+}
+
+impl Hops {
+    /// Nowhere.
+    pub(super) const NONE: Self = Self { count: 0, whole: true };
 }
 
 impl Flight {
@@ -40,6 +57,7 @@ impl Flight {
             light: false,
             retries: 0,
             again: false,
+            hops: Hops::NONE,
             user: User::default(),
             onward: false,
             status: 0,

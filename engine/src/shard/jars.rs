@@ -39,13 +39,12 @@ impl Jars {
     /// The jars of `work`, if its users keep cookies. Nobody has one yet.
     pub(super) fn of(work: &Work, is_open: bool) -> Option<Self> {
         let Cookies { until, loaded, .. } = work.cookies()?;
-        let requests = work.requests().iter();
         Some(Self {
             all: Vec::new(),
             loaded: loaded.clone().into(),
             // Each who comes in an open loop is a user of its own.
             of_scenario: is_open || *until == Until::Scenario,
-            places: requests.map(|asking| Going::of(&asking.request)).collect(),
+            places: work.sent().map(|(request, _)| Going::of(request)).collect(),
             host: Vec::new(),
             path: Vec::new(),
         })

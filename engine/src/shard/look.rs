@@ -96,6 +96,12 @@ impl Looks {
         }
     }
 
+    /// The value of the first field with this name that is kept of the response at `place`.
+    pub(super) fn field(&self, place: usize, name: &[u8]) -> Option<&[u8]> {
+        let mut lines = self.places.get(place)?.lines();
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     /// Takes out what is kept of the response at `place`, without its codings; it is
     /// [given back](Self::give).
     pub(super) fn take(&mut self, place: usize) -> Option<Look> {
@@ -159,19 +165,24 @@ impl Look {
         !self.codings.is_none()
     }
 
+    /// Name and value of each field line that is kept.
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        let mut from = 0;
+        self.ends.iter().map(move |&[name_end, end]| {
+            let (begin, name_end, end) = (from, name_end as usize, end as usize);
+            from = end;
+            let part = |range| self.lines.get(range).unwrap_or_default();
+            (part(begin..name_end), part(name_end..end))
+        })
+    }
+
     /// The response, which has that `status` and `took` so long.
     pub(super) fn response(
         &self,
         status: u16,
         took: Nanos,
     ) -> Response<'_, impl Iterator<Item = (&[u8], &[u8])> + Clone> {
-        let mut from = 0;
-        let fields = self.ends.iter().map(move |&[name_end, end]| {
-            let (begin, name_end, end) = (from, name_end as usize, end as usize);
-            from = end;
-            let part = |range| self.lines.get(range).unwrap_or_default();
-            (part(begin..name_end), part(name_end..end))
-        });
+        let fields = self.lines();
         let body = self.decoded.map(|is_cut| Content { bytes: &self.body, is_cut });
         Response { status, fields, body, body_len: self.body_len, took }
     }

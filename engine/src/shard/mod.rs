@@ -4,6 +4,7 @@
 //! what happened. Every decision depends on the plan, on the completions and on the time that the
 //! reactor tells, so that the same inputs give the same run.
 
+mod again;
 mod apart;
 mod choice;
 mod conn;
@@ -13,6 +14,7 @@ mod dial;
 mod dials;
 mod feed;
 mod flight;
+mod follow;
 mod full;
 mod jars;
 mod laps;
@@ -330,7 +332,7 @@ impl<R: Reactor> Shard<R> {
     fn drain(&mut self, until: Instant) {
         self.phase = Phase::Draining(until);
         let owed = self.supply.next_due().is_some() || self.goes_on();
-        if !owed && !self.traffic.has_retries() {
+        if !owed && !self.traffic.goes_on() {
             self.dialler.forget();
         }
         self.mailbox.reply(Reply::Draining);
@@ -444,7 +446,7 @@ impl<R: Reactor> Shard<R> {
         let ready = self.traffic.get(slot).map_or(now, |connection| connection.free_since);
         let (mut started, mut same, mut index) = (0, 0, 0);
         while started < room {
-            let flight = match self.traffic.next_retry(now) {
+            let flight = match self.traffic.next_retry_to(0, now) {
                 Some(flight) => flight,
                 None => match self.next_flight(ready, now) {
                     Some(flight) => flight,
@@ -695,7 +697,7 @@ impl<R: Reactor> Shard<R> {
             Phase::Opening | Phase::Ready(_) => false,
             Phase::Running | Phase::Draining(_) => {
                 let window = self.traffic.recorder.window();
-                let idle = !self.traffic.has_retries() && !self.goes_on();
+                let idle = !self.traffic.goes_on() && !self.goes_on();
                 self.supply.exhausted(now, window) && idle
             }
             Phase::Done => true,

@@ -7,6 +7,7 @@ use std::io;
 use pummel_proto_http::{Event, Expect, h1, h2, render_connect};
 
 use super::conn::{Connection, Fate, Http, Opening, Past, State, Step};
+use super::follow::Trail;
 use super::prepared::{self, Prepared, prepare};
 use super::traffic::Traffic;
 use crate::plan::{Keep, Means, Plan, Protocol, Proxy, Tls};
@@ -25,8 +26,10 @@ pub(super) struct Way {
     pub(super) doors: Box<[Door]>,
     /// Whether what arrives is not what is spoken, but has to be unwrapped first.
     pub(super) wrapped: bool,
-    /// The requests, by index.
+    /// The requests, by index, and behind them their detours.
     pub(super) requests: Box<[Prepared]>,
+    /// What redirects lead to, if they are followed.
+    pub(super) trail: Option<Box<Trail>>,
     /// The only request as HTTP/1.x, if it is always the same.
     pub(super) only: Option<Box<[u8]>>,
     /// Whether requests are written anew each time.
@@ -93,6 +96,7 @@ impl Way {
                 .is_single()
                 .then(|| requests.iter().flat_map(Prepared::bytes).collect()),
             requests,
+            trail: Trail::of(plan).map(Box::new),
             paged: prepared::is_paged(plan),
             rendered: prepared::render(plan)?,
             early: Vec::new(),
@@ -139,12 +143,11 @@ impl Door {
             rehearsed.map_err(|trouble| io::Error::other(trouble.name()))?;
         }
         let upgrades = plan.wire.protocol == Protocol::Http2Upgrade;
-        let mut requests = plan.work.requests().iter();
-        let upgrade = requests.find(|asking| upgrades && asking.origin == number);
+        let upgrade = plan.work.sent().find(|(_, origin)| upgrades && *origin == number);
         Ok(Self {
             connector,
             tunnel: proxy.map(Wish::of).transpose()?.flatten(),
-            upgrade: upgrade.map(|asking| asking.request.render_upgrade().into()),
+            upgrade: upgrade.map(|(request, _)| request.render_upgrade().into()),
         })
     }
 

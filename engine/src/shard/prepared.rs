@@ -2,10 +2,10 @@
 
 use std::io;
 
-use pummel_proto_http::{Expect, NoValues, Rendering, Serial, Stored, h2};
+use pummel_proto_http::{Expect, NoValues, Rendering, Request, Serial, Stored, h2};
 
 use crate::judge::{Capture, Check, Needs};
-use crate::plan::{ExpectedStatus, Order, Plan};
+use crate::plan::{Detours, ExpectedStatus, Order, Plan};
 
 /// A request, as it is sent and as its response is looked at.
 pub(super) struct Prepared {
@@ -44,13 +44,26 @@ pub(super) fn is_paged(plan: &Plan) -> bool {
     plan.is_wrapped() || plan.wire.protocol.may_be_http2() || !plan.work.is_constant()
 }
 
-/// The requests of `plan`, by index.
+/// The requests of `plan`, by index, and behind them their detours.
 pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
     let renderings: Vec<_> = plan.ways().map(|(_, proxy)| plan.wire.rendering(proxy)).collect();
     let usual = Rendering::default();
     let of_server = |origin: u16| renderings.get(usize::from(origin)).unwrap_or(&usual);
     let tried = plan.work.order() == Order::Tried;
     let keeps_cookies = plan.work.cookies().is_some();
+    let bare = |request: &Request, origin: u16| Prepared {
+        serial: request.serial(of_server(origin)),
+        stored: request.stored().cloned(),
+        expect: plan.expects(request),
+        origin,
+        expected: ExpectedStatus::default(),
+        checks: Box::default(),
+        captures: Box::default(),
+        needs: Needs::NOTHING,
+        first_look: 0,
+        row: 0,
+        is_looked_at: false,
+    };
     let mut looks = 0;
     let of = plan.work.requests().iter().zip(plan.work.row_of_each()).map(|(asking, row)| {
         let first_look = looks;
@@ -59,10 +72,6 @@ pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
         let mut needs = Needs::of(&asking.checks, &asking.captures);
         needs.fields |= keeps_cookies;
         Prepared {
-            serial: asking.request.serial(of_server(asking.origin)),
-            stored: asking.request.stored().cloned(),
-            expect: plan.expects(&asking.request),
-            origin: asking.origin,
             expected: asking.expected.clone(),
             checks: asking.checks.clone().into(),
             captures: asking.captures.clone().into(),
@@ -70,9 +79,12 @@ pub(super) fn prepare(plan: &Plan) -> Box<[Prepared]> {
             first_look,
             row,
             is_looked_at: tried || keeps_cookies || here > 0,
+            ..bare(&asking.request, asking.origin)
         }
     });
-    of.collect()
+    // Of a detour, the response is looked at as its request wants.
+    let detours = plan.work.detours().map_or(&[][..], Detours::all).iter();
+    of.chain(detours.map(|detour| bare(&detour.request, detour.origin))).collect()
 }
 
 /// The same for HTTP/2, if that may be spoken. Whoever made the plan has seen to it that it can.
@@ -86,8 +98,8 @@ pub(super) fn render(plan: &Plan) -> io::Result<Vec<h2::Rendered>> {
     let of_way = plan.ways().map(|(_, proxy)| plan.wire.rendering(proxy).fields);
     let of_way: Vec<_> = of_way.collect();
     let fields = |origin: u16| of_way.get(usize::from(origin)).map_or(&[][..], Vec::as_slice);
-    let requests = plan.work.requests().iter();
-    let requests = requests.map(|asking| asking.request.with_fields(fields(asking.origin)));
+    let requests = plan.work.sent();
+    let requests = requests.map(|(request, origin)| request.with_fields(fields(origin)));
     let requests = requests.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
     h2::Rendered::set(&requests.iter().collect::<Vec<_>>()).map_err(io::Error::other)
 }

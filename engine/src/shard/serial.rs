@@ -5,7 +5,6 @@ use pummel_proto_http::{Event, Phase as HttpPhase, Reuse};
 use super::conn::{Fate, Http, phase_of};
 use super::traffic::Traffic;
 use super::user::User;
-use crate::judge::Needs;
 use crate::reactor::Slot;
 use crate::record::{Cause, Phase, Trouble};
 use crate::units::Instant;
@@ -29,8 +28,7 @@ impl Traffic {
                         let place = self.flights.oldest(slot.index());
                         let flight = place.and_then(|place| self.flights.at(place));
                         let user = flight.map_or(User::default(), |flight| flight.user);
-                        let request = self.way.request(self.users.request_of(user));
-                        let needs = request.map_or(Needs::NOTHING, |request| request.needs);
+                        let needs = self.way.needs(self.users.asked_by(user), head.status);
                         self.looks.begin(place, needs, Some(head.version), http.fields());
                     }
                 }

@@ -5,7 +5,6 @@ use pummel_proto_http::h2::{Event, Tag};
 use super::conn::{Fate, Http, phase_of};
 use super::flight::Flight;
 use super::traffic::Traffic;
-use crate::judge::Needs;
 use crate::reactor::Slot;
 use crate::record::{Cause, Phase, Trouble};
 use crate::units::Instant;
@@ -52,8 +51,7 @@ impl Traffic {
                     let Some(flight) = self.flights.at(place(tag)) else { continue };
                     (flight.status, flight.first_byte) = (status, now);
                     if self.looks.any() {
-                        let request = self.way.request(self.users.request_of(flight.user));
-                        let needs = request.map_or(Needs::NOTHING, |request| request.needs);
+                        let needs = self.way.needs(self.users.asked_by(flight.user), status);
                         self.looks.begin(Some(place(tag)), needs, None, http.fields());
                     }
                 }

@@ -6,12 +6,12 @@
 //! what goes out in `outgoing`.
 
 use core::num::NonZeroU8;
-use std::collections::VecDeque;
 use std::io;
 
 use pummel_proto_http::h2::Tag;
 use pummel_proto_http::{h1, h2};
 
+use super::again::Again;
 use super::conn::{Connection, Fate, Http, Past, State, phase_of};
 use super::deadline::Deadlines;
 use super::flight::{Flight, Flights};
@@ -47,10 +47,11 @@ pub(super) struct Traffic {
     timeouts: Deadlines,
     /// From the intended start on.
     deadlines: Option<Deadlines>,
-    /// The same for those that have started before, who come in no order; they are few.
+    /// The same for those that have started before, who come in no order; they are few. Those that
+    /// redirects have led on have their timeouts here as well.
     deadlines_again: Option<Deadlines>,
-    /// Requests that were not processed, to be sent again, by their intended starts.
-    retries: VecDeque<Flight>,
+    /// Requests that are to be sent again.
+    pub(super) again: Again,
     /// The last response head, of whichever connection.
     pub(super) recall: h1::Recall,
     pub(super) recorder: Recorder,
@@ -100,14 +101,16 @@ impl Traffic {
         let way = Way::new(&plan.plan)?;
         let keeps_cookies = plan.plan.work.cookies().is_some();
         let looked_at = way.requests.iter().any(|request| request.is_looked_at);
+        let looked_at = looked_at || way.trail.is_some();
         let deadline = plan.plan.timeouts.deadline.filter(|_| plan.plan.load.is_open());
+        let later = deadline.or(way.trail.is_some().then_some(plan.plan.timeouts.request));
         Ok(Self {
             connections: (0..places).map(|place| Connection::new(depth, place / room)).collect(),
             timeouts: Deadlines::new(flights.places(), plan.plan.timeouts.request),
             deadlines: deadline.map(|span| Deadlines::new(flights.places(), span)),
-            deadlines_again: deadline.map(|span| Deadlines::new(flights.places(), span)),
+            deadlines_again: later.map(|span| Deadlines::new(flights.places(), span)),
             flights,
-            retries: VecDeque::new(),
+            again: Again::new(plan.plan.servers()),
             recall: h1::Recall::new(),
             recorder,
             way,
@@ -142,23 +145,15 @@ impl Traffic {
 
     /// Those of them that are on a connection, and do not wait to be sent again.
     pub(super) fn in_flight(&self) -> u32 {
-        self.outstanding - u32::try_from(self.retries.len()).unwrap_or(self.outstanding)
+        self.outstanding - u32::try_from(self.again.len()).unwrap_or(self.outstanding)
     }
 
     /// When the next request times out.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [&self.deadlines, &self.deadlines_again];
         let [deadline, again] = deadlines.map(|all| all.as_ref().and_then(Deadlines::next));
-        let retry = self.retry_to_expire().map(|(_, deadline)| deadline);
-        [self.timeouts.next(), deadline, again, retry].into_iter().flatten().min()
-    }
-
-    /// The request to be sent again that is the first for which it will be too late, by its place
-    /// among them, and when that is. Who is under way in a scenario has no deadline.
-    fn retry_to_expire(&self) -> Option<(usize, Instant)> {
-        let span = self.deadlines.as_ref()?.span();
-        let place = self.retries.iter().position(|flight| !flight.onward)?;
-        self.retries.get(place).map(|flight| (place, flight.intended + span))
+        let all = [self.timeouts.next(), deadline, again, self.again.next_look()];
+        all.into_iter().flatten().min()
     }
 
     /// Requests that may start on `slot` now.
@@ -175,9 +170,11 @@ impl Traffic {
         }
         let index = self.users.request_of(flight.user);
         if self.looks.any() {
-            let needs = self.way.request(index).map_or(Needs::NOTHING, |request| request.needs);
-            // Among them is what a body is coded in.
-            connection.http.keep_fields(needs.fields || needs.body);
+            let asked = self.users.asked_by(flight.user);
+            let needs = self.way.request(asked).map_or(Needs::NOTHING, |request| request.needs);
+            // Among them is what a body is coded in, and where a redirect leads.
+            let wanted = needs.fields || needs.body || self.way.trail.is_some();
+            connection.http.keep_fields(wanted);
         }
         let place = match &mut connection.http {
             Http::One(http) => {
@@ -195,20 +192,45 @@ impl Traffic {
         if self.way.paged {
             self.owe(slot, flight.user, 1);
         }
-        self.timeouts.arm(place, flight.written);
         self.outstanding += 1;
         if flight.again {
-            if let Some(deadlines) = self.deadlines_again.as_mut().filter(|_| !flight.onward) {
-                deadlines.arm_since(place, flight.intended);
-            }
+            self.arm_again(slot, place, &flight);
             return;
         }
+        self.timeouts.arm(place, flight.written);
         if let Some(deadlines) = self.deadlines.as_mut().filter(|_| !flight.onward) {
             // Slots are taken in the order of their intended starts; who is under way in a scenario
             // has no place in it, and has the timeout.
             deadlines.arm(place, flight.intended);
         }
         self.recorder.started(&flight.ended(flight.written, flight.written), 1);
+        self.count_request(slot);
+    }
+
+    /// The same for one that has started before. Where redirects have led it, it is sent anew, and
+    /// its time goes on.
+    fn arm_again(&mut self, slot: Slot, place: usize, flight: &Flight) {
+        if flight.hops.count == 0 {
+            self.timeouts.arm(place, flight.written);
+        } else if flight.retries == 0 {
+            self.count_request(slot);
+        }
+        if let (Some(until), Some(deadlines)) = (self.end_of(flight), &mut self.deadlines_again) {
+            deadlines.arm_until(place, until);
+        }
+    }
+
+    /// When a request that has started before is given up, if that does not depend on when it is
+    /// sent again. Who is under way in a scenario has no deadline.
+    fn end_of(&self, flight: &Flight) -> Option<Instant> {
+        let deadlines = self.deadlines.as_ref().filter(|_| !flight.onward);
+        let deadline = deadlines.map(|deadlines| flight.intended + deadlines.span());
+        let timeout = (flight.hops.count > 0).then(|| flight.written + self.timeouts.span());
+        [deadline, timeout].into_iter().flatten().min()
+    }
+
+    /// Counts a request for the server of `slot`, if there are several.
+    fn count_request(&mut self, slot: Slot) {
         if self.way.has_several()
             && let Some(origin) = self.get(slot).map(|connection| connection.origin)
         {
@@ -255,40 +277,29 @@ impl Traffic {
 
     /// Whether requests wait to be sent again.
     pub(super) fn has_retries(&self) -> bool {
-        !self.retries.is_empty()
+        self.again.len() > 0
     }
 
-    /// Ends those that wait to be sent again and whose deadline has passed. None of them may be
+    /// Whether a request that has started is to be sent again, or may yet be.
+    pub(super) fn goes_on(&self) -> bool {
+        self.has_retries() || (self.way.trail.is_some() && self.outstanding > 0)
+    }
+
+    /// Ends those that wait to be sent again and have waited long enough. None of them may be
     /// started after that, so this comes before anything starts.
     pub(super) fn expire_retries(&mut self, now: Instant) {
-        while let Some((place, deadline)) = self.retry_to_expire()
-            && deadline <= now
-            && let Some(flight) = self.retries.remove(place)
-        {
+        while let Some(flight) = self.again.next_late(now) {
             self.outstanding -= 1;
             self.timed_out(&flight.heard(now), Phase::Queue, Slot(0), now);
         }
     }
 
-    /// A request that is to be sent again, `now`; the oldest one.
-    pub(super) fn next_retry(&mut self, now: Instant) -> Option<Flight> {
-        let flight = self.retries.pop_front()?;
-        self.outstanding -= 1;
-        Some(Flight { written: now, first_byte: now, status: 0, ..flight })
-    }
-
-    /// The server of the oldest request that is to be sent again and whose server `has_room`.
-    pub(super) fn next_retried(&self, has_room: impl Fn(u16) -> bool) -> Option<u16> {
-        let mut servers = self.retries.iter().map(|flight| self.server_of(flight.user));
-        servers.find(|&server| has_room(server))
-    }
-
     /// The oldest request that is to be sent to the server `origin` again, `now`.
     pub(super) fn next_retry_to(&mut self, origin: u16, now: Instant) -> Option<Flight> {
-        let place = self.retries.iter().position(|it| self.server_of(it.user) == origin)?;
-        let flight = self.retries.remove(place)?;
+        let flight = self.again.pop(origin)?;
         self.outstanding -= 1;
-        Some(Flight { written: now, first_byte: now, status: 0, ..flight })
+        let written = if flight.hops.count > 0 { flight.written } else { now };
+        Some(Flight { written, first_byte: now, status: 0, ..flight })
     }
 
     /// The number of the server that `user` asks.
@@ -462,7 +473,9 @@ impl Traffic {
                 self.unfinished(&flight, now);
             }
         }
-        while let Some(flight) = self.retries.pop_front() {
+        while let Some(origin) = self.again.next_server(|_| true)
+            && let Some(flight) = self.again.pop(origin)
+        {
             self.outstanding -= 1;
             self.unfinished(&flight, now);
         }
@@ -530,12 +543,12 @@ impl Traffic {
         self.keep_for_later(Flight { retries: flight.retries + 1, ..flight });
     }
 
-    /// Keeps `flight` until a connection is free. The oldest goes first, or a server that takes few
-    /// requests per connection would turn the same ones away again and again.
-    fn keep_for_later(&mut self, flight: Flight) {
+    /// Keeps `flight` until a connection to the server that its user asks is free, or it has waited
+    /// long enough.
+    pub(super) fn keep_for_later(&mut self, flight: Flight) {
         self.outstanding += 1;
-        let place = self.retries.partition_point(|other| other.intended <= flight.intended);
-        self.retries.insert(place, Flight { again: true, ..flight });
+        let until = self.end_of(&flight);
+        self.again.push(self.server_of(flight.user), Flight { again: true, ..flight }, until);
     }
 
     /// When the first byte of the response that is arriving on `slot` was reaped.

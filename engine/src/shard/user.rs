@@ -75,8 +75,11 @@ pub(super) struct Crowd {
 #[derive(Clone, Copy)]
 struct State {
     place: Place,
-    /// The request of the step under way; none in a pause behind the last.
+    /// The request of the step under way, or the detour that redirects have led to; none in a
+    /// pause behind the last.
     request: Option<u16>,
+    /// The request of the step under way itself.
+    asked: u16,
     /// Since when its next request may start.
     due: Instant,
     track: Track,
@@ -229,6 +232,26 @@ impl Users {
             Self::Diverse(crowd) => {
                 crowd.table.get(user.0 as usize).and_then(|state| state.request).unwrap_or_default()
             }
+        }
+    }
+
+    /// The request of the step that `user` is at, which is what it asks for unless redirects have
+    /// led on.
+    #[inline]
+    pub(super) fn asked_by(&self, user: User) -> u16 {
+        match self {
+            Self::Uniform => 0,
+            Self::Diverse(crowd) => crowd.table.get(user.0 as usize).map_or(0, |state| state.asked),
+        }
+    }
+
+    /// `user` asks for `detour` in the place of its request, with the cookies that are for it.
+    pub(super) fn send_on(&mut self, user: User, detour: u16, now: Instant) {
+        if let Self::Diverse(crowd) = self {
+            if let Some(state) = crowd.state(user) {
+                state.request = Some(detour);
+            }
+            crowd.values.choose_cookies((user.0, detour), now);
         }
     }
 
@@ -456,7 +479,7 @@ impl Crowd {
         self.laps.grow();
         let (due, request) = (Instant::from_origin(0), None);
         let (place, track) = (Place::default(), Track::default());
-        self.table.push(State { place, request, due, track });
+        self.table.push(State { place, request, asked: 0, due, track });
         user
     }
 
@@ -484,7 +507,7 @@ impl Crowd {
         let end = loop {
             match self.walk.next(number, &mut state.place, &values, &mut moves) {
                 Turn::Request(request) => {
-                    state.request = Some(request);
+                    (state.request, state.asked) = (Some(request), request);
                     state.track.pause(state.due.since(now));
                     return;
                 }

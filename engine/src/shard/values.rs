@@ -144,6 +144,25 @@ impl Table {
         Nanos::new(now.since_origin()) + self.epoch
     }
 
+    /// Chooses the cookies of a user for the request with this index, at `now`.
+    pub(super) fn choose_cookies(&mut self, (user, request): (u32, u16), now: Instant) {
+        let unix = self.unix(now);
+        let from = user as usize * self.sources.len();
+        let to = from + self.sources.len();
+        // They are the last of all values.
+        let Some(jars) = &mut self.jars else { return };
+        let Some(cell) = to.checked_sub(1).and_then(|last| self.cells.get_mut(last)) else {
+            return;
+        };
+        let mut cookies = core::mem::take(cell);
+        cookies.clear();
+        let row = self.cells.get(from..to).unwrap_or_default();
+        jars.write((user, request), &Row(row), unix, &mut cookies);
+        if let Some(cell) = self.cells.get_mut(to - 1) {
+            *cell = cookies;
+        }
+    }
+
     /// Makes the values that a user has for the request with this index, at `now`.
     pub(super) fn make(&mut self, user: u32, request: u16, now: Instant) {
         let Some(wanted) = self.wanted.get(usize::from(request)) else { return };
@@ -156,17 +175,6 @@ impl Table {
         for &number in wanted {
             let index = usize::from(number);
             let Some(source) = self.sources.get(index) else { continue };
-            if let (Source::Cookies, Some(jars)) = (source, &mut self.jars) {
-                let Some(cell) = self.cells.get_mut(from + index) else { continue };
-                let mut cookies = core::mem::take(cell);
-                cookies.clear();
-                let row = self.cells.get(from..from + self.sources.len()).unwrap_or_default();
-                jars.write((user, request), &Row(row), Nanos::new(unix), &mut cookies);
-                if let Some(cell) = self.cells.get_mut(from + index) {
-                    *cell = cookies;
-                }
-                continue;
-            }
             let cells = self.cells.get_mut(from..).unwrap_or_default();
             let Some((row, [cell, ..])) = cells.split_at_mut_checked(index) else { continue };
             cell.clear();
@@ -180,6 +188,7 @@ impl Table {
                 self.random.at(self.drawn)
             };
             match source {
+                // Cookies come last.
                 Source::Captured | Source::Fed { .. } | Source::Cookies => {}
                 Source::Sequence => write_integer(ordinal.into(), cell),
                 Source::Seconds => write_integer(second.into(), cell),
@@ -207,6 +216,9 @@ impl Table {
                 shared.second = second;
                 shared.value.clone_from(cell);
             }
+        }
+        if self.jars.is_some() {
+            self.choose_cookies((user, request), now);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! How requests end: the books are told, and so is the user who asked.
 
 use super::flight::Flight;
+use super::follow::Course;
+use super::look::Look;
 use super::traffic::Traffic;
 use super::user::User;
 use super::witness;
@@ -28,19 +30,27 @@ impl Traffic {
         slot: Slot,
         now: Instant,
     ) -> bool {
-        let index = self.users.request_of(flight.user);
+        let index = self.users.asked_by(flight.user);
         let Some(request) = self.way.request(index) else { return false };
         let (mut good, close) = (request.expected.holds(status), request.expect.close);
-        let row = request.row;
+        let (row, is_looked_at) = (request.row, request.is_looked_at);
         let moments = flight.ended(flight.first_byte, now);
+        let mut unfollowed = None;
+        if self.way.trail.is_some() {
+            match self.follow(flight, (place, status), slot, now) {
+                Course::Answer => {}
+                Course::Stand(why) => (good, unfollowed) = (false, Some(why)),
+                Course::On => return close,
+            }
+        }
         let mut complete = true;
-        if request.is_looked_at {
+        if is_looked_at {
             let held = self.look((place, slot), flight.user, status, &moments);
             complete = held.complete;
             good &= held.checks && complete;
             // A try looks at everything.
             if let Some(witness) = &mut self.looks.witness {
-                witness.judged(good);
+                witness.judged(good, unfollowed);
             }
         }
         self.recorder.responses(&moments, (status, good), slot.0, 1);
@@ -65,19 +75,49 @@ impl Traffic {
     ) -> Held {
         let mut held = Held { checks: true, complete: true };
         let Some(look) = self.looks.take(place) else { return held };
-        if self.looks.witness.is_some() {
-            let answer = witness::answer(&look, status);
-            self.witness((user, slot), moments, End::Answered(Box::new(answer)));
-        }
-        {
-            let response = look.response(status, moments.response());
-            if self.looks.keeps_cookies {
-                self.users.keep_cookies(user, moments.finished, response.fields.clone());
-            }
-            self.ask(&response, (user, moments), &mut held);
-        }
+        self.take_note(&look, (user, slot), status, moments);
+        self.ask(&look.response(status, moments.response()), (user, moments), &mut held);
         self.looks.give(place, look);
         held
+    }
+
+    /// The response to `flight` at `place` has led on: nobody asks about it, and what else there is
+    /// to be kept of it is kept.
+    pub(super) fn leave(
+        &mut self,
+        (place, slot): (usize, Slot),
+        flight: &Flight,
+        status: u16,
+        now: Instant,
+    ) {
+        if !self.looks.keeps_cookies && self.looks.witness.is_none() {
+            return;
+        }
+        let Some(look) = self.looks.take(place) else { return };
+        let moments = flight.ended(flight.first_byte, now);
+        self.take_note(&look, (flight.user, slot), status, &moments);
+        self.looks.give(place, look);
+        if let Some(witness) = &mut self.looks.witness {
+            witness.judged(true, None);
+        }
+    }
+
+    /// Keeps what is kept of every response: its cookies, and in a try all of it.
+    fn take_note(
+        &mut self,
+        look: &Look,
+        (user, slot): (User, Slot),
+        status: u16,
+        moments: &Moments,
+    ) {
+        if self.looks.witness.is_some() {
+            let answer = witness::answer(look, status);
+            self.witness((user, slot), moments, End::Answered(Box::new(answer)));
+        }
+        if self.looks.keeps_cookies {
+            let fields = look.response(status, moments.response()).fields;
+            self.users.keep_cookies(user, moments.finished, fields);
+        }
     }
 
     /// Asks all checks and captures of the request of `user` about its `response`.
@@ -89,7 +129,7 @@ impl Traffic {
     ) where
         F: Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
     {
-        let index = usize::from(self.users.request_of(user));
+        let index = usize::from(self.users.asked_by(user));
         let Some(request) = self.way.requests.get_mut(index) else { return };
         let mut number = request.first_look;
         for check in &request.checks {
@@ -141,7 +181,7 @@ impl Traffic {
 
     /// The row of the request of `flight`.
     fn row_of(&self, flight: &Flight) -> u16 {
-        let request = self.way.request(self.users.request_of(flight.user));
+        let request = self.way.request(self.users.asked_by(flight.user));
         request.map_or(0, |request| request.row)
     }
 }

@@ -11,7 +11,7 @@ use super::user::User;
 use crate::judge::Undecoded;
 use crate::plan::{Order, Plan, ShardPlan};
 use crate::reactor::Slot;
-use crate::record::{Answer, Coded, End, Exchange, Found, Kept, Moments};
+use crate::record::{Answer, Coded, End, Exchange, Found, Kept, Moments, Unfollowed};
 use crate::units::Nanos;
 
 /// The most that is kept of a request, and of the body of a response.
@@ -49,10 +49,10 @@ impl Witness {
         }
     }
 
-    /// Whether the last response is as it should be.
-    pub(super) fn judged(&mut self, good: bool) {
+    /// Whether the last response is as it should be, and why it was not followed, if it was to be.
+    pub(super) fn judged(&mut self, good: bool, unfollowed: Option<Unfollowed>) {
         if let Some(Exchange { end: End::Answered(answer), .. }) = self.exchanges.last_mut() {
-            answer.good = good;
+            (answer.good, answer.unfollowed) = (good, unfollowed);
         }
     }
 
@@ -70,6 +70,12 @@ impl Witness {
         keep(&mut exchange.sent);
         if let End::Answered(answer) = &mut exchange.end {
             keep(&mut answer.body);
+        }
+        // It is the same request to the books; here each has its own time.
+        if let Some(before) = self.exchanges.last().filter(|_| exchange.is_redirected) {
+            let begun = before.moments.finished;
+            let Moments { intended, picked, granted, written, .. } = &mut exchange.moments;
+            (*intended, *picked, *granted, *written) = (begun, begun, begun, begun);
         }
         self.exchanges.push(exchange);
     }
@@ -93,6 +99,7 @@ pub(super) fn answer(look: &Look, status: u16) -> Answer {
         fields: fields.collect(),
         body: Kept { bytes, len },
         coded,
+        unfollowed: None,
         good: false,
     }
 }
@@ -101,30 +108,31 @@ impl Traffic {
     /// The request of `user` on the connection in `slot` has come to its end.
     pub(super) fn witness(&mut self, (user, slot): (User, Slot), moments: &Moments, end: End) {
         let Some(witness) = &mut self.looks.witness else { return };
-        let request = self.users.request_of(user);
+        let (asked, request) = (self.users.asked_by(user), self.users.request_of(user));
         let connection = self.connections.get(slot.index());
         let http2 = connection.is_some_and(|c| matches!(c.http, Http::Two(_)));
         let values = self.users.values(user);
-        let mut sent = Vec::new();
+        let mut bytes = Vec::new();
         if http2 {
-            let asking = witness.plan.work.requests().get(usize::from(request));
-            let origin = asking.map_or(0, |asking| usize::from(asking.origin));
+            let sent = witness.plan.work.sent().nth(usize::from(request));
+            let origin = sent.map_or(0, |(_, origin)| usize::from(origin));
             let proxy = witness.plan.ways().nth(origin).and_then(|(_, proxy)| proxy);
             let fields = witness.plan.wire.rendering(proxy).fields;
-            let whole = asking.and_then(|asking| asking.request.with_fields(&fields).ok());
+            let whole = sent.and_then(|(request, _)| request.with_fields(&fields).ok());
             // What HTTP/2 cannot send was refused before.
-            let _described = whole.map(|whole: Request| whole.describe_h2(&values, &mut sent));
+            let _described = whole.map(|whole: Request| whole.describe_h2(&values, &mut bytes));
         } else if let Some(prepared) = self.way.request(request) {
-            prepared.serial.fill(&values, &mut sent);
+            prepared.serial.fill(&values, &mut bytes);
         }
-        let mut len = sent.len() as u64;
+        let mut len = bytes.len() as u64;
         if let Some(stored) = self.way.request(request).and_then(|one| one.stored.as_ref()) {
             let beginning = stored.length().min(BYTES_MAX as u64);
-            stored.append(0, usize::try_from(beginning).unwrap_or(BYTES_MAX), &mut sent);
+            stored.append(0, usize::try_from(beginning).unwrap_or(BYTES_MAX), &mut bytes);
             len += stored.length();
         }
-        let sent = Kept { len, bytes: sent };
+        let sent = Kept { bytes, len };
         let (moments, found) = (*moments, Vec::new());
-        witness.push(Exchange { request, http2, sent, moments, end, found });
+        let is_redirected = request != asked;
+        witness.push(Exchange { request: asked, is_redirected, http2, sent, moments, end, found });
     }
 }

@@ -122,6 +122,9 @@ pub(crate) const KEYS: &[Key] = &[
         .rivals(&["disable_compression"]),
     Key::flag("disable_compression", "disable-compression", Bool, "Ask for none, the default")
         .rivals(&["compression"]),
+    Key::flag("redirect", "redirect", Integer, "Most redirects that a request follows"),
+    Key::flag("redirect_hosts", "redirect-host", List, "Further hosts that they may lead to")
+        .alias(&["redirect_host"]),
     Key::flag("cookies", "cookies", Text, "Whether users keep cookies: off, on or iteration"),
     Key::flag("cookies_load", "cookies-load", Path, "File of cookies that each user has at first"),
     Key::flag("cookies_save", "cookies-save", Path, "File for those that users have in the end"),
@@ -188,7 +191,6 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("no_charts", Bool, "Make no charts").standing(Anyway),
     Key::new("no_color", Bool, "Write without colours").standing(Anyway),
     // What they ask for, and does nothing to the requests.
-    Key::new("redirect", Integer, "Redirects to follow").standing(NotYet),
     Key::new("pool_max_idle_per_host", Integer, "Idle connections to keep").standing(NotYet),
     Key::new("pool_idle_timeout_ms", Integer, "How long to keep them").standing(NotYet),
     Key::new("charts_path", Path, "Folder for charts").standing(NotYet),

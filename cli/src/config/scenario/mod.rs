@@ -31,7 +31,7 @@ use super::target::TargetUrl;
 use crate::args::Quoted;
 
 /// Keys of a scenario.
-const SCENARIO: [&str; 13] = [
+const SCENARIO: [&str; 14] = [
     "schema_version",
     "weight",
     "rate",
@@ -43,6 +43,7 @@ const SCENARIO: [&str; 13] = [
     "data_file",
     "json",
     "form",
+    "redirect",
     "vars",
     "steps",
 ];

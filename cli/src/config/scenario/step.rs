@@ -14,13 +14,14 @@ use super::{Part, body, look};
 use crate::config::feeds::Feeds;
 use crate::config::file::{Fault, Node};
 use crate::config::form;
+use crate::config::redirects;
 use crate::config::request::{self, Body, Common};
 use crate::config::servers::Servers;
 use crate::config::target::{self, TargetUrl};
 use crate::config::urls;
 
 /// Keys of a step that makes a request.
-pub(super) const REQUEST: [&str; 15] = [
+pub(super) const REQUEST: [&str; 16] = [
     "name",
     "method",
     "url",
@@ -30,6 +31,7 @@ pub(super) const REQUEST: [&str; 15] = [
     "data_file",
     "json",
     "form",
+    "redirect",
     "assert_status",
     "assert_body_contains",
     "checks",
@@ -39,7 +41,7 @@ pub(super) const REQUEST: [&str; 15] = [
 ];
 
 /// Keys of a target, which is a step that is chosen by weight.
-const TARGET: [&str; 12] = [
+const TARGET: [&str; 13] = [
     "name",
     "weight",
     "rate",
@@ -51,6 +53,7 @@ const TARGET: [&str; 12] = [
     "data_file",
     "json",
     "form",
+    "redirect",
     "assert_status",
 ];
 
@@ -188,6 +191,7 @@ impl<'a> Builder<'a> {
             let signed = signer.sign(request, &mut self.variables);
             request = signed.map_err(|reason| step.0.because(&reason))?;
         }
+        let redirects = self.redirects(step, around)?;
         let expected = self.expected(step)?;
         let name = match around.name {
             "" => name,
@@ -196,7 +200,8 @@ impl<'a> Builder<'a> {
         let checks = look::checks(step)?;
         let captures = look::captures(step, |name| self.variables.captured(name))?;
         let origin = self.servers.number(&server).map_err(|said| step.0.because(&said))?;
-        self.requests.push(Asking { name, request, origin, expected, checks, captures });
+        let asking = Asking { redirects, checks, captures, ..Asking::new(name, request, expected) };
+        self.requests.push(Asking { origin, ..asking });
         let index = u16::try_from(self.requests.len() - 1);
         index.map(Step::Request).map_err(|_| step.0.fault("is one step too many"))
     }
@@ -350,6 +355,17 @@ impl<'a> Builder<'a> {
         };
         let name = String::from_utf8_lossy(name).trim().to_owned();
         builder.field(&name, value).map_err(|error| line.because(&request::reason(error)))
+    }
+
+    /// How many redirects are followed: as the step says, or its scenario, or as is said for all.
+    fn redirects(&self, step: Part<'_>, around: &Around<'_>) -> Result<u8, Fault> {
+        for part in [Some(step), around.scenario].into_iter().flatten() {
+            if let Some(node) = part.get("redirect")? {
+                let most = redirects::bounded(node.integer()?);
+                return most.map_err(|reason| node.because(&reason));
+            }
+        }
+        Ok(self.common.redirects)
     }
 
     fn expected(&self, step: Part<'_>) -> Result<ExpectedStatus, Fault> {

@@ -199,6 +199,8 @@ impl<'t> Settings<'t> {
             let aside = scenario::left_aside(&file.root);
             config.remarks.extend(aside.map(|fault| file.remark(&fault)));
         }
+        let followed = config.follow_redirects(&args.request);
+        followed.map_err(|error| self.explain(Failure::usage(error)))?;
         let given = config.give_cookies(&args.request, epoch());
         given.map_err(|error| self.explain(Failure::usage(error)))?;
         let checked = config.check_thresholds();

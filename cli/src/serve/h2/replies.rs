@@ -244,6 +244,7 @@ impl Reply {
 fn fields(shape: &Shape, status: u16) -> Vec<(&'static str, String)> {
     let mut fields = vec![(":status", status.to_string())];
     fields.push(("content-type", "text/plain".to_owned()));
+    fields.extend(shape.location_of(status).map(|to| ("location", to.to_owned())));
     let body_bytes = shape.body_of(status);
     let in_parts = shape.chunked && body_bytes > 0;
     // RFC 9110 section 8.6: a 204 has no length; that of a 304 would be another answer's.

@@ -35,7 +35,13 @@ impl Default for Set {
     fn default() -> Self {
         let broken = Broken::default();
         Self {
-            shape: Shape { statuses: vec![200], body_bytes: 13, chunked: false, broken },
+            shape: Shape {
+                statuses: vec![200],
+                body_bytes: 13,
+                chunked: false,
+                location: None,
+                broken,
+            },
             timing: Timing::default(),
             faults: Faults::default(),
             manners: Manners { streams_max: 8, goaway_after: u64::MAX },

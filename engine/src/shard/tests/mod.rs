@@ -12,6 +12,7 @@ mod full;
 mod jars;
 mod kinds;
 mod pacing;
+mod redirects;
 mod schedule;
 mod servers;
 mod steady;

@@ -1,0 +1,64 @@
+//! What became of redirects, where they are followed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use pummel_engine::record::Unfollowed;
+use pummel_engine::report::Report;
+use serde::Serialize;
+
+use super::text;
+
+/// All of it, as JSON.
+#[derive(Serialize)]
+pub(super) struct Document {
+    /// Requests that were sent beyond the first of each.
+    followed: u64,
+    /// Those that stand as the response, and are failures, by reason.
+    not_followed: BTreeMap<&'static str, u64>,
+    /// One that was led to and is none of the run; null without any.
+    other_host: Option<String>,
+}
+
+/// Null where none are followed.
+pub(super) fn document(report: &Report) -> Option<Document> {
+    let redirects = &report.totals.redirects;
+    report.plan.work.detours().map(|_| Document {
+        followed: redirects.followed,
+        not_followed: redirects.unfollowed().map(|(why, count)| (why.name(), count)).collect(),
+        other_host: other_host(report),
+    })
+}
+
+fn other_host(report: &Report) -> Option<String> {
+    let name = String::from_utf8_lossy(report.totals.redirects.other_host());
+    (!name.is_empty()).then(|| name.into_owned())
+}
+
+/// Writes it for a person, with what to do about it.
+pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    if report.plan.work.detours().is_none() {
+        return Ok(());
+    }
+    let redirects = &report.totals.redirects;
+    text::line(to, "Redirects", &format!("{} followed", redirects.followed))?;
+    for (why, count) in redirects.unfollowed().filter(|&(_, count)| count > 0) {
+        let other_host = other_host(report).filter(|_| why == Unfollowed::OtherHost);
+        let said = match other_host {
+            Some(host) => format!("another host; --redirect-host {host} allows it"),
+            None => words(why).to_owned(),
+        };
+        text::line(to, "", &format!("{count} not followed: {said}"))?;
+    }
+    Ok(())
+}
+
+/// Why a redirect was not followed.
+pub(super) const fn words(why: Unfollowed) -> &'static str {
+    match why {
+        Unfollowed::Limit => "as many were followed as may be",
+        Unfollowed::NoLocation => "no Location says where to",
+        Unfollowed::Malformed => "Location is no URL that can be asked for",
+        Unfollowed::OtherHost => "Location names a host that is not one of the run",
+    }
+}
