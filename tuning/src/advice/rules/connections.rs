@@ -33,7 +33,9 @@ pub(super) fn open_files(host: &Host, demand: &Demand) -> Option<Said> {
         Said::new(Severity::Impossible, message)
             .counts(need, limit)
             .cure_if(most.map(|_| Cure::set("fs.nr_open", need.to_string())))
-            .cure(Cure::by(format!("as root: prlimit --pid $$ --nofile={need}; then run in there")))
+            .cure(Cure::by(format!(
+                "sudo prlimit --pid $$ --nofile={need}, then run in the same shell"
+            )))
             .cure(Cure::by("for good: limits.d or LimitNOFILE= of its unit"))
     })
 }
