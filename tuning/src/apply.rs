@@ -326,6 +326,21 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_the_kernel_refuses_takes_back_what_was_changed_before_it() {
+        let machine = machine();
+        let undo = machine.root().join("undo");
+        // A file of the kernel's that can be opened for writing, and takes numbers only.
+        let numbers = "/proc/sys/net/ipv4/tcp_tw_reuse";
+        machine.link(numbers, "/proc/self/oom_score_adj");
+        let wanted = changes(&[(SOMAXCONN, "5000"), (RANGE, "1 2"), (numbers, "no number")]);
+        let error = apply(machine.root(), &wanted, &undo).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("cannot change {numbers}: ")), "{error}");
+        assert_eq!(text(&machine, SOMAXCONN), "4096\n");
+        assert_eq!(text(&machine, RANGE), "32768\t60999\n");
+        assert!(!undo.exists());
+    }
+
+    #[test]
     fn only_settings_of_ours_are_ever_written() {
         let machine = machine();
         let undo = machine.root().join("undo");

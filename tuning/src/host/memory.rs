@@ -114,6 +114,7 @@ mod tests {
             ("/sys/fs/cgroup/a/b/memory.max", "max\n"),
             ("/sys/fs/cgroup/a/memory.max", "1048576\n"),
             ("/sys/fs/cgroup/a/memory.current", "4096\n"),
+            ("/sys/fs/cgroup/memory.max", "1572864\n"),
         ]);
         let memory = Memory::inspect(&machine.tree());
         assert_eq!(memory.group, Some(Bound { limit: 1 << 20, used: Some(4096) }));
