@@ -320,7 +320,8 @@ mod tests {
             let values: Vec<u64> = values.iter().map(|(bits, n)| n & ((2 << bits) - 1)).collect();
             let digits = if fine { 3 } else { 2 };
             let mut own = if fine { Histogram::new() } else { Histogram::coarse() };
-            let mut other = hdrhistogram::Histogram::<u64>::new_with_bounds(1, LAST, digits).unwrap();
+            let other = hdrhistogram::Histogram::<u64>::new_with_bounds(1, LAST, digits);
+            let mut other = other.unwrap();
             for &n in &values {
                 own.record(Nanos::new(n));
                 other.record(n).unwrap();
