@@ -20,9 +20,21 @@ const USER_AGENT: &str = concat!("pummel/", env!("CARGO_PKG_VERSION"));
 /// Fields that are for the server they were written for, and for no other.
 const OWN_FIELDS: [&str; 4] = ["Authorization", "Cookie", "Proxy-Authorization", "Host"];
 
-/// Fields that describe a body (RFC 9110 section 8).
-const BODY_FIELDS: [&str; 4] =
-    ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"];
+/// Fields that describe a body (RFC 9110 sections 8 and 15.4, RFC 9530).
+const BODY_FIELDS: [&str; 12] = [
+    "Content-Type",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Location",
+    "Content-Disposition",
+    "Content-Digest",
+    "Content-MD5",
+    "Content-Range",
+    "Digest",
+    "Repr-Digest",
+    "Last-Modified",
+    "Trailer",
+];
 
 /// A request that can be sent: method, target, fields and body, all validated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -158,7 +158,9 @@ impl Conn {
             return 0;
         }
         let own = u32::from(self.limit).saturating_sub(self.outstanding());
-        own.min(self.peer.streams_max.saturating_sub(self.streams.open()))
+        let room = own.min(self.peer.streams_max.saturating_sub(self.streams.open()));
+        // What is granted can be started, to the last.
+        if self.streams.is_nearly_exhausted() { room.min(1) } else { room }
     }
 
     /// Returns how many streams the peer allows at a time, as it said last; `None` where it has not

@@ -155,6 +155,11 @@ impl Streams {
         self.next > IDS - 1 - self.mask as u32
     }
 
+    /// Whether they may run out within a batch: each position comes up once in one.
+    pub(super) const fn is_nearly_exhausted(&self) -> bool {
+        self.next > IDS - 2 * (1 + self.mask as u32)
+    }
+
     /// Opens a stream for `request`, whose head is to be written; returns its position, or `None`
     /// if none is free.
     pub(super) fn open_next(&mut self, request: u16, send_window: SendWindow) -> Option<u16> {

@@ -472,6 +472,24 @@ fn a_connection_whose_identifiers_are_used_up_is_finished() {
     assert!(fixture.conn.is_finished());
 }
 
+#[test]
+fn what_a_connection_takes_it_takes_to_the_last_identifier() {
+    for left in 0..600 {
+        let mut fixture = Fixture::with(&[]);
+        let mut started = 0;
+        fixture.conn.streams.skip_to(frame::STREAM_ID_MAX - 2 * left);
+        while fixture.conn.capacity() > 0 {
+            for _ in 0..fixture.conn.capacity() {
+                assert!(fixture.conn.start(GET).is_ok(), "{left} left, {started} started");
+                started += 1;
+            }
+            let first = fixture.conn.tags().next().unwrap();
+            fixture.conn.cancel(first);
+        }
+        assert_eq!(started > 0, left >= 127, "{left} left");
+    }
+}
+
 // RFC 9113 section 5.1.2: the peer's bound on concurrent streams, which may change at any time.
 #[test]
 fn no_more_streams_are_opened_than_the_peer_takes() {
