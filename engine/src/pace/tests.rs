@@ -559,7 +559,7 @@ proptest! {
         prop_assert_eq!(before, count(&old, Nanos::ZERO, at));
         prop_assert_eq!(all, count(&changed, Nanos::ZERO, until));
         // What lies before the moment is as it was, but for what floats make of a ramp.
-        let room = if flat { 0 } else { 1 + (count(&old, Nanos::ZERO, length) >> 50) };
+        let room = if flat { 0 } else { 2 + (count(&old, Nanos::ZERO, length) >> 48) };
         let still = count(&changed, Nanos::ZERO, at);
         prop_assert!(still.abs_diff(before) <= room);
         if let Some(number) = number.checked_rem(before).filter(|_| flat) {

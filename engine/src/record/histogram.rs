@@ -209,7 +209,8 @@ impl Histogram {
         let mean = self.mean();
         let squares = self.buckets().map(|(edge, count)| {
             let width = 1_u64 << doublings_of(edge.get(), self.precision);
-            let distance = (edge.get() - width / 2) as f64 - mean;
+            let middle = (edge.get() - width / 2).clamp(self.min, self.max);
+            let distance = middle as f64 - mean;
             distance * distance * count as f64
         });
         (squares.sum::<f64>() / self.count() as f64).sqrt()

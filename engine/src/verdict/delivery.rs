@@ -266,8 +266,14 @@ pub(super) fn silence(report: &Report, course: &Course, findings: &mut Findings)
         ended += step.tally.ended;
         step.tally.sent == 0 && arrived <= ended
     });
-    let silent = silent.count();
-    let part = share(silent as u64, course.steps.len().max(1) as u64);
+    let mut silent = silent.count() as u64;
+    // Behind the last step there is nothing at all.
+    let told = course.steps.len() as u64;
+    let whole = report.window.get().checked_div(course.step.get()).unwrap_or(told).max(told);
+    if arrived <= ended {
+        silent += whole - told;
+    }
+    let part = share(silent, whole.max(1));
     if part > SILENT {
         findings.reasons.push(Reason {
             axis: Axis::Delivery,
