@@ -75,8 +75,8 @@ pub fn resolve<'a>(
     if location.len() > LOCATION_BYTES_MAX {
         return None;
     }
-    let text = location.trim_ascii();
-    let text = text.split(|&byte| byte == b'#').next()?;
+    // Blanks stand around it, and may stand before its fragment.
+    let text = location.split(|&byte| byte == b'#').next()?.trim_ascii();
     let (secured, rest, absolute) = match scheme(text) {
         None => (secured, text, false),
         Some((word, rest)) if word.eq_ignore_ascii_case(b"http") => (false, rest, true),

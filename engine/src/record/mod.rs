@@ -365,10 +365,12 @@ impl Recorder {
         }
     }
 
-    /// A redirect led to the host of this name, which is not one of the run. The first time may
-    /// allocate.
-    pub fn led_elsewhere(&mut self, name: &[u8]) {
-        self.envelope.redirects.led_elsewhere(name);
+    /// A redirect of the request that was `intended` then led to the host of this name, which is
+    /// not one of the run. The first time may allocate.
+    pub fn led_elsewhere(&mut self, intended: Instant, name: &[u8]) {
+        if self.window.contains(intended) {
+            self.envelope.redirects.led_elsewhere(name);
+        }
     }
 
     /// What became of connections is counted here.

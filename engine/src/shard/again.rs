@@ -48,6 +48,12 @@ impl Again {
         self.earliest = self.earliest.min(until);
     }
 
+    /// The servers that some of them wait for, and how many do.
+    pub(super) fn servers(&self) -> impl Iterator<Item = (u16, usize)> {
+        let lines = (0..).zip(&self.lines).map(|(origin, line)| (origin, line.len()));
+        lines.filter(|&(_, len)| len > 0)
+    }
+
     /// The server of the oldest of them whose server `has_room`. O(servers).
     pub(super) fn next_server(&self, has_room: impl Fn(u16) -> bool) -> Option<u16> {
         let fronts =

@@ -19,7 +19,25 @@ impl<R: Reactor> Shard<R> {
     /// Starts requests on free connections of their own servers; says whether there are more than
     /// may share this moment.
     pub(super) fn start_apart(&mut self, now: Instant) -> bool {
-        (0..SENDS_PER_TURN).all(|_| self.start_one(now))
+        let more = (0..SENDS_PER_TURN).all(|_| self.start_one(now));
+        if self.traffic.has_retries() {
+            self.seek_room(now);
+        }
+        more
+    }
+
+    /// Those that started and wait for their server want connections as others do.
+    fn seek_room(&mut self, now: Instant) {
+        let grows = matches!(self.on_full(), OnFull::Grow { .. });
+        for (origin, owed) in self.traffic.again.servers() {
+            if self.lines.has_free(origin) {
+                continue;
+            }
+            if grows {
+                self.dialler.grow(origin, owed, now);
+            }
+            self.dialler.hasten(origin, now);
+        }
     }
 
     /// Starts a request, or has it wait for its server; says whether there was one.

@@ -28,7 +28,8 @@ pub(super) struct Flight {
     pub(super) again: bool,
     /// How far redirects have led it.
     pub(super) hops: Hops,
-    /// HTTP/2: the status of the response that is arriving, and when its head was reaped.
+    /// HTTP/2: the status of the response that is arriving, and when its head was reaped; 0 before,
+    /// and when the request was sent to the server that has it now.
     pub(super) status: u16,
     pub(super) first_byte: Instant,
 }
@@ -40,11 +41,13 @@ pub(super) struct Hops {
     pub(super) count: u8,
     /// Whether method and body are still those of the request.
     pub(super) whole: bool,
+    /// Whether the server that it is for now has it in its count.
+    pub(super) counted: bool,
 }
 
 impl Hops {
     /// Nowhere.
-    pub(super) const NONE: Self = Self { count: 0, whole: true };
+    pub(super) const NONE: Self = Self { count: 0, whole: true, counted: false };
 }
 
 impl Flight {
@@ -68,6 +71,11 @@ impl Flight {
     /// The same, of which something was first heard at `first_byte`.
     pub(super) const fn heard(self, first_byte: Instant) -> Self {
         Self { first_byte, ..self }
+    }
+
+    /// HTTP/2: when it was sent to the server that has it now, if that has not begun to answer.
+    pub(super) fn sent(&self) -> Option<Instant> {
+        (self.status == 0).then_some(self.first_byte)
     }
 
     /// Whether nothing that is recorded tells it from `other`, if both end together.

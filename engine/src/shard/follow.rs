@@ -137,7 +137,7 @@ impl Trail {
         let changed = status == 303 || (matches!(status, 301 | 302) && begin.posts);
         let whole = hops.whole && !changed;
         let number = self.detours.of(asked, origin, whole).ok_or(OtherHost)?;
-        Ok((number, Hops { count: hops.count + 1, whole }))
+        Ok((number, Hops { count: hops.count + 1, whole, counted: false }))
     }
 
     fn number_of(&self, there: Authority<'_>) -> Option<u16> {
@@ -213,11 +213,11 @@ impl Traffic {
             None => Err(NoLocation),
             Some(location) => trail.next((asked, sent, origin), (status, location), flight.hops),
         };
-        self.recorder.redirected(flight.intended, next.map(drop));
         match next {
             Err(why) => {
+                self.recorder.redirected(flight.intended, Err(why));
                 if let Some(trail) = self.way.trail.as_deref().filter(|_| why == OtherHost) {
-                    self.recorder.led_elsewhere(&trail.elsewhere);
+                    self.recorder.led_elsewhere(flight.intended, &trail.elsewhere);
                 }
                 Course::Stand(why)
             }

@@ -200,7 +200,7 @@ impl Traffic {
         let Some(flight) = self.land_at(place) else { return Fate::Close };
         let first_byte = if flight.status == 0 { now } else { flight.first_byte };
         self.timed_out(&flight.heard(first_byte), phase, slot, now);
-        if silent && heard <= flight.written {
+        if silent && heard <= flight.sent().unwrap_or(flight.written) {
             self.abandon_dead(slot, now);
             return Fate::Close;
         }

@@ -97,15 +97,13 @@ impl Supply {
     /// Takes up to `most` requests that may start at `now`, in a closed loop; says how many.
     pub(super) fn take_many(&mut self, most: u32, now: Instant, window: Window) -> u32 {
         match self {
-            Self::Closed { .. } if now >= window.to => 0,
-            Self::Closed { quota: Some(left) } => {
+            Self::Closed { quota } if now >= window.to || *quota == Some(0) => 0,
+            Self::Closed { quota: Some(left) } if now >= window.from => {
                 let taken = u32::try_from(*left).map_or(most, |left| left.min(most));
-                if now >= window.from {
-                    *left -= u64::from(taken);
-                }
+                *left -= u64::from(taken);
                 taken
             }
-            Self::Closed { quota: None } => most,
+            Self::Closed { .. } => most,
             Self::Open { .. } => 0,
         }
     }

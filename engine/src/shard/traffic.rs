@@ -14,7 +14,7 @@ use pummel_proto_http::{h1, h2};
 use super::again::Again;
 use super::conn::{Connection, Fate, Http, Past, State, phase_of};
 use super::deadline::Deadlines;
-use super::flight::{Flight, Flights};
+use super::flight::{Flight, Flights, Hops};
 use super::look::Looks;
 use super::opening::Way;
 use super::user::{User, Users};
@@ -163,6 +163,8 @@ impl Traffic {
 
     /// A request starts on `slot`, which has room.
     pub(super) fn start(&mut self, slot: Slot, flight: Flight) {
+        let counted = flight.hops.counted;
+        let flight = Flight { hops: Hops { counted: true, ..flight.hops }, ..flight };
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
         connection.spent |= self.way.keep == Keep::One;
         if !flight.again {
@@ -193,8 +195,14 @@ impl Traffic {
             self.owe(slot, flight.user, 1);
         }
         self.outstanding += 1;
+        if !counted {
+            self.count_request(slot);
+            if flight.hops.count > 0 {
+                self.recorder.redirected(flight.intended, Ok(()));
+            }
+        }
         if flight.again {
-            self.arm_again(slot, place, &flight);
+            self.arm_again(place, &flight);
             return;
         }
         self.timeouts.arm(place, flight.written);
@@ -204,16 +212,13 @@ impl Traffic {
             deadlines.arm(place, flight.intended);
         }
         self.recorder.started(&flight.ended(flight.written, flight.written), 1);
-        self.count_request(slot);
     }
 
     /// The same for one that has started before. Where redirects have led it, it is sent anew, and
     /// its time goes on.
-    fn arm_again(&mut self, slot: Slot, place: usize, flight: &Flight) {
+    fn arm_again(&mut self, place: usize, flight: &Flight) {
         if flight.hops.count == 0 {
             self.timeouts.arm(place, flight.written);
-        } else if flight.retries == 0 {
-            self.count_request(slot);
         }
         if let (Some(until), Some(deadlines)) = (self.end_of(flight), &mut self.deadlines_again) {
             deadlines.arm_until(place, until);
@@ -248,6 +253,7 @@ impl Traffic {
 
     /// `count` requests that are [alike](Self::are_alike) start on `slot`, which has room for them.
     pub(super) fn start_alike(&mut self, slot: Slot, flight: &Flight, count: u32) {
+        let mut started = 0;
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
         let Some(request) = self.way.request(0) else { return };
         connection.spent |= self.way.keep == Keep::One;
@@ -267,12 +273,13 @@ impl Traffic {
                 continue;
             };
             self.timeouts.arm(place, flight.written);
+            started += 1;
         }
         if self.way.paged {
-            self.owe(slot, flight.user, count);
+            self.owe(slot, flight.user, started);
         }
-        self.outstanding += count;
-        self.recorder.started(&flight.ended(flight.written, flight.written), count.into());
+        self.outstanding += started;
+        self.recorder.started(&flight.ended(flight.written, flight.written), started.into());
     }
 
     /// Whether requests wait to be sent again.
@@ -431,15 +438,26 @@ impl Traffic {
         let late = late(&self.deadlines).or_else(|| late(&self.deadlines_again));
         let silent = self.timeouts.expired(now);
         let place = silent.or(late)?;
+        let silent = silent.is_some() || self.has_led_astray(place, now);
         let slot = Slot(u32::try_from(self.flights.connection_of(place)).ok()?);
         let connection = self.connections.get_mut(slot.index())?;
         // A slow server is not a dead one: the connection is replaced at once.
         connection.attempts = 0;
         let fate = match connection.http {
             Http::One(_) => self.expire_in_order(slot, place, now),
-            Http::Two(_) => self.expire_stream(slot, place, silent.is_some(), now),
+            Http::Two(_) => self.expire_stream(slot, place, silent, now),
         };
         Some((slot, fate))
+    }
+
+    /// Whether redirects have led the request at `place` to a server that has had most of the
+    /// timeout to answer, and has not begun to.
+    fn has_led_astray(&mut self, place: usize, now: Instant) -> bool {
+        let span = self.timeouts.span();
+        let flight = self.flights.at(place).filter(|flight| flight.hops.count > 0);
+        flight.is_some_and(|flight| {
+            flight.sent().is_some_and(|sent| now.since(sent).saturating_mul(2) >= span)
+        })
     }
 
     /// `slot` was closed by the shard. Nothing may be outstanding on it. Says whether it was ready.
