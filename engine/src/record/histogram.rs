@@ -110,7 +110,7 @@ impl Histogram {
         Self { counts, precision, total: 0, min: u64::MAX, max: 0, sum: 0, clamped: 0 }
     }
 
-    /// Counts one span. O(1), about 2 ns; never allocates.
+    /// Counts one span. O(1); never allocates.
     #[inline]
     pub fn record(&mut self, span: Nanos) {
         self.record_many(span, 1);
