@@ -301,6 +301,7 @@ impl Client {
                     continue;
                 }
                 Event::Done { tag } => (tag, None),
+                Event::Whole { .. } => panic!("content is told of"),
                 Event::Reset { tag, code, processed } => {
                     (tag, Some(Outcome::Reset { code, processed }))
                 }

@@ -62,7 +62,12 @@ impl Traffic {
                 }
                 Ok(Some(Event::Interim { .. } | Event::Settled)) => {}
                 Ok(Some(Event::Done { tag })) => {
-                    self.answered(slot, place(tag), answered, now);
+                    self.answered(slot, (place(tag), None), answered, now);
+                }
+                Ok(Some(Event::Whole { tag, status })) => {
+                    connection.attempts = 0;
+                    connection.outgoing.unproven = false;
+                    self.answered(slot, (place(tag), Some(status)), answered, now);
                 }
                 Ok(Some(event)) => self.unanswered(slot, &event, now),
                 Ok(None) => break,
@@ -106,9 +111,19 @@ impl Traffic {
         Some(slot)
     }
 
-    /// The request at `place` has its response, which is booked at once or with others.
-    fn answered(&mut self, slot: Slot, place: usize, before: &mut Option<Alike>, now: Instant) {
-        let Some(flight) = self.land_at(place) else { return };
+    /// The request at `place` has its response, which is booked at once or with others; `whole` is
+    /// its status where its head comes with its end.
+    fn answered(
+        &mut self,
+        slot: Slot,
+        (place, whole): (usize, Option<u16>),
+        before: &mut Option<Alike>,
+        now: Instant,
+    ) {
+        let Some(mut flight) = self.land_at(place) else { return };
+        if let Some(status) = whole {
+            (flight.status, flight.first_byte) = (status, now);
+        }
         if !self.are_alike() {
             self.responded(&flight, (place, flight.status), slot, now);
             return;
@@ -168,7 +183,8 @@ impl Traffic {
             | Event::Interim { .. }
             | Event::Head { .. }
             | Event::Body { .. }
-            | Event::Done { .. } => {}
+            | Event::Done { .. }
+            | Event::Whole { .. } => {}
         }
     }
 

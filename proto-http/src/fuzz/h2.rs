@@ -82,7 +82,8 @@ impl Transcript {
                         let idle = conn.phase(tag) == Phase::Idle;
                         assert_eq!(idle, event.is_end(), "a tag is free after its end only");
                     }
-                    if matches!(event, Event::Head { .. }) && !conn.fields().is_empty() {
+                    let is_head = matches!(event, Event::Head { .. } | Event::Whole { .. });
+                    if is_head && !conn.fields().is_empty() {
                         self.fields.push(owned(conn.fields()));
                     }
                     self.push(event);
@@ -123,6 +124,11 @@ impl Transcript {
             (Event::Interim { tag, status }, _) => Step::Told(Event::Interim { tag, status }),
             (Event::Head { tag, status }, _) => Step::Told(Event::Head { tag, status }),
             (Event::Done { tag }, _) => Step::Told(Event::Done { tag }),
+            // How a response was cut decides whether it is told of at once.
+            (Event::Whole { tag, status }, _) => {
+                self.steps.push(Step::Told(Event::Head { tag, status }));
+                Step::Told(Event::Done { tag })
+            }
             (Event::Reset { tag, code, processed }, _) => {
                 Step::Told(Event::Reset { tag, code, processed })
             }
@@ -155,9 +161,9 @@ impl fmt::Display for Transcript {
             }
             match event {
                 Event::Settled => f.write_str("settled"),
-                Event::Interim { status, .. } | Event::Head { status, .. } => {
-                    write!(f, "{status}")
-                }
+                Event::Interim { status, .. }
+                | Event::Head { status, .. }
+                | Event::Whole { status, .. } => write!(f, "{status}"),
                 Event::Body { .. } => Ok(()),
                 Event::Done { .. } => f.write_str("done"),
                 Event::Reset { code, processed: true, .. } => write!(f, "reset({code})"),

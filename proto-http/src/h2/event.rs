@@ -9,7 +9,8 @@ pub struct Tag(pub u16);
 
 /// One thing that happened on a connection, in the order of the wire.
 ///
-/// `Done`, `Reset`, `Malformed` and `NotProcessed` are the ends of a request; its tag is free then.
+/// `Done`, `Whole`, `Reset`, `Malformed` and `NotProcessed` are the ends of a request; its tag is
+/// free then.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum Event<'b> {
     /// The peer's first `SETTINGS` came: it speaks HTTP/2, and has said how many streams it takes.
@@ -39,6 +40,14 @@ pub enum Event<'b> {
     Done {
         /// The request.
         tag: Tag,
+    },
+    /// `Head` and `Done` in one: all of a response came at once, and nobody is told of its content
+    /// (see [`Conn::tell_content`](super::Conn::tell_content)).
+    Whole {
+        /// The request.
+        tag: Tag,
+        /// Its status code, 200 to 999.
+        status: u16,
     },
     /// The peer ended the stream (`RST_STREAM`).
     Reset {
@@ -83,6 +92,7 @@ impl Event<'_> {
             | Self::Head { tag, .. }
             | Self::Body { tag, .. }
             | Self::Done { tag }
+            | Self::Whole { tag, .. }
             | Self::Reset { tag, .. }
             | Self::Malformed { tag, .. }
             | Self::NotProcessed { tag, .. } => Some(tag),
@@ -97,6 +107,7 @@ impl Event<'_> {
         matches!(
             self,
             Self::Done { .. }
+                | Self::Whole { .. }
                 | Self::Reset { .. }
                 | Self::Malformed { .. }
                 | Self::NotProcessed { .. }

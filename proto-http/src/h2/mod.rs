@@ -224,7 +224,8 @@ impl Conn {
     }
 
     /// Says whether [`Event::Body`] is told, from the next frame on. It is, at first; where it is
-    /// not, content is judged and counted all the same.
+    /// not, content is judged and counted all the same, and a response that comes in one piece is
+    /// told of at once, as [`Event::Whole`].
     pub fn tell_content(&mut self, wanted: bool) {
         self.tells = if wanted { Tells::All } else { Tells::AllButContent };
     }

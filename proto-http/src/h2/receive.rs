@@ -210,6 +210,11 @@ impl Conn {
                     }
                     Event::Body { tag, bytes }
                 }
+                Ok(Step::Told(Told::Head(tag, status)))
+                    if self.tells == Tells::AllButContent && self.take_rest(tag, input) =>
+                {
+                    Event::Whole { tag, status }
+                }
                 Ok(Step::Told(told)) => told.event(),
                 Err(kind) => return Err(self.fail_once(kind)),
             };
@@ -504,6 +509,43 @@ impl Conn {
         let unsent = self.streams.at(position).is_some_and(|stream| stream.unsent > 0);
         self.end_stream(position, unsent.then_some(Code::Cancel));
         Step::Told(Told::Done(Tag(position)))
+    }
+
+    /// Ends the stream at `tag`, whose head was read just now, if all that is left of its response
+    /// is here: nothing, or one frame of content without padding that breaks no rule. Anything else
+    /// is left as it is, for the next step.
+    #[inline]
+    fn take_rest(&mut self, tag: Tag, input: &mut &[u8]) -> bool {
+        let Tag(position) = tag;
+        if let State::Content(Content { left: 0, padding: 0, ends: true, .. }) = self.state {
+            self.state = State::Frame;
+            self.finish(position);
+            return true;
+        }
+        let Some((bytes, behind)) = input.split_first_chunk() else { return false };
+        let header = Header::parse(bytes);
+        let Some((_, behind)) = behind.split_at_checked(header.length as usize) else {
+            return false;
+        };
+        let Some(stream) = self.streams.at(position) else { return false };
+        let is_last = header.kind == Kind::Data
+            && header.stream == stream.id()
+            && header.has(END_STREAM)
+            && !header.has(PADDED)
+            && header.length <= PAYLOAD_BYTES_DEFAULT;
+        let fits = [u64::from(header.length), Stream::ANY_LENGTH].contains(&stream.content_left);
+        if !is_last || !fits || self.receive_window.charge(header.length).is_err() {
+            return false;
+        }
+        if self.receive_window.is_low() {
+            self.outbox.refill();
+        }
+        *input = behind;
+        if header.length > 0 {
+            self.budgets.work();
+        }
+        self.finish(position);
+        true
     }
 
     /// Takes what has come of the content that comes next.

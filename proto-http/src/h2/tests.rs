@@ -145,14 +145,18 @@ fn verdicts(frames: &[(Header, Vec<u8>)]) -> Vec<(u32, u32)> {
 
 const OK: &[(&str, &str)] = &[(":status", "200"), ("server", "x")];
 
-/// Reads `bytes` as the answer to `requests`, whole and byte by byte, and compares with the line
-/// that a [`Transcript`] makes of it.
+/// Reads `bytes` as the answer to `requests`, whole, byte by byte and without being told of content,
+/// and compares with the line that a [`Transcript`] makes of it.
 #[track_caller]
 fn check(requests: &[u16], bytes: &[u8], expected: &str) {
     assert_eq!(Fixture::with(requests).hear(bytes), expected);
     let (mut fixture, mut bytewise) = (Fixture::with(requests), Transcript::default());
     bytes.chunks(1).for_each(|byte| bytewise.receive(&mut fixture.conn, byte));
     assert_eq!(bytewise.to_string(), expected, "byte by byte");
+    let mut fixture = Fixture::with(requests);
+    fixture.conn.tell_content(false);
+    let told: Vec<&str> = expected.split(' ').filter(|word| !word.contains('"')).collect();
+    assert_eq!(fixture.hear(bytes), told.join(" "), "without content");
 }
 
 /// Reads `bytes` as the answer to one `GET`, and compares the error and the code of the `GOAWAY`
@@ -978,6 +982,65 @@ fn content_is_as_long_as_was_said() {
     check(&[GET, GET], &[head(0, "3"), padded].concat(), &format!("{mismatch} 1:200 1:done"));
     let skipped = [data(1, 0, b"abcdefgh"), headers(3, END, OK)].concat();
     check(&[GET, GET], &[head(0, "3"), skipped].concat(), &format!("{mismatch} 1:200 1:done"));
+}
+
+// All of it or nothing: where a part is missing, padded or wrong, parts are told of as they come.
+#[test]
+fn a_response_that_comes_in_one_piece_is_told_of_at_once() {
+    fn heard(bytes: &[u8]) -> Vec<Event<'_>> {
+        let mut fixture = Fixture::with(&[GET]);
+        fixture.conn.tell_content(false);
+        let (mut input, mut heard) = (bytes, Vec::new());
+        while let Ok(Some(event)) = fixture.conn.receive(&mut input) {
+            heard.push(event);
+        }
+        heard
+    }
+    let (tag, status) = (Tag(0), 200);
+    let whole = [Event::Whole { tag, status }];
+    let parts = [Event::Head { tag, status }, Event::Done { tag }];
+    let head = headers(1, 0, &[(":status", "200"), ("content-length", "3")]);
+    let with = |rest: Vec<u8>| [head.clone(), rest].concat();
+    assert_eq!(heard(&headers(1, END, OK)), whole);
+    assert_eq!(heard(&with(data(1, END, b"abc"))), whole);
+    assert_eq!(heard(&[headers(1, 0, OK), data(1, END, b"")].concat()), whole);
+    let interim = headers(1, 0, &[(":status", "103")]);
+    let after = [&[Event::Interim { tag, status: 103 }], &whole[..]].concat();
+    assert_eq!(heard(&[interim, with(data(1, END, b"abc"))].concat()), after);
+    assert_eq!(heard(&with(frame(Kind::Data, PADDED | END, 1, b"\x02abc\0\0"))), parts);
+    assert_eq!(heard(&with([data(1, 0, b"ab"), data(1, END, b"c")].concat())), parts);
+    assert_eq!(heard(&with([window_update(0, 1), data(1, END, b"abc")].concat())), parts);
+    let whole_bytes = with(data(1, END, b"abc"));
+    for short in head.len()..whole_bytes.len() {
+        assert_eq!(heard(&whole_bytes[..short]), parts[..1]);
+    }
+    let wrong = Event::Malformed { tag, error: ErrorKind::H2LengthMismatch.into() };
+    assert_eq!(heard(&with(data(1, END, b"ab"))), [parts[0], wrong]);
+}
+
+// What follows a head at once and is wrong is found, whoever is told of content.
+#[test]
+fn the_end_that_follows_a_head_at_once_is_judged() {
+    let after = |frame: Vec<u8>| [headers(1, 0, OK), frame].concat();
+    let heard = |frame, expected| check(&[GET, GET], &after(frame), expected);
+    heard(frame(Kind::Data, PADDED | END, 1, b"\x04abc"), "0:200 !h2_padding");
+    heard(data(1, END, &[0; 16_385]), "0:200 !h2_frame_too_large");
+    heard(data(3, END, b"x"), "0:200 1:h2_unexpected_data");
+    heard(data(5, END, b"x"), "0:200 !h2_bad_stream");
+}
+
+// RFC 9113 sections 6.9 and 8.1: what comes in one piece counts, and ends a body that is under way.
+#[test]
+fn a_response_in_one_piece_counts_as_any_other() {
+    let mut fixture = Fixture::with(&[GET, POST]);
+    fixture.conn.tell_content(false);
+    let half = WINDOW_MAX / 2;
+    fixture.conn.receive_window.charge(half - 1).unwrap();
+    let whole = |stream| [headers(stream, 0, OK), data(stream, END, b"x")].concat();
+    fixture.hear(&whole(1));
+    assert_eq!(fixture.say(), window_update(0, half));
+    fixture.conn.receive_window.charge(WINDOW_MAX).unwrap();
+    assert_eq!(fixture.hear(&whole(3)), "1:200 !h2_window_exceeded");
 }
 
 // RFC 9113 section 8.1.1: responses without content may say how long it would be.

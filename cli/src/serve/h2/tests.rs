@@ -149,7 +149,7 @@ impl Peer {
                 Event::Settled | Event::Interim { .. } => continue,
                 Event::Head { status, .. } => Seen::Status(status),
                 Event::Body { bytes, .. } => Seen::Body(bytes.len()),
-                Event::Done { .. } => Seen::Done,
+                Event::Done { .. } | Event::Whole { .. } => Seen::Done,
                 Event::Reset { code, .. } => Seen::Reset(code),
                 Event::Malformed { .. } => Seen::Malformed,
                 Event::NotProcessed { .. } => Seen::NotProcessed,
