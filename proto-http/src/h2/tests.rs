@@ -145,8 +145,8 @@ fn verdicts(frames: &[(Header, Vec<u8>)]) -> Vec<(u32, u32)> {
 
 const OK: &[(&str, &str)] = &[(":status", "200"), ("server", "x")];
 
-/// Reads `bytes` as the answer to `requests`, whole, byte by byte and without being told of content,
-/// and compares with the line that a [`Transcript`] makes of it.
+/// Reads `bytes` as the answer to `requests`, whole, byte by byte and without being told of its
+/// content, and compares with the line that a [`Transcript`] makes of it.
 #[track_caller]
 fn check(requests: &[u16], bytes: &[u8], expected: &str) {
     assert_eq!(Fixture::with(requests).hear(bytes), expected);
