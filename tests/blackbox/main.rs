@@ -27,6 +27,7 @@ mod strest;
 mod target;
 mod thresholds;
 mod tries;
+mod unset;
 mod watch;
 
 use std::process::Command;

@@ -12,7 +12,7 @@ use pummel_proto_http::Version;
 use serde::Serialize;
 
 use super::schema::{Handshakes, Tool, VERSION};
-use super::{counted, redirects, wire};
+use super::{counted, redirects, unset, wire};
 
 /// The most of a body that is shown to a person.
 const SHOWN_MAX: usize = 16 * 1024;
@@ -38,6 +38,9 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "{all} on {}, {good} as expected", counted(opened, "connection"))?;
     for exchange in report.exchanges.iter().filter(|exchange| !exchange.is_good()) {
         writeln!(to, "not as expected: {}", title(report, exchange))?;
+    }
+    for said in unset::sentences(report) {
+        writeln!(to, "not captured: {said}")?;
     }
     match ending(report) {
         None => Ok(()),

@@ -14,7 +14,7 @@ use super::schema::{
 };
 use super::{
     Environment, Paper, analysis, calibration, changes, fed, load, looked, origins, quantiles,
-    redirects, schema, thresholds, wire,
+    redirects, schema, thresholds, unset, wire,
 };
 
 /// Writes the document and a line break, and nothing else.
@@ -71,6 +71,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
         checks: looked::documents(report),
         feeds: fed::documents(report),
         redirects: redirects::document(report),
+        unset_values: unset::documents(report),
         shards: shards(report),
         coordinator: Coordinator {
             ticks: report.coordinator.count,

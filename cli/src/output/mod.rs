@@ -19,6 +19,7 @@ pub(crate) mod stderr;
 mod table;
 pub(crate) mod text;
 mod thresholds;
+mod unset;
 mod wire;
 
 use std::fs::File;

@@ -48,6 +48,8 @@ pub(super) struct Document<'r> {
     pub(super) feeds: Vec<super::fed::Document<'r>>,
     /// Null where none are followed.
     pub(super) redirects: Option<super::redirects::Document>,
+    /// Each captured value that was used before there was one; empty where none was.
+    pub(super) unset_values: Vec<super::unset::Document<'r>>,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
     pub(super) timeline: Timeline,

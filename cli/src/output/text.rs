@@ -9,7 +9,7 @@ use pummel_engine::units::Nanos;
 
 use super::{
     Environment, Paper, calibration, changes, counted, fed, judgement, load, looked, origins,
-    per_time, redirects, table, thresholds, unpinned, wire,
+    per_time, redirects, table, thresholds, unpinned, unset, wire,
 };
 
 /// Widest line.
@@ -135,6 +135,7 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         report.totals.statuses.rows().map(|(status, count)| format!("{status}: {count}"));
     list(to, "Statuses", statuses)?;
     redirects::write(report, to)?;
+    unset::write(report, to)?;
     // What happens to connections that carry no request is no request's outcome: it is told apart.
     let rows = report.totals.errors.rows();
     let (of_connections, of_requests): (Vec<_>, Vec<_>) =

@@ -68,18 +68,35 @@ impl Condition {
 
     /// The numbers of the values that it looks at.
     pub fn values(&self) -> impl Iterator<Item = u16> + '_ {
-        let operands = self.0.iter().flatten().flat_map(|term| match &term.claim {
-            Claim::Present(of) | Claim::Matches(of, _) => [Some(of), None],
-            Claim::Same(one, other) | Claim::Compared(one, _, other) => [Some(one), Some(other)],
-        });
-        operands.flatten().filter_map(|operand| match operand {
-            Operand::Value(number) => Some(*number),
-            Operand::Known(_) | Operand::Status => None,
-        })
+        self.0.iter().flatten().flat_map(Term::values)
+    }
+
+    /// The numbers of the values that it compares without asking anywhere whether they are there.
+    pub fn compared(&self) -> impl Iterator<Item = u16> + '_ {
+        let asks = |number| {
+            let here = Operand::Value(number);
+            self.0
+                .iter()
+                .flatten()
+                .any(|term| matches!(&term.claim, Claim::Present(of) if *of == here))
+        };
+        self.values().filter(move |&number| !asks(number))
     }
 }
 
 impl Term {
+    /// The numbers of the values that it looks at.
+    fn values(&self) -> impl Iterator<Item = u16> + '_ {
+        let operands = match &self.claim {
+            Claim::Present(of) | Claim::Matches(of, _) => [Some(of), None],
+            Claim::Same(one, other) | Claim::Compared(one, _, other) => [Some(one), Some(other)],
+        };
+        operands.into_iter().flatten().filter_map(|operand| match operand {
+            Operand::Value(number) => Some(*number),
+            Operand::Known(_) | Operand::Status => None,
+        })
+    }
+
     fn holds(&self, values: &impl Values, status: &[u8]) -> bool {
         let holds = match &self.claim {
             Claim::Present(of) => !of.read(values, status).is_empty(),

@@ -5,6 +5,7 @@
 //! resolved, the request is rendered, the cores are chosen. [`split()`] cuts it into one
 //! [`ShardPlan`] per shard.
 
+mod captured;
 mod change;
 mod date;
 mod detours;
@@ -24,6 +25,8 @@ use core::num::{NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64};
 use pummel_proto_http::{Expect, Request};
 
 pub use crate::judge::ExpectedStatus;
+pub(crate) use captured::needed_for;
+pub use captured::{Uncaptured, Unsure, Use};
 pub use change::{CHANGES_MAX, Change, ChangeError};
 pub use date::DatePart;
 pub use detours::{Detour, Detours, Place};

@@ -21,6 +21,7 @@ mod row;
 mod secured;
 mod snapshot;
 mod timeline;
+mod unset;
 
 pub use exchange::{Answer, Coded, End, Exchange, Found, Kept};
 pub use fed::Fed;
@@ -38,6 +39,7 @@ pub use row::Row;
 pub use secured::{Agreed, Alpn, Secured, TlsTrouble};
 pub use snapshot::{Connections, Oddities, Parts, Snapshot, Statuses};
 pub use timeline::{Chronicle, ROW, Step, Tally, Timeline};
+pub use unset::Unset;
 
 use crate::units::{Instant, Nanos};
 
@@ -352,6 +354,21 @@ impl Recorder {
         }
         if let Some(reached) = origins.get_mut(place) {
             note(reached);
+        }
+    }
+
+    /// The captured value with this number was used at `moment` before there was one; `note` is
+    /// told what was counted of it. The first time of a value may allocate.
+    pub fn unset(&mut self, number: u16, moment: Instant, note: impl FnOnce(&mut Unset)) {
+        if !self.window.contains(moment) {
+            return;
+        }
+        let (place, unset) = (usize::from(number), &mut self.envelope.unset);
+        if place >= unset.len() {
+            unset.resize(place + 1, Unset::default());
+        }
+        if let Some(unset) = unset.get_mut(place) {
+            note(unset);
         }
     }
 

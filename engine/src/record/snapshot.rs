@@ -2,7 +2,7 @@
 
 use super::{
     ErrorTable, Fed, Flow, Histogram, Latencies, Ledger, Looked, Multiplexed, Reached, Redirects,
-    Row, Secured, Slowest, Spans, Timeline,
+    Row, Secured, Slowest, Spans, Timeline, Unset,
 };
 use crate::units::Nanos;
 
@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub flows: Vec<Flow>,
     /// Connections to each server, if there are several.
     pub origins: Vec<Reached>,
+    /// Values that were used before they were captured, by number; none where none was.
+    pub unset: Vec<Unset>,
     /// What became of redirects, where they are followed.
     pub redirects: Redirects,
     /// What should not be.
@@ -281,6 +283,9 @@ impl Snapshot {
         let more = other.origins.len().saturating_sub(self.origins.len());
         self.origins.extend((0..more).map(|_| Reached::default()));
         self.origins.iter_mut().zip(&other.origins).for_each(|(one, more)| one.merge(more));
+        let more = other.unset.len().saturating_sub(self.unset.len());
+        self.unset.extend((0..more).map(|_| Unset::default()));
+        self.unset.iter_mut().zip(&other.unset).for_each(|(one, more)| one.merge(more));
         let more = other.looked.len().saturating_sub(self.looked.len());
         self.looked.extend((0..more).map(|_| Looked::default()));
         self.looked.iter_mut().zip(&other.looked).for_each(|(looked, more)| looked.merge(more));
@@ -310,6 +315,7 @@ impl Snapshot {
         self.oddities = Oddities::default();
         self.rows.iter_mut().for_each(Row::clear);
         self.origins.fill(Reached::default());
+        self.unset.fill(Unset::default());
         self.looked.iter_mut().for_each(Looked::clear);
         self.fed.fill(Fed::default());
         self.flows.iter_mut().for_each(Flow::clear);

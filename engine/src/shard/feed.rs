@@ -5,10 +5,10 @@
 //! is counted. When a feed is at its end, nobody begins any more.
 
 use super::Shard;
-use super::values::{Table, needed_for};
+use super::values::Table;
 use crate::feed::{Flow, Tap};
 use crate::judge::Condition;
-use crate::plan::{Source, Step, Work};
+use crate::plan::{Source, Step, Work, needed_for};
 use crate::reactor::Reactor;
 use crate::record::{Recorder, Unsent, Window};
 use crate::units::{Instant, Nanos};

@@ -35,6 +35,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod unset;
 mod user;
 mod values;
 mod verdicts;

@@ -168,7 +168,8 @@ impl Traffic {
         let Some(connection) = self.connections.get_mut(slot.index()) else { return };
         connection.spent |= self.way.keep == Keep::One;
         if !flight.again {
-            self.users.make_values(flight.user, flight.written);
+            let moments = (flight.intended, flight.written);
+            self.users.make_values(flight.user, moments, &mut self.recorder);
         }
         let index = self.users.request_of(flight.user);
         if self.looks.any() {

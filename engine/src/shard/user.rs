@@ -255,13 +255,22 @@ impl Users {
         }
     }
 
-    /// Makes the values that `user` puts into its request, which starts `now`.
+    /// Makes the values that `user` puts into its request, which was intended to start at
+    /// `intended` and does so `now`.
     #[inline]
-    pub(super) fn make_values(&mut self, user: User, now: Instant) {
+    pub(super) fn make_values(
+        &mut self,
+        user: User,
+        (intended, now): (Instant, Instant),
+        recorder: &mut Recorder,
+    ) {
         if let Self::Diverse(crowd) = self
             && let Some(request) = crowd.state(user).and_then(|state| state.request)
         {
             crowd.values.make(user.0, request, now);
+            for value in crowd.values.unset().of_request(user.0, request) {
+                recorder.unset(value, intended, |unset| unset.requests += 1);
+            }
         }
     }
 
@@ -291,6 +300,13 @@ impl Users {
         match self {
             Self::Uniform => None,
             Self::Diverse(crowd) => crowd.values.cell(user.0, number),
+        }
+    }
+
+    /// `user` has captured the value with this `number`.
+    pub(super) fn captured(&mut self, user: User, number: u16) {
+        if let Self::Diverse(crowd) = self {
+            crowd.values.captured(user.0, number);
         }
     }
 
@@ -512,6 +528,11 @@ impl Crowd {
                     return;
                 }
                 Turn::Pause(span) => state.due = state.due + span,
+                Turn::Look(condition) => {
+                    for value in self.values.unset().of_condition(number, condition) {
+                        recorder.unset(value, now, |unset| unset.conditions += 1);
+                    }
+                }
                 Turn::Enter(group) => self.laps.enter(number, &mut state.track, group),
                 Turn::Leave => {
                     let how = (now, FlowEnd::Completed);

@@ -1,14 +1,13 @@
 //! The values that a user puts into requests.
 
-use std::collections::BTreeSet;
-
 use pummel_proto_http::{Values, write_base64};
 
 use super::jars::Jars;
+use super::unset::Unset;
 use super::{date, sign};
 use crate::cookies::Cookie;
 use crate::pace::Random;
-use crate::plan::{Source, Work};
+use crate::plan::{Source, Work, needed_for};
 use crate::units::{Instant, Nanos};
 
 /// The values of all users of a shard, a row for each.
@@ -18,6 +17,7 @@ pub(super) struct Table {
     wanted: Box<[Box<[u16]>]>,
     /// Values that are captured, and whether a user keeps them for its next scenario.
     captured: Box<[(u16, bool)]>,
+    unset: Unset,
     /// Values that are the same for everybody as long as the second is the same.
     shared: Box<[Option<Shared>]>,
     cells: Vec<Vec<u8>>,
@@ -69,6 +69,7 @@ impl Table {
         Self {
             wanted: wanted.map(|values| made_for(values, &sources)).collect(),
             captured: captured.map(|((number, _), kept)| (number, kept)).collect(),
+            unset: Unset::new(work),
             shared: shared(&sources),
             sources,
             cells: Vec::new(),
@@ -85,6 +86,7 @@ impl Table {
     /// Room for one user more.
     pub(super) fn grow(&mut self) {
         self.counts.push(0);
+        self.unset.grow();
         if let Some(jars) = &mut self.jars {
             jars.grow();
         }
@@ -102,6 +104,16 @@ impl Table {
         self.cells.get_mut(user as usize * self.sources.len() + usize::from(number))
     }
 
+    /// `user` has captured the value with this `number`.
+    pub(super) fn captured(&mut self, user: u32, number: u16) {
+        self.unset.set(user, number, true);
+    }
+
+    /// What users have not captured yet.
+    pub(super) const fn unset(&self) -> &Unset {
+        &self.unset
+    }
+
     /// Forgets what a user has captured, and what it does not keep beyond a scenario; all of it if
     /// the user is `new`.
     pub(super) fn forget(&mut self, user: u32, new: bool) {
@@ -113,6 +125,7 @@ impl Table {
             if *kept && !new {
                 continue;
             }
+            self.unset.set(user, *number, false);
             if let Some(cell) = self.cells.get_mut(from + usize::from(*number)) {
                 cell.clear();
             }
@@ -231,19 +244,6 @@ fn made_for(values: Vec<u16>, sources: &[Source]) -> Box<[u16]> {
         !matches!(source, Some(Source::Captured | Source::Fed { .. }))
     };
     needed_for(values, sources).into_iter().filter(is_made).collect()
-}
-
-/// The numbers of `values`, and of all that they are made from.
-pub(super) fn needed_for(values: Vec<u16>, sources: &[Source]) -> BTreeSet<u16> {
-    let mut all: BTreeSet<u16> = values.into_iter().collect();
-    let mut below = u16::MAX;
-    while let Some(&number) = all.range(..=below).next_back() {
-        let source = sources.get(usize::from(number));
-        all.extend(source.map(Source::ingredients).unwrap_or_default());
-        let Some(next) = number.checked_sub(1) else { break };
-        below = next;
-    }
-    all
 }
 
 /// Room for each value that is the same for everybody within a second.

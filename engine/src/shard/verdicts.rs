@@ -149,6 +149,9 @@ impl Traffic {
             if let Some(witness) = &mut self.looks.witness {
                 witness.found(number, taken, taken.is_ok().then_some(&**cell));
             }
+            if taken.is_ok() {
+                self.users.captured(user, capture.variable());
+            }
             number += 1;
         }
     }

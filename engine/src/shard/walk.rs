@@ -15,6 +15,8 @@ pub(super) struct Walk {
     /// The steps of each scenario.
     scenarios: Box<[Box<[Step]>]>,
     conditions: Box<[Condition]>,
+    /// Those that may compare what was not captured yet.
+    unsure: Box<[bool]>,
     random: Random,
     /// Random numbers drawn so far.
     drawn: u64,
@@ -51,6 +53,8 @@ pub(super) enum Turn {
     Request(u16),
     /// A pause, before anything else.
     Pause(Nanos),
+    /// This condition was looked at, which may lack a value.
+    Look(u16),
     /// A group begins.
     Enter(u16),
     /// The last one ends.
@@ -72,6 +76,7 @@ impl Walk {
         Self {
             scenarios: work.scenarios().iter().map(|s| s.steps.clone().into()).collect(),
             conditions: work.logic().conditions.clone().into(),
+            unsure: work.unsure().conditions.iter().map(|values| !values.is_empty()).collect(),
             random,
             drawn: 0,
             passes: Vec::new(),
@@ -130,9 +135,12 @@ impl Walk {
                     }
                 }
                 Step::Unless { condition, to } => {
-                    let condition = self.conditions.get(usize::from(condition));
-                    if !condition.is_some_and(|condition| condition.holds(values, place.status)) {
+                    let asked = self.conditions.get(usize::from(condition));
+                    if !asked.is_some_and(|asked| asked.holds(values, place.status)) {
                         place.next = to;
+                    }
+                    if self.unsure.get(usize::from(condition)) == Some(&true) {
+                        return Turn::Look(condition);
                     }
                 }
                 Step::Chance { weight, of, to } => {

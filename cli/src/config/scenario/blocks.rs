@@ -246,7 +246,7 @@ impl Blocks<'_, '_, '_> {
     fn condition(&mut self, node: &Node, known: &[Name]) -> Result<u16, Fault> {
         let scope = Scope { names: known.to_vec(), step: self.requests + 1 };
         let condition = condition(node, &mut self.builder.variables, &scope)?;
-        self.builder.condition(condition).map_err(|said| node.fault(said))
+        self.builder.condition(condition, node).map_err(|said| node.fault(said))
     }
 
     /// Leaves room for a step that leads to where it is not known yet; returns its number.

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod body;
+mod captured;
 mod condition;
 mod date;
 mod look;
@@ -171,13 +172,14 @@ pub(super) fn work(
     }
     let rated = rates(root)?.map_or_else(Vec::new, |rates| rates.weights);
     all.iter_mut().zip(rated).for_each(|(scenario, weight)| scenario.weight = weight);
-    let (requests, logic, (variables, feeds), servers) = builder.into_parts();
+    let ((requests, logic, (variables, feeds), servers), places) = builder.into_parts();
     let feeds = feeds.into_used()?;
     let work = Work::with_logic(requests, all, logic)
         .and_then(|work| work.with_variables(variables, epoch))
         .and_then(|work| work.with_feeds(feeds));
-    work.map(|work| Some((work, servers)))
-        .map_err(|error| at.fault(&format!("cannot be done: {error}")))
+    let work = work.map_err(|error| at.fault(&format!("cannot be done: {error}")))?;
+    captured::ensure(&work, &places, file)?;
+    Ok(Some((work, servers)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Steps of scenarios, and the requests that they make.
 
+use core::ops::Range;
 use std::path::Path;
 
 use pummel_engine::judge::Condition;
@@ -65,6 +66,7 @@ pub(super) struct Builder<'a> {
     folder: &'a Path,
     pub(super) variables: Variables,
     requests: Vec<Asking>,
+    places: Places,
     logic: Logic,
     /// Blocks that are gone through once, so far.
     marks: u8,
@@ -74,6 +76,13 @@ pub(super) struct Builder<'a> {
 /// What comes of all steps: requests, what leads through them, values with their feeds, and servers
 /// beside the first.
 pub(super) type Parts = (Vec<Asking>, Logic, (Vec<Variable>, Feeds), Vec<TargetUrl>);
+
+/// Where requests and conditions stand, by their numbers: the path of each, and its place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places {
+    pub(super) requests: Vec<(String, Range<usize>)>,
+    pub(super) conditions: Vec<(String, Range<usize>)>,
+}
 
 /// What a step is a part of.
 pub(super) struct Around<'n> {
@@ -92,13 +101,14 @@ impl<'a> Builder<'a> {
         feeds: Feeds,
     ) -> Self {
         let (variables, requests, logic) = (Variables::new(feeds), Vec::new(), Logic::default());
-        let servers = Servers::default();
-        Self { common, target, folder, variables, requests, logic, marks: 0, servers }
+        let (places, servers) = (Places::default(), Servers::default());
+        Self { common, target, folder, variables, requests, places, logic, marks: 0, servers }
     }
 
-    pub(super) fn into_parts(self) -> Parts {
+    pub(super) fn into_parts(self) -> (Parts, Places) {
         let servers = self.servers.into_all();
-        (self.requests, self.logic, self.variables.into_parts(), servers)
+        let parts = (self.requests, self.logic, self.variables.into_parts(), servers);
+        (parts, self.places)
     }
 
     /// Whether a scenario can be gone through; if not, why.
@@ -127,10 +137,15 @@ impl<'a> Builder<'a> {
         Ok(blocks.steps)
     }
 
-    /// The number of one condition more.
-    pub(super) fn condition(&mut self, condition: Condition) -> Result<u16, &'static str> {
+    /// The number of one condition more, which stands at `node`.
+    pub(super) fn condition(
+        &mut self,
+        condition: Condition,
+        node: &Node,
+    ) -> Result<u16, &'static str> {
         let number = u16::try_from(self.logic.conditions.len());
         self.logic.conditions.push(condition);
+        self.places.conditions.push((node.path.clone(), node.span.clone()));
         number.map_err(|_| "is one condition too many")
     }
 
@@ -202,6 +217,7 @@ impl<'a> Builder<'a> {
         let origin = self.servers.number(&server).map_err(|said| step.0.because(&said))?;
         let asking = Asking { redirects, checks, captures, ..Asking::new(name, request, expected) };
         self.requests.push(Asking { origin, ..asking });
+        self.places.requests.push((step.0.path.clone(), step.0.span.clone()));
         let index = u16::try_from(self.requests.len() - 1);
         index.map(Step::Request).map_err(|_| step.0.fault("is one step too many"))
     }

@@ -74,6 +74,42 @@ assert_status = 201
 "#;
 
 #[test]
+fn a_value_that_nothing_captures_before_is_refused_with_both_places() {
+    let of = |steps: &str| {
+        let toml = format!("[scenario]\nbase_url = \"http://h:1\"\nsteps = [\n{steps}]\n");
+        work_of(&toml, "p").map(|_| ())
+    };
+    let (takes, has) = ("{ capture.t = { status = true } },\n", "{ path = \"/{{t}}\" },\n");
+    let refused = |steps: &str, said: &str| assert_eq!(of(steps).unwrap_err(), said);
+    refused(
+        &format!("{has}{takes}"),
+        "p.toml:4:1: scenario.steps[0] has {{t}}, which is not captured before: scenario.steps[1] \
+         does that, at p.toml:5, and no way leads from there to here; capture it earlier, or name \
+         it in vars",
+    );
+    refused(
+        "{ headers = [\"A: {{base64(t)}}\"], capture.t = { status = true } },\n",
+        "p.toml:4:1: scenario.steps[0] has {{t}}, which is not captured before: only its own \
+         response tells it; capture it earlier, or name it in vars",
+    );
+    refused(
+        &format!("{{}},\n{{ if = \"{{{{t}}}} == 'x'\" }},\n{takes}"),
+        "p.toml:5:8: scenario.steps[1].if has {{t}}, which is not captured before: \
+         scenario.steps[2] does that, at p.toml:6, and no way leads from there to here; capture \
+         it earlier, or name it in vars",
+    );
+    for steps in [
+        format!("{takes}{has}"),
+        format!("{{ repeat = 2, steps = [{has}{takes}] }},\n"),
+        format!("{{}},\n{{ if = \"{{{{t}}}}\" }},\n{takes}"),
+        format!("{has}{{ once = true, steps = [{takes}] }},\n"),
+        format!("{{}},\n{{ if = \"status == 200\", steps = [{takes}] }},\n{has}"),
+    ] {
+        assert_eq!(of(&steps), Ok(()), "{steps}");
+    }
+}
+
+#[test]
 fn a_step_may_lead_to_another_server_and_its_host_may_be_a_variable() {
     let toml = r#"
         [scenario]
@@ -278,7 +314,7 @@ fn steps_find_out_about_responses() {
     let toml = step(
         "assert_body_contains = \"ok\"\nchecks = [{ json = \"$.a[0]\", equals = 5 }, \
          { name = \"quick\", time = \"20ms\" }]\ncapture = { token = { json = \"$.t\" }, \
-         id = { regex = \"id=(.)\" } }\nheaders = [\"A: {{token}}\"]",
+         id = { regex = \"id=(.)\" } }\n[[scenario.steps]]\nheaders = [\"A: {{token}}\"]",
     );
     let work = work_of(&toml, "p").unwrap();
     let names = work.looked_for().into_iter().map(|(_, name)| name).collect::<Vec<_>>();
@@ -292,7 +328,7 @@ fn steps_find_out_about_responses() {
             "capture id"
         ]
     );
-    assert_eq!(work.requests()[0].request.values(), [0]);
+    assert_eq!(work.requests()[1].request.values(), [0]);
 }
 
 #[test]

@@ -271,6 +271,43 @@ fn once_is_once_per_user_and_what_it_captured_stays() {
 }
 
 #[test]
+fn what_is_used_before_it_was_captured_is_counted() {
+    // `/a` has the value that it captures itself: it is there in the second pass only.
+    let unset = |plan: Plan, token: &'static str| {
+        let all = run(plan, issuing(move |_| token)).numbers.unset;
+        all.first().map_or((0, 0), |unset| (unset.requests, unset.conditions))
+    };
+    let nine = |work: Work| scripted(&closed(1), 1, requests(9), work);
+    let steps = [Step::Loop(0), A, Step::Again { counter: 0, most: 2, to: 1 }, B];
+    assert_eq!(unset(nine(ways(&steps, some())), "token"), (3, 0));
+    assert_eq!(unset(nine(ways(&steps, some())), ""), (3, 0), "what is empty was captured");
+    // What stays with the user is there in the next scenario, too.
+    let steps = [Step::Once { mark: 0, to: 3 }, A, Step::Mark(0), A];
+    assert_eq!(unset(nine(ways(&steps, some())), "token"), (1, 0));
+    // In an open loop everybody is new.
+    let plan = scripted(&open(100), 2, Limit::Duration(millis(100)), ways(&[A, B], some()));
+    assert_eq!(unset(plan, "token"), (10, 0));
+}
+
+#[test]
+fn a_condition_that_compares_what_was_not_captured_is_counted_and_one_that_asks_is_not() {
+    let unset = |claim: Claim| {
+        let steps = [Step::Loop(0), Step::Request(2), Step::Unless { condition: 0, to: 4 }];
+        let steps = [&steps[..], &[B, A, Step::Again { counter: 0, most: 2, to: 1 }]].concat();
+        let mut all = ["/a?", "/b?", "/c?"].map(asking).to_vec();
+        all[0].captures = vec![Capture::new(Extractor::Status, 0)];
+        let work = ways_through(all, &steps, on(claim));
+        let plan = scripted(&closed(1), 1, requests(5), work);
+        let all = run(plan, prompt(SERVICE)).numbers.unset;
+        all.first().map_or((0, 0), |unset| (unset.requests, unset.conditions))
+    };
+    let ok = Operand::Known(b"200".as_slice().into());
+    // The first pass lacks it, the second has it.
+    assert_eq!(unset(Claim::Same(Operand::Value(0), ok)), (0, 1));
+    assert_eq!(unset(Claim::Present(Operand::Value(0))), (0, 0));
+}
+
+#[test]
 fn once_is_tried_again_until_it_was_gone_through() {
     // The first two answers lack what is to be captured, which ends the scenario.
     let mut asked = 0;
