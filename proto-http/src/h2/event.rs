@@ -7,7 +7,8 @@ use crate::error::ProtocolError;
 #[derive(Debug, PartialEq, Eq, Clone, Copy, Hash, PartialOrd, Ord)]
 pub struct Tag(pub u16);
 
-/// One thing that happened on a connection, in the order of the wire.
+/// One thing that happened on a connection: those of a request in the order of the wire, and all of
+/// them, unless neither content nor fields are wanted.
 ///
 /// `Done`, `Whole`, `Reset`, `Malformed` and `NotProcessed` are the ends of a request; its tag is
 /// free then.
@@ -41,8 +42,8 @@ pub enum Event<'b> {
         /// The request.
         tag: Tag,
     },
-    /// `Head` and `Done` in one: all of a response came at once, and nobody is told of its content
-    /// (see [`Conn::tell_content`](super::Conn::tell_content)).
+    /// `Head` and `Done` in one: both were in the same input, and nobody wants to know what was in
+    /// between (see [`Conn::tell_content`](super::Conn::tell_content)).
     Whole {
         /// The request.
         tag: Tag,

@@ -52,6 +52,11 @@ impl HeadReader {
         }
     }
 
+    /// Whether they are.
+    pub(super) fn keeps_fields(&self) -> bool {
+        self.kept.as_deref().is_some_and(Kept::is_wanted)
+    }
+
     /// The field lines of the last head, if it was a final one and they are kept.
     pub(super) fn fields(&self) -> FieldLines<'_> {
         self.kept.as_deref().map(Kept::view).unwrap_or_default()

@@ -47,7 +47,7 @@ use frame::{Code, Kind};
 use head::HeadReader;
 use outbox::Outbox;
 use peer::Peer;
-use receive::{Gathered, Partial, State};
+use receive::{Ending, Gathered, Partial, State};
 use stream::{Stage, Streams};
 use transmit::Uploads;
 
@@ -82,6 +82,7 @@ pub struct Conn {
     /// nothing here.
     silent: bool,
     tells: Tells,
+    ending: Option<Ending>,
     /// The lowest last stream of all `GOAWAY`s.
     last_stream: Option<u32>,
 }
@@ -91,6 +92,18 @@ pub struct Conn {
 enum Tells {
     All,
     AllButContent,
+    /// How responses end. Heads are told of only where the input ends before the response does.
+    Ends,
+}
+
+impl Tells {
+    const fn of(content: bool, fields: bool) -> Self {
+        match (content, fields) {
+            (true, _) => Self::All,
+            (false, true) => Self::AllButContent,
+            (false, false) => Self::Ends,
+        }
+    }
 }
 
 /// Where stream 1 lives.
@@ -125,6 +138,7 @@ impl Conn {
             farewell: false,
             silent: false,
             tells: Tells::All,
+            ending: None,
             last_stream: None,
         }
     }
@@ -221,13 +235,15 @@ impl Conn {
     /// in it than those before.
     pub fn keep_fields(&mut self, wanted: bool) {
         self.heads.keep_fields(wanted);
+        self.tells = Tells::of(self.tells == Tells::All, wanted);
     }
 
     /// Says whether [`Event::Body`] is told, from the next frame on. It is, at first; where it is
-    /// not, content is judged and counted all the same, and a response that comes in one piece is
-    /// told of at once, as [`Event::Whole`].
+    /// not, content is judged and counted all the same. If fields are not [kept](Self::keep_fields)
+    /// either, a response whose head and end are in the same input is told of at once, as
+    /// [`Event::Whole`].
     pub fn tell_content(&mut self, wanted: bool) {
-        self.tells = if wanted { Tells::All } else { Tells::AllButContent };
+        self.tells = Tells::of(wanted, self.heads.keeps_fields());
     }
 
     /// Returns the field lines of the final response whose head was just reported, until the next

@@ -76,12 +76,13 @@ enum Step {
 }
 
 /// An [`Event`] but for content.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Told {
     Settled,
     Interim(Tag, u16),
     Head(Tag, u16),
     Done(Tag),
+    Whole(Tag, u16),
     Reset(Tag, u32),
     Malformed(Tag, ErrorKind),
     NotProcessed(Tag, bool),
@@ -89,6 +90,14 @@ enum Told {
 }
 
 type Stepped = Result<Step, ErrorKind>;
+
+/// The end of a stream that waits until the owner has been told of its head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    stream: u32,
+    code: Option<Code>,
+    told: Told,
+}
 
 const _: () = assert!(size_of::<Stepped>() == 8);
 
@@ -100,6 +109,7 @@ impl Told {
             Self::Interim(tag, status) => Event::Interim { tag, status },
             Self::Head(tag, status) => Event::Head { tag, status },
             Self::Done(tag) => Event::Done { tag },
+            Self::Whole(tag, status) => Event::Whole { tag, status },
             Self::Reset(tag, code) => {
                 Event::Reset { tag, code, processed: code != Code::RefusedStream as u32 }
             }
@@ -198,25 +208,27 @@ impl Conn {
         &mut self,
         input: &mut &'b [u8],
     ) -> Result<Option<Event<'b>>, ProtocolError> {
-        // Each step consumes input or leaves a state for `Frame`.
+        // Each step consumes input, leaves a state for `Frame` or ends a stream.
         loop {
-            let event = match self.step(input) {
+            let step = if self.ending.is_some() { Ok(self.end()) } else { self.step(input) };
+            let event = match step {
                 Ok(Step::Silent) => continue,
-                Ok(Step::Starved) => return Ok(None),
+                Ok(Step::Starved) => match self.tell_head() {
+                    Some(head) => head,
+                    None => return Ok(None),
+                },
                 Ok(Step::Body(tag)) => {
                     let bytes = self.take_body(input);
-                    if self.tells == Tells::AllButContent {
+                    if self.tells != Tells::All {
                         continue;
                     }
                     Event::Body { tag, bytes }
                 }
-                Ok(Step::Told(Told::Head(tag, status)))
-                    if self.tells == Tells::AllButContent && self.take_rest(tag, input) =>
-                {
-                    Event::Whole { tag, status }
-                }
                 Ok(Step::Told(told)) => told.event(),
-                Err(kind) => return Err(self.fail_once(kind)),
+                Err(kind) => {
+                    let error = self.fail_once(kind);
+                    self.tell_head().ok_or(error)?
+                }
             };
             if self.silent && event.tag() == Some(super::UPGRADED) {
                 self.silent = !event.is_end();
@@ -393,6 +405,10 @@ impl Conn {
             self.heads.head(block)?.and_then(|head| take_head(stream, tag, head, ends)).map(Some)
         };
         let told = match judged {
+            Ok(Some(Told::Head(_, status))) if self.tells == Tells::Ends => {
+                self.streams.keep_status(position, status);
+                None
+            }
             Ok(told) => told,
             Err(kind) => return Ok(self.malformed(position, kind)),
         };
@@ -467,7 +483,7 @@ impl Conn {
         } else if !ends {
             self.budgets.spend(Waste::EmptyData)?;
         }
-        if self.tells == Tells::AllButContent
+        if self.tells != Tells::All
             && padding == 0
             && let Some((_, rest)) = input.split_at_checked(length as usize)
         {
@@ -506,46 +522,11 @@ impl Conn {
     #[inline]
     fn finish(&mut self, position: u16) -> Step {
         // RFC 9113 section 8.1: nobody waits for the rest of a request that is answered.
-        let unsent = self.streams.at(position).is_some_and(|stream| stream.unsent > 0);
-        self.end_stream(position, unsent.then_some(Code::Cancel));
-        Step::Told(Told::Done(Tag(position)))
-    }
-
-    /// Ends the stream at `tag`, whose head was read just now, if all that is left of its response
-    /// is here: nothing, or one frame of content without padding that breaks no rule. Anything else
-    /// is left as it is, for the next step.
-    #[inline]
-    fn take_rest(&mut self, tag: Tag, input: &mut &[u8]) -> bool {
-        let Tag(position) = tag;
-        if let State::Content(Content { left: 0, padding: 0, ends: true, .. }) = self.state {
-            self.state = State::Frame;
-            self.finish(position);
-            return true;
-        }
-        let Some((bytes, behind)) = input.split_first_chunk() else { return false };
-        let header = Header::parse(bytes);
-        let Some((_, behind)) = behind.split_at_checked(header.length as usize) else {
-            return false;
-        };
-        let Some(stream) = self.streams.at(position) else { return false };
-        let is_last = header.kind == Kind::Data
-            && header.stream == stream.id()
-            && header.has(END_STREAM)
-            && !header.has(PADDED)
-            && header.length <= PAYLOAD_BYTES_DEFAULT;
-        let fits = [u64::from(header.length), Stream::ANY_LENGTH].contains(&stream.content_left);
-        if !is_last || !fits || self.receive_window.charge(header.length).is_err() {
-            return false;
-        }
-        if self.receive_window.is_low() {
-            self.outbox.refill();
-        }
-        *input = behind;
-        if header.length > 0 {
-            self.budgets.work();
-        }
-        self.finish(position);
-        true
+        let stream = self.streams.at(position);
+        let (unsent, status) = stream.map_or((0, 0), |stream| (stream.unsent, stream.status));
+        self.end_stream(position, (unsent > 0).then_some(Code::Cancel));
+        let tag = Tag(position);
+        Step::Told(if status > 0 { Told::Whole(tag, status) } else { Told::Done(tag) })
     }
 
     /// Takes what has come of the content that comes next.
@@ -574,8 +555,36 @@ impl Conn {
     /// Ends a stream whose rules the peer has broken (RFC 9113 section 5.4.2).
     #[cold]
     fn malformed(&mut self, position: u16, kind: ErrorKind) -> Step {
-        self.end_stream(position, Some(Code::of(kind)));
-        Step::Told(Told::Malformed(Tag(position), kind))
+        self.end_early(position, Some(Code::of(kind)), Told::Malformed(Tag(position), kind))
+    }
+
+    /// Ends a stream otherwise than by a response. The owner is told of the head before, if it was
+    /// not yet; until then the tag is not free.
+    #[cold]
+    fn end_early(&mut self, position: u16, code: Option<Code>, told: Told) -> Step {
+        let stream = self.streams.at(position).map_or(0, Stream::id);
+        let Some(status) = self.streams.take_status(position) else {
+            self.end_stream(position, code);
+            return Step::Told(told);
+        };
+        self.ending = Some(Ending { stream, code, told });
+        Step::Told(Told::Head(Tag(position), status))
+    }
+
+    /// Ends the stream of whose head the owner has been told now, unless it was cancelled.
+    #[cold]
+    fn end(&mut self) -> Step {
+        let Some(Ending { stream, code, told }) = self.ending.take() else { return Step::Silent };
+        let Found::Open(position) = self.streams.find(stream) else { return Step::Silent };
+        self.end_stream(position, code);
+        Step::Told(told)
+    }
+
+    /// The next head of which the owner was not told: what ends its response has not come.
+    #[inline]
+    fn tell_head<'b>(&mut self) -> Option<Event<'b>> {
+        let (position, status) = self.streams.tell_next()?;
+        Some(Event::Head { tag: Tag(position), status })
     }
 
     fn receive_reset(&mut self, header: Header, payload: &[u8]) -> Stepped {
@@ -585,8 +594,7 @@ impl Conn {
             // Often the farewell of a server that did not want to read all of a body.
             Found::Ended => self.budgets.spend(Waste::Reset).map(|()| Step::Silent),
             Found::Open(position) => {
-                self.end_stream(position, None);
-                Ok(Step::Told(Told::Reset(Tag(position), code)))
+                Ok(self.end_early(position, None, Told::Reset(Tag(position), code)))
             }
         }
     }
@@ -650,8 +658,7 @@ impl Conn {
         };
         self.state = State::Beyond { last, position: u32::from(position) + 1 };
         let written = self.streams.at(position).is_some_and(Stream::is_written);
-        self.end_stream(position, None);
-        Step::Told(Told::NotProcessed(Tag(position), written))
+        self.end_early(position, None, Told::NotProcessed(Tag(position), written))
     }
 
     fn receive_priority(&mut self, header: Header, payload: &[u8]) -> Stepped {

@@ -50,6 +50,8 @@ pub(super) struct Stream {
     pub(super) stage: Stage,
     /// Interim responses that have come.
     pub(super) interim: u8,
+    /// The status of the response, as long as the owner has to be told of it; else 0.
+    pub(super) status: u16,
     /// Content that must still come; [`ANY_LENGTH`](Self::ANY_LENGTH) when nobody said.
     pub(super) content_left: u64,
     pub(super) send_window: SendWindow,
@@ -73,6 +75,7 @@ impl Stream {
         request: 0,
         stage: Stage::Queued,
         interim: 0,
+        status: 0,
         content_left: Self::ANY_LENGTH,
         send_window: SendWindow::new(0),
         receive_window: ReceiveWindow::FULL,
@@ -112,6 +115,9 @@ pub(super) struct Streams {
     open: u32,
     /// Of these, such as the peer may know of.
     on_wire: u32,
+    /// Those of whose head the owner has to be told, and where to look for the first of them.
+    untold: u32,
+    untold_from: u16,
 }
 
 /// What the identifier of a frame names.
@@ -137,7 +143,7 @@ impl Streams {
     pub(super) fn new(streams: NonZeroU16) -> Self {
         let mask = low_half(Self::positions(streams) - 1);
         let table = vec![Stream::FREE; usize::from(mask) + 1].into_boxed_slice();
-        Self { table, mask, written: 0, next: 0, open: 0, on_wire: 0 }
+        Self { table, mask, written: 0, next: 0, open: 0, on_wire: 0, untold: 0, untold_from: 0 }
     }
 
     /// How many positions are taken.
@@ -243,7 +249,49 @@ impl Streams {
         }
         self.open -= 1;
         self.on_wire -= u32::from(stream.is_written());
+        self.untold -= u32::from(stream.status > 0);
         Some(stream)
+    }
+
+    /// Notes that the owner has to be told of the head of a stream, if it is not told of its end
+    /// before.
+    #[inline]
+    pub(super) fn keep_status(&mut self, position: u16, status: u16) {
+        if let Some(stream) = self.at_mut(position) {
+            stream.status = status;
+            if self.untold == 0 {
+                self.untold_from = position;
+            }
+            self.untold += 1;
+        }
+    }
+
+    /// The status of the stream at `position`, if the owner has to be told of it; it is told now.
+    pub(super) fn take_status(&mut self, position: u16) -> Option<u16> {
+        let status = core::mem::take(&mut self.at_mut(position)?.status);
+        let untold = status > 0;
+        self.untold -= u32::from(untold);
+        untold.then_some(status)
+    }
+
+    /// The next such stream, as position and status.
+    ///
+    /// O(positions passed over), none of them twice until all have been told of.
+    #[inline]
+    pub(super) fn tell_next(&mut self) -> Option<(u16, u16)> {
+        if self.untold == 0 { None } else { self.find_untold() }
+    }
+
+    fn find_untold(&mut self) -> Option<(u16, u16)> {
+        // Each position is passed once.
+        for _ in 0..=self.mask {
+            let position = self.untold_from;
+            self.untold_from = self.after(position);
+            if let Some(status) = self.take_status(position) {
+                return Some((position, status));
+            }
+        }
+        None
     }
 
     /// The first position from `from` on whose stream is above `last`, or is not written.
@@ -291,4 +339,31 @@ impl Streams {
 const fn low_half(number: u32) -> u16 {
     let [low, high, _, _] = number.to_le_bytes();
     u16::from_le_bytes([low, high])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    // What is cheap is that nothing is looked for where nobody has to be told of anything.
+    #[test]
+    fn what_is_untold_is_counted_and_looked_for_from_the_first_on() {
+        let mut streams = Streams::new(NonZeroU16::new(100).unwrap());
+        let window = SendWindow::new(0);
+        let open: Vec<u16> = (0..8).filter_map(|_| streams.open_next(0, window)).collect();
+        for at in [6, 2, 4, 7] {
+            streams.keep_status(open[at], 200);
+        }
+        streams.free(open[4]);
+        streams.free(open[5]);
+        assert_eq!((streams.untold, streams.untold_from), (3, open[6]));
+        assert_eq!(streams.take_status(open[7]), Some(200));
+        assert_eq!(streams.take_status(open[7]), None);
+        assert_eq!(streams.tell_next(), Some((open[6], 200)));
+        assert_eq!(streams.tell_next(), Some((open[2], 200)));
+        assert_eq!((streams.untold, streams.tell_next()), (0, None));
+        streams.keep_status(open[1], 404);
+        assert_eq!((streams.untold, streams.untold_from), (1, open[1]));
+    }
 }

@@ -155,8 +155,16 @@ fn check(requests: &[u16], bytes: &[u8], expected: &str) {
     assert_eq!(bytewise.to_string(), expected, "byte by byte");
     let mut fixture = Fixture::with(requests);
     fixture.conn.tell_content(false);
-    let told: Vec<&str> = expected.split(' ').filter(|word| !word.contains('"')).collect();
-    assert_eq!(fixture.hear(bytes), told.join(" "), "without content");
+    let heard = fixture.hear(bytes);
+    let told = expected.split(' ').filter(|word| !word.contains('"'));
+    assert_eq!(by_request(heard.split(' ')), by_request(told), "without content");
+}
+
+/// The words about each request, whose number stands before them, and about none.
+fn by_request<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut words: Vec<&str> = words.collect();
+    words.sort_by_key(|word| word.split_once(':').map(|(number, _)| number));
+    words
 }
 
 /// Reads `bytes` as the answer to one `GET`, and compares the error and the code of the `GOAWAY`
@@ -984,38 +992,97 @@ fn content_is_as_long_as_was_said() {
     check(&[GET, GET], &[head(0, "3"), skipped].concat(), &format!("{mismatch} 1:200 1:done"));
 }
 
-// All of it or nothing: where a part is missing, padded or wrong, parts are told of as they come.
-#[test]
-fn a_response_that_comes_in_one_piece_is_told_of_at_once() {
-    fn heard(bytes: &[u8]) -> Vec<Event<'_>> {
-        let mut fixture = Fixture::with(&[GET]);
-        fixture.conn.tell_content(false);
-        let (mut input, mut heard) = (bytes, Vec::new());
+/// What a connection that carries these requests, and whose owner wants neither content nor fields,
+/// makes of each of the `inputs`.
+fn heard_of_ends<'b>(requests: &[u16], inputs: &[&'b [u8]]) -> Vec<Vec<Event<'b>>> {
+    let mut fixture = Fixture::with(requests);
+    fixture.conn.tell_content(false);
+    let mut hear = |mut input: &'b [u8]| {
+        let mut heard = Vec::new();
         while let Ok(Some(event)) = fixture.conn.receive(&mut input) {
             heard.push(event);
         }
         heard
-    }
+    };
+    inputs.iter().map(|input| hear(input)).collect()
+}
+
+#[test]
+fn a_response_whose_head_and_end_are_in_one_input_is_told_of_at_once() {
     let (tag, status) = (Tag(0), 200);
     let whole = [Event::Whole { tag, status }];
-    let parts = [Event::Head { tag, status }, Event::Done { tag }];
-    let head = headers(1, 0, &[(":status", "200"), ("content-length", "3")]);
-    let with = |rest: Vec<u8>| [head.clone(), rest].concat();
-    assert_eq!(heard(&headers(1, END, OK)), whole);
-    assert_eq!(heard(&with(data(1, END, b"abc"))), whole);
-    assert_eq!(heard(&[headers(1, 0, OK), data(1, END, b"")].concat()), whole);
-    let interim = headers(1, 0, &[(":status", "103")]);
-    let after = [&[Event::Interim { tag, status: 103 }], &whole[..]].concat();
-    assert_eq!(heard(&[interim, with(data(1, END, b"abc"))].concat()), after);
-    assert_eq!(heard(&with(frame(Kind::Data, PADDED | END, 1, b"\x02abc\0\0"))), parts);
-    assert_eq!(heard(&with([data(1, 0, b"ab"), data(1, END, b"c")].concat())), parts);
-    assert_eq!(heard(&with([window_update(0, 1), data(1, END, b"abc")].concat())), parts);
-    let whole_bytes = with(data(1, END, b"abc"));
-    for short in head.len()..whole_bytes.len() {
-        assert_eq!(heard(&whole_bytes[..short]), parts[..1]);
+    let (head, done) = (Event::Head { tag, status }, Event::Done { tag });
+    let bytes = [headers(1, 0, OK), data(1, 0, b"ab"), data(1, END, b"c")].concat();
+    assert_eq!(heard_of_ends(&[GET], &[&bytes]), [whole]);
+    assert_eq!(heard_of_ends(&[GET], &[&headers(1, END, OK)]), [whole]);
+    let interim = [headers(1, 0, &[(":status", "103")]), bytes.clone()].concat();
+    let after = [Event::Interim { tag, status: 103 }, whole[0]];
+    assert_eq!(heard_of_ends(&[GET], &[&interim]), [after]);
+    for at in headers(1, 0, OK).len()..bytes.len() {
+        let (front, back) = bytes.split_at(at);
+        assert_eq!(heard_of_ends(&[GET], &[front, back]), [[head], [done]]);
     }
-    let wrong = Event::Malformed { tag, error: ErrorKind::H2LengthMismatch.into() };
-    assert_eq!(heard(&with(data(1, END, b"ab"))), [parts[0], wrong]);
+    let mut fixture = Fixture::with(&[GET]);
+    fixture.conn.tell_content(false);
+    fixture.conn.keep_fields(true);
+    let mut input = &bytes[..];
+    assert_eq!(fixture.conn.receive(&mut input), Ok(Some(head)));
+    assert_eq!(kept(&fixture.conn), [("server".to_string(), "x".to_string())]);
+    assert_eq!(fixture.conn.receive(&mut input), Ok(Some(done)));
+}
+
+// Those whose head is known are told of in the order in which they end, the others behind them.
+#[test]
+fn heads_without_an_end_are_told_of_at_the_end_of_the_input() {
+    let status = 200;
+    let head = |tag| Event::Head { tag: Tag(tag), status };
+    let whole = |tag| Event::Whole { tag: Tag(tag), status };
+    let heads: Vec<u8> = [1, 3, 5, 7].iter().flat_map(|id| headers(*id, 0, OK)).collect();
+    let ends = [data(5, END, b"x"), data(1, END, b"x")].concat();
+    let rest = [data(7, END, b"x"), data(3, END, b"x")].concat();
+    let first = [heads, ends].concat();
+    let told = heard_of_ends(&[GET; 4], &[&first, &rest]);
+    let done = |tag| Event::Done { tag: Tag(tag) };
+    assert_eq!(told, [[whole(2), whole(0), head(1), head(3)].to_vec(), vec![done(3), done(1)]]);
+}
+
+#[test]
+fn an_end_that_is_none_of_a_response_comes_behind_the_head() {
+    let (tag, status) = (Tag(0), 200);
+    let head = Event::Head { tag, status };
+    let after = |bytes: Vec<u8>, end| {
+        let bytes = [headers(1, 0, &[(":status", "200"), ("content-length", "3")]), bytes].concat();
+        assert_eq!(heard_of_ends(&[GET], &[&bytes]), [[head, end]]);
+    };
+    after(reset(1, Code::Cancel), Event::Reset { tag, code: 8, processed: true });
+    let malformed = |error: ErrorKind| Event::Malformed { tag, error: error.into() };
+    after(data(1, END, b"ab"), malformed(ErrorKind::H2LengthMismatch));
+    after(headers(1, 0, &[("x", "y")]), malformed(ErrorKind::H2BadTrailers));
+    let beyond = [headers(1, 0, OK), goaway(0, Code::NoError)].concat();
+    let not_processed = Event::NotProcessed { tag, written: true };
+    assert_eq!(
+        heard_of_ends(&[GET], &[&beyond]),
+        [[Event::GoAway { code: 0 }, head, not_processed]]
+    );
+    // The tag is free then, and not before; who cancels the request is told no more of it.
+    let mut fixture = Fixture::with(&[GET, GET]);
+    fixture.conn.tell_content(false);
+    let bytes = [headers(1, 0, OK), reset(1, Code::Cancel), headers(3, END, OK)].concat();
+    let mut input = &bytes[..];
+    assert_eq!(fixture.conn.receive(&mut input), Ok(Some(head)));
+    assert_eq!(fixture.conn.phase(tag), Phase::Body);
+    fixture.conn.cancel(tag);
+    let other = Event::Whole { tag: Tag(1), status };
+    assert_eq!(fixture.conn.receive(&mut input), Ok(Some(other)));
+    assert_eq!(fixture.conn.receive(&mut input), Ok(None));
+}
+
+#[test]
+fn a_violation_comes_behind_the_heads_that_were_read() {
+    let mut fixture = Fixture::with(&[GET, GET]);
+    fixture.conn.tell_content(false);
+    let bytes = [headers(1, 0, OK), headers(3, 0, OK), data(9, 0, b"x")].concat();
+    assert_eq!(fixture.hear(&bytes), "0:200 1:200 !h2_bad_stream");
 }
 
 // What follows a head at once and is wrong is found, whoever is told of content.
@@ -1024,7 +1091,7 @@ fn the_end_that_follows_a_head_at_once_is_judged() {
     let after = |frame: Vec<u8>| [headers(1, 0, OK), frame].concat();
     let heard = |frame, expected| check(&[GET, GET], &after(frame), expected);
     heard(frame(Kind::Data, PADDED | END, 1, b"\x04abc"), "0:200 !h2_padding");
-    heard(data(1, END, &[0; 16_385]), "0:200 !h2_frame_too_large");
+    heard(data(1, END, &vec![0; 16_385]), "0:200 !h2_frame_too_large");
     heard(data(3, END, b"x"), "0:200 1:h2_unexpected_data");
     heard(data(5, END, b"x"), "0:200 !h2_bad_stream");
 }
