@@ -240,3 +240,31 @@ fn h2load_gets_all_its_answers() {
         assert_eq!((&said["protocols"]["h2"], &said["streams"]["reset"]), (&4.into(), &0.into()));
     }
 }
+
+/// What a target says that sends its bodies in a coding, of so many bytes before; and how many
+/// bytes came for each.
+fn coded(coding: &str, (bytes, pattern): (u32, &str), more: &str, load: &str) -> (Value, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("coded.toml").display().to_string();
+    let toml = format!("[[scenario.steps]]\nchecks = [{{ body_matches = '{pattern}' }}]\n");
+    std::fs::write(&path, toml).unwrap();
+    let flags = format!("--encoding {coding} --body-size {bytes} {more}");
+    let load = format!("-n 40 -c 2 --compression --config {path} {load}");
+    let (client, _) = both_sides(&flags, &load);
+    assert_eq!(client["counts"]["scheduled"], 40);
+    (client["counts"]["ok"].clone(), client["bytes"]["received"].as_u64().unwrap() / 40)
+}
+
+#[test]
+fn what_comes_in_a_coding_is_what_was_coded_on_each_protocol() {
+    for coding in ["gzip", "br", "zstd", "deflate"] {
+        for (more, load) in [("", ""), ("", "--http2 --streams 4"), ("--chunked", "")] {
+            let whole = (650, r"^(hello, world\n){50}$");
+            let (ok, received) = coded(coding, whole, more, load);
+            assert_eq!(ok, 40, "{coding} {more} {load}");
+            assert_eq!(received < 400, coding != "br", "{coding} {more} {load}: {received}");
+        }
+        let long = (260_000, r"^hello, world\nhello(?s:.*)world\n$");
+        assert_eq!(coded(coding, long, "", "--http2").0, 40, "{coding}");
+    }
+}

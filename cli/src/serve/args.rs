@@ -11,10 +11,11 @@ use pummel_tuning::{CpuList, Wanted, inspect, place};
 
 use super::ServeError;
 use super::certificate::Certificate;
+use super::coding::Coding;
 use super::h2::Manners;
 use super::law::Service;
 use super::model::{Faults, Freeze, Slow, Timing, Turn};
-use super::reply::{Broken, Shape};
+use super::reply::{Broken, Shape, TEXT};
 use super::script::Script;
 use crate::config::{self, duration};
 use crate::output::stderr;
@@ -95,6 +96,9 @@ struct AnswerArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 13,
           value_parser = clap::value_parser!(u64).range(..=BODY_BYTES_MAX))]
     body_size: u64,
+    /// The content coding of the body, whatever a client accepts
+    #[arg(long, value_name = "CODING", value_enum)]
+    encoding: Option<Coding>,
     /// Send the body in chunks, with extensions and a trailer
     #[arg(long)]
     chunked: bool,
@@ -212,13 +216,7 @@ impl TargetArgs {
     pub(super) fn script(&self) -> Result<Script, ServeError> {
         let timing = self.timing.understand()?;
         Ok(Script {
-            shape: Shape {
-                statuses: self.answer.status.clone(),
-                body_bytes: usize::try_from(self.answer.body_size).unwrap_or(usize::MAX),
-                chunked: self.answer.chunked,
-                location: self.answer.location.clone(),
-                broken: self.fault.r#break.unwrap_or_default(),
-            },
+            shape: self.answer.shape(self.fault.r#break.unwrap_or_default())?,
             faults: self.fault.understand()?,
             close_after: self.answer.close_after,
             spins: self.machine.spin.unwrap_or(timing.is_timed()),
@@ -242,6 +240,25 @@ impl TargetArgs {
         }
         let placement = place(&inspect(), &Wanted { shards, cores })?;
         Ok(placement.shards.into_iter().map(Some).collect())
+    }
+}
+
+impl AnswerArgs {
+    fn shape(&self, broken: Broken) -> Result<Shape, ServeError> {
+        let body_bytes = usize::try_from(self.body_size).unwrap_or(usize::MAX);
+        let code = |coding: Coding| {
+            let body: Vec<u8> = TEXT.iter().copied().cycle().take(body_bytes).collect();
+            coding.code(&body).map_err(|error| usage(&format!("--encoding: {error}")))
+        };
+        let coded = self.encoding.map(code).transpose()?;
+        Ok(Shape {
+            statuses: self.status.clone(),
+            body_bytes: coded.as_ref().map_or(body_bytes, |coded| coded.bytes.len()),
+            coded,
+            chunked: self.chunked,
+            location: self.location.clone(),
+            broken,
+        })
     }
 }
 
@@ -412,6 +429,7 @@ mod tests {
             "--silent-offset 1",
             "--log-arrivals",
             "--body-size 1000000000000",
+            "--encoding compress",
             "--listen nowhere",
             "--reactor select",
             "--shards 0",

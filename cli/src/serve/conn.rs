@@ -230,7 +230,8 @@ mod tests {
         let mut reactor = Epoll::new(1).unwrap();
         let broken = Broken::default();
         let location = None;
-        let shape = Shape { statuses: vec![200], body_bytes, chunked: false, location, broken };
+        let statuses = vec![200];
+        let shape = Shape { statuses, body_bytes, coded: None, chunked: false, location, broken };
         let replies = Replies::publish(&mut reactor, &shape, false).unwrap();
         let id = replies.response(0, true, Persistence::Implied);
         (replies, id)

@@ -25,6 +25,7 @@
 mod args;
 mod bins;
 mod certificate;
+mod coding;
 mod conn;
 mod desk;
 mod h2;

@@ -9,6 +9,7 @@ use std::io;
 
 use pummel_engine::reactor::{Close, Confirm, Payload, Reactor};
 
+use super::coding::Coded;
 use super::request::{Persistence, Refusal};
 
 /// Most replies that leave in one send.
@@ -28,7 +29,10 @@ pub(super) const TEXT: &[u8] = b"hello, world\n";
 pub(super) struct Shape {
     /// Sent in turns. Never empty, each from 200 to 599.
     pub(super) statuses: Vec<u16>,
+    /// Of the body, in its coding if it has one.
     pub(super) body_bytes: usize,
+    /// The body, if it is in a coding.
+    pub(super) coded: Option<Coded>,
     /// Whether the body is sent in chunks, to those who know chunks.
     pub(super) chunked: bool,
     /// Where redirects lead, if they say so.
@@ -230,9 +234,21 @@ impl Shape {
         self.location.as_deref().filter(|_| matches!(status, 301..=303 | 307 | 308))
     }
 
+    /// The coding of a response with this status, if it has a body in one.
+    pub(super) fn coding_of(&self, status: u16) -> Option<&'static str> {
+        let coded = self.coded.as_ref().filter(|_| self.body_of(status) > 0);
+        coded.map(|coded| coded.name)
+    }
+
+    /// The first bytes of a body; what a coding has no more of is text.
+    fn content(&self, len: usize) -> Vec<u8> {
+        let coded = self.coded.as_ref().map_or(&[][..], |coded| &coded.bytes);
+        coded.iter().chain(TEXT.iter().cycle()).copied().take(len).collect()
+    }
+
     fn refusal() -> Self {
         let (statuses, broken) = (Vec::new(), Broken::default());
-        Self { statuses, body_bytes: 0, chunked: false, location: None, broken }
+        Self { statuses, body_bytes: 0, coded: None, chunked: false, location: None, broken }
     }
 }
 
@@ -263,11 +279,14 @@ impl Text {
         let reason = reason(status);
         let location = shape.location_of(status);
         let location = location.map(|to| format!("Location: {to}\r\n")).unwrap_or_default();
+        let coding = shape.coding_of(status);
+        let coding = coding.map(|name| format!("Content-Encoding: {name}\r\n"));
+        let coding = coding.unwrap_or_default();
         let head = format!(
             "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\n\
-             {location}{framing}{connection}\r\n"
+             {coding}{location}{framing}{connection}\r\n"
         );
-        let body: Vec<u8> = TEXT.iter().copied().cycle().take(body_bytes).collect();
+        let body = shape.content(body_bytes);
         let body = if chunked { in_chunks(&body) } else { body };
         let (head_len, len) = (head.len(), head.len() + body.len());
         let copies = match persistence {
@@ -363,7 +382,7 @@ mod tests {
 
     fn shape(body_bytes: usize, chunked: bool) -> Shape {
         let (location, broken) = (None, Broken::default());
-        Shape { statuses: vec![200], body_bytes, chunked, location, broken }
+        Shape { statuses: vec![200], body_bytes, coded: None, chunked, location, broken }
     }
 
     fn text(shape: &Shape, status: u16, persistence: Persistence) -> String {

@@ -3,6 +3,8 @@
 //! Most replies leave as they were *canned*: all their frames in a row, in which only the stream
 //! differs. The frames of long ones are put together as the windows allow.
 
+use std::sync::Arc;
+
 use pummel_engine::reactor::Close;
 use pummel_engine::units::Nanos;
 use pummel_proto_http::h2::frame::{
@@ -48,6 +50,8 @@ pub(super) struct Reply {
     pub(super) head: Block,
     /// Bytes of content.
     pub(super) body_bytes: u32,
+    /// It, if it is in a coding.
+    coded: Option<Arc<[u8]>>,
     /// Most bytes of it in one frame.
     pub(super) part_bytes: u32,
     /// Whether fields follow it.
@@ -104,7 +108,7 @@ impl Canned {
                 return None;
             }
             let last = sent + part == reply.body_bytes && !reply.has_trailer;
-            canned.push(Kind::Data, if last { END_STREAM } else { 0 }, content(sent, part));
+            canned.push(Kind::Data, if last { END_STREAM } else { 0 }, reply.content(sent, part));
             sent += part;
         }
         if reply.has_trailer {
@@ -119,10 +123,16 @@ impl Reply {
     pub(super) const fn is_bare(&self) -> bool {
         self.body_bytes == 0 && !self.has_trailer
     }
+
+    /// The bytes of its body from `at` on, so many of them, at most those of one frame.
+    pub(super) fn content(&self, at: u32, len: u32) -> &[u8] {
+        let Some(coded) = &self.coded else { return content(at, len) };
+        coded.get(at as usize..(at + len) as usize).unwrap_or_default()
+    }
 }
 
-/// The bytes of a body from `at` on, so many of them, at most those of one frame.
-pub(super) fn content(at: u32, len: u32) -> &'static [u8] {
+/// The bytes of a body of text from `at` on, so many of them, at most those of one frame.
+fn content(at: u32, len: u32) -> &'static [u8] {
     const LEN: usize = PART_BYTES_MAX as usize + TEXT.len();
     static REPEATED: [u8; LEN] = {
         let mut bytes = [0; LEN];
@@ -224,7 +234,9 @@ impl Reply {
         let has_trailer = shape.chunked && body_bytes > 0;
         let parts = if has_trailer { length_of(CHUNKS) } else { 1 };
         let part_bytes = body_bytes.div_ceil(parts).clamp(1, PART_BYTES_MAX);
-        Self { head, body_bytes, part_bytes, has_trailer, canned: None, counts, end: None }
+        let coded = shape.coded.as_ref().map(|coded| Arc::clone(&coded.bytes));
+        let (canned, end) = (None, None);
+        Self { head, body_bytes, coded, part_bytes, has_trailer, canned, counts, end }
     }
 
     fn canned(self) -> Self {
@@ -236,7 +248,8 @@ impl Reply {
     /// What is only canned: what is wrong on purpose.
     fn special(canned: Canned, body_bytes: u32, counts: Counts, end: Option<Close>) -> Self {
         let (head, canned) = (Block::new(&[]), Some(canned));
-        Self { head, body_bytes, part_bytes: 1, has_trailer: false, canned, counts, end }
+        let (coded, part_bytes, has_trailer) = (None, 1, false);
+        Self { head, body_bytes, coded, part_bytes, has_trailer, canned, counts, end }
     }
 }
 
@@ -244,6 +257,7 @@ impl Reply {
 fn fields(shape: &Shape, status: u16) -> Vec<(&'static str, String)> {
     let mut fields = vec![(":status", status.to_string())];
     fields.push(("content-type", "text/plain".to_owned()));
+    fields.extend(shape.coding_of(status).map(|name| ("content-encoding", name.to_owned())));
     fields.extend(shape.location_of(status).map(|to| ("location", to.to_owned())));
     let body_bytes = shape.body_of(status);
     let in_parts = shape.chunked && body_bytes > 0;
@@ -281,7 +295,8 @@ fn cut(shape: &Shape, status: u16) -> Reply {
     let mut canned = Canned { bytes: Vec::new(), places: Vec::new(), is_indexed: false };
     canned.push(Kind::Headers, END_HEADERS, &plain(shape, status));
     if body_bytes > 0 {
-        canned.push(Kind::Data, 0, content(0, body_bytes));
+        let whole = Reply::of(shape, status, Block::new(&[]), Counts::Reset);
+        canned.push(Kind::Data, 0, whole.content(0, body_bytes));
     } else {
         canned.bytes.truncate(canned.len() - 1);
     }

@@ -38,6 +38,7 @@ impl Default for Set {
             shape: Shape {
                 statuses: vec![200],
                 body_bytes: 13,
+                coded: None,
                 chunked: false,
                 location: None,
                 broken,

@@ -10,7 +10,7 @@ use pummel_proto_http::h2::frame::{
 };
 use pummel_proto_http::h2::hpack::{Form, write_table_size};
 
-use super::replies::{PART_BYTES_MAX, Reply, What, content, length_of};
+use super::replies::{PART_BYTES_MAX, Reply, What, length_of};
 use super::streams::{Stage, Stream};
 use super::{End, Peer, ROOM_BYTES_MIN, Served};
 use crate::serve::conn::DRIP_PIECES;
@@ -205,7 +205,7 @@ fn write_part(
     let is_last = len == left;
     let flags = if is_last && !reply.has_trailer { END_STREAM } else { 0 };
     write_header(out, Header { length: len, kind: Kind::Data, flags, stream: stream.id });
-    out.extend_from_slice(content(sent, len));
+    out.extend_from_slice(reply.content(sent, len));
     peer.window -= i64::from(len);
     stream.window -= i64::from(len);
     stream.sent = Some(sent + len);
