@@ -406,3 +406,15 @@ fn a_line_break_in_an_argument_does_not_make_a_second_line() {
     check_refusal(&outcome, 2, &["/no\\nfile"]);
     check_refusal(&tests::run(&mut pummel(["--a\nb"])).unwrap(), 2, &[]);
 }
+
+#[test]
+fn a_line_of_wrk_is_told_what_it_says_here() {
+    let line = ["-t4", "-c100", "-d30s", "-R2000", "http://127.0.0.1:1/"];
+    let refused = tests::run(&mut pummel(line.into_iter().chain(["--latency"]))).unwrap();
+    check_refusal(&refused, 2, &["there is no flag \"--latency\": percentiles are always printed"]);
+    let taken = tests::run(&mut pummel(["config"].into_iter().chain(line))).unwrap();
+    assert_eq!(taken.code, Some(0), "{taken:?}");
+    for said in ["-d \"30s\" is the body of the requests", "-t 4 is a duration, and no number of"] {
+        assert!(taken.stderr.contains(said), "{taken:?}\nexpected {said}");
+    }
+}

@@ -4,6 +4,7 @@
 //! decided in `config`, which will read the same texts from files.
 
 mod doctor;
+mod elsewhere;
 mod file;
 mod flags;
 mod load;
@@ -25,6 +26,7 @@ mod wire;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use elsewhere::mistaken;
 pub(crate) use file::{ConfigArgs, FileArgs};
 pub(crate) use flags::flags;
 pub(crate) use load::LoadArgs;

@@ -8,7 +8,7 @@ use std::error::Error as _;
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{Quoted, strest};
+use super::{Quoted, elsewhere, strest};
 
 /// What is wrong, in a line.
 pub(super) fn line(error: &Error) -> String {
@@ -33,6 +33,9 @@ fn unknown(error: &Error) -> Option<String> {
     }
     if !word.starts_with('-') {
         return Some(format!("{} is one word too many", Quoted(word)));
+    }
+    if let Some(said) = elsewhere::instead(word) {
+        return Some(format!("there is no flag {}: {said}", Quoted(word)));
     }
     let meant = text(error, ContextKind::SuggestedArg);
     let meant = meant.map(|flag| format!("; did you mean {flag}?")).unwrap_or_default();
@@ -115,6 +118,9 @@ mod tests {
     fn an_unknown_flag_is_no_value() {
         check("p --xyzzy", "there is no flag \"--xyzzy\"");
         check("p x -Yy", "there is no flag \"-Y\"");
+        check("p x --latency", "there is no flag \"--latency\": percentiles are always printed");
+        check("p x --request PUT", "there is no flag \"--request\": it is --method METHOD, or -X");
+        check("p x -z 5s", "there is no flag \"-z\": it is --duration TIME, or -t");
         check("p x --jsn", "there is no flag \"--jsn\"; did you mean --json?");
     }
 

@@ -1,7 +1,7 @@
 //! A command line that was read: what its words say, and which of them were typed.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use anyhow::anyhow;
 use clap::error::ErrorKind;
@@ -88,6 +88,11 @@ impl Typed {
     /// Flags that were given and have no effect yet, with their dashes.
     pub(crate) fn idle(&self) -> Vec<String> {
         strest::idle(self.flags())
+    }
+
+    /// Whether a word is like that.
+    pub(super) fn any_word(&self, is: impl Fn(&OsStr) -> bool) -> bool {
+        self.line.iter().any(|word| is(word))
     }
 
     /// Whether the flag was given.

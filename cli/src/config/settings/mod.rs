@@ -33,7 +33,7 @@ use super::keys::{self, Key, Scope};
 use super::request::Common;
 use super::urls::Urls;
 use super::{Config, Task, scenario};
-use crate::args::{RunArgs, Typed};
+use crate::args::{RunArgs, Typed, mistaken};
 use crate::exit::{Code, Failure};
 use crate::wall;
 
@@ -135,6 +135,7 @@ impl<'t> Settings<'t> {
         let idle = typed.idle();
         let idle: Vec<&str> = idle.iter().map(String::as_str).collect();
         remarks.extend(listed(&idle, "has no effect yet", "have no effect yet"));
+        remarks.extend(mistaken(typed));
         let file = find(typed, around, &mut remarks)?;
         let mut lower = Vec::new();
         if let Some(file) = &file {
