@@ -14,6 +14,7 @@ mod hosts;
 mod midrun;
 mod nginx;
 mod odd_servers;
+mod preflight;
 mod rates;
 mod redirects;
 mod requests;

@@ -76,6 +76,10 @@ pub(crate) struct RequestArgs {
     /// response; nothing is measured
     #[arg(long, verbatim_doc_comment)]
     pub(crate) dry_run: bool,
+    /// Before the run, send each request once (100 at most), in no number of
+    /// the run; it begins only if all responses are as expected
+    #[arg(long, verbatim_doc_comment, conflicts_with = "dry_run")]
+    pub(crate) preflight: bool,
     /// Statuses that count as ok: 200, 200-299 or 2xx,404 [default: 200-399]
     #[arg(short, long, value_name = "STATUS", allow_negative_numbers = true)]
     pub(crate) status: Vec<String>,

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod doctor;
 mod preflight;
+mod rehearsal;
 mod run;
 mod schema;
 mod selftest;

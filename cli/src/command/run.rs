@@ -14,7 +14,7 @@ use pummel_tuning::Host;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::{attempt, preflight};
+use super::{attempt, preflight, rehearsal};
 use crate::args::Typed;
 use crate::calibrate::Calibration;
 use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Surroundings};
@@ -78,6 +78,8 @@ pub(super) fn execute(
     }
     let control = Control::default();
     obey_signals(&control).map_err(Failure::impossible)?;
+    let rehearse = || rehearsal::rehearse(config, &plan, &control);
+    let rehearsed = config.preflight.then(rehearse).transpose()?;
     let calibration = match config.calibrate {
         Calibrate::Before => Some(Calibration::measure(&plan, host, &control)?),
         Calibrate::No => None,
@@ -106,7 +108,8 @@ pub(super) fn execute(
     let verdict = Verdict::of(&report, &machine::of(&report, host, seen.as_ref()));
     let findings = threshold::judge(&config.thresholds, &report, verdict.status);
     let (host, found) = (host.clone(), checked.findings);
-    let environment = Environment { started_at, host, findings: found, seen, calibration };
+    let environment =
+        Environment { started_at, host, findings: found, seen, calibration, rehearsed };
     let paper = Paper { report: &report, verdict: &verdict, thresholds: &findings };
     let printed = output::report(&paper, &environment, config.display.format);
     printed.context("cannot write the report").map_err(Failure::impossible)?;

@@ -113,6 +113,8 @@ pub(crate) struct Config {
     pub(crate) cookies_save: Option<PathBuf>,
     /// Whether requests are tried instead of a run.
     pub(crate) tried: bool,
+    /// Whether they are tried before it, which begins only if all goes well.
+    pub(crate) preflight: bool,
     /// URLs to be printed instead of a run.
     pub(crate) dump: Option<Vec<String>>,
     /// What the user should know about what was typed.
@@ -318,6 +320,7 @@ impl Config {
             junit: args.output.junit.clone(),
             cookies_save: None,
             tried: args.request.dry_run,
+            preflight: args.request.preflight,
             dump: urls.dump,
             remarks,
         };

@@ -57,6 +57,35 @@ const fn ending(report: &Report) -> Option<&'static str> {
     }
 }
 
+/// What of an exchange is not as expected, in a line.
+pub(crate) fn shortfall(report: &Report, exchange: &Exchange) -> String {
+    let why = match &exchange.end {
+        End::Answered(answer) => missed(report, exchange, answer),
+        End::Failed(trouble) => trouble.to_string(),
+        End::TimedOut(phase) => format!("timeout: {}", phase.name()),
+        End::Unfinished => "the end came before the response".to_owned(),
+    };
+    format!("{}: {why}", title(report, exchange))
+}
+
+/// What a response that came is lacking.
+fn missed(report: &Report, exchange: &Exchange, answer: &Answer) -> String {
+    let status = answer.status;
+    if let Some(why) = answer.unfollowed {
+        return format!("status {status}, not followed: {}", redirects::words(why));
+    }
+    let names = report.plan.work.looked_for();
+    let mut missed = exchange.found.iter().filter(|found| found.answer != Ok(true));
+    missed.next().map_or_else(
+        || format!("status {status} is not expected"),
+        |found| {
+            let name = names.get(found.number).map_or("", |(_, name)| name);
+            let why = found.answer.err().map_or(String::new(), |reason| format!(" ({reason})"));
+            format!("status {status}, but {name} does not hold{why}")
+        },
+    )
+}
+
 /// What the request is called, or its first line.
 fn title(report: &Report, exchange: &Exchange) -> String {
     let asking = report.plan.work.requests().get(usize::from(exchange.request));

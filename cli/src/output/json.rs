@@ -84,6 +84,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
         slowest: analysis::slowest(report),
         error_kinds: analysis::error_kinds(report),
         machine: environment.seen.as_ref().map(analysis::machine),
+        preflight: environment.rehearsed.map(|requests| schema::Preflight { requests }),
         calibration: environment
             .calibration
             .as_ref()

@@ -38,6 +38,7 @@ use crate::threshold::Finding;
 
 pub(crate) use calibration::best;
 pub(crate) use cookies::CookieFile;
+pub(crate) use exchanges::shortfall;
 pub(crate) use junit::JunitFile;
 pub(crate) use origins::named;
 
@@ -63,6 +64,8 @@ pub(crate) struct Environment {
     pub(crate) seen: Option<Disturbance>,
     /// What this machine can do at best, if that was measured.
     pub(crate) calibration: Option<Calibration>,
+    /// How many requests were sent before the run, if it had a preflight.
+    pub(crate) rehearsed: Option<u64>,
 }
 
 /// The quantiles of every report, in nanoseconds: 50, 75, 90, 95, 99, 99.9 and 99.99 %.
@@ -300,7 +303,8 @@ pub(crate) mod tests {
         let mut host = pummel_tuning::inspect();
         host.kernel.release = Some("6.12.0".to_owned());
         let started_at = SystemTime::UNIX_EPOCH;
-        Environment { started_at, host, findings: Vec::new(), seen: None, calibration: None }
+        let (findings, seen, calibration, rehearsed) = (Vec::new(), None, None, None);
+        Environment { started_at, host, findings, seen, calibration, rehearsed }
     }
 
     pub(super) fn closed() -> Load {

@@ -57,10 +57,19 @@ pub(super) struct Document<'r> {
     pub(super) error_kinds: BTreeMap<String, ErrorKind>,
     pub(super) machine: Option<Seen>,
     /// Null unless it was asked for.
+    pub(super) preflight: Option<Preflight>,
+    /// Null unless it was asked for.
     pub(super) calibration: Option<super::calibration::Document>,
     /// In the order in which they were given; empty without any.
     pub(super) thresholds: Vec<Threshold<'r>>,
     pub(super) verdict: Verdict,
+}
+
+/// What was sent before the run; all of it was answered as expected.
+#[derive(Serialize)]
+pub(super) struct Preflight {
+    /// In no number of the run.
+    pub(super) requests: u64,
 }
 
 /// A threshold (`--fail-if`), and what was found.

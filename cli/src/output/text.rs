@@ -96,6 +96,14 @@ fn heading(report: &Report, environment: &Environment, to: &mut dyn Write) -> io
         warmup => format!(", after {warmup} of warm-up"),
     };
     line(to, "Window", &format!("{}{planned}{warmup}", report.window))?;
+    if let Some(count) = environment.rehearsed {
+        let sent = counted(count, "request");
+        line(
+            to,
+            "Preflight",
+            &format!("{sent} before the run, answered as expected, not counted"),
+        )?;
+    }
     changes::write(report, to)?;
     match report.ending {
         Ending::Completed => match fed::ending(report) {

@@ -117,7 +117,16 @@ impl Plan {
     /// The same plan for a try: each scenario once, one request after the other on one connection,
     /// without pauses, and with each exchange kept [whole](crate::record::Exchange).
     #[must_use]
-    pub fn tried(mut self) -> Self {
+    pub fn tried(self) -> Self {
+        self.tried_in_part(usize::MAX)
+    }
+
+    /// The same, of the first scenarios that have so many steps with requests together, and of the
+    /// first one in any case.
+    #[must_use]
+    pub fn tried_in_part(mut self, most: usize) -> Self {
+        self.work = self.work.up_to(most);
+
         self.work = self.work.tried();
         if self.load.is_open() {
             self.work = self.work.by_strangers();

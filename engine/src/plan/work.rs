@@ -315,6 +315,21 @@ impl Work {
         Self { order: Order::Tried, ..self }
     }
 
+    /// The same work without the scenarios behind those that have `most` steps with requests
+    /// together; the first one stays.
+    #[must_use]
+    pub(super) fn up_to(mut self, most: usize) -> Self {
+        let asks = |step: &&Step| matches!(step, Step::Request(_));
+        let mut so_far = 0;
+        let kept = self.scenarios.iter().take_while(|scenario| {
+            so_far += scenario.steps.iter().filter(asks).count();
+            so_far <= most
+        });
+        let kept = kept.count().max(1);
+        self.scenarios.truncate(kept);
+        self
+    }
+
     /// The same work with values to be put in; `epoch` is the Unix time at the origin of the clock.
     ///
     /// # Errors
@@ -652,6 +667,16 @@ mod tests {
         let scenarios = vec![scenario(&[Step::Request(0)]); many];
         assert_eq!(refused(1, scenarios), Some(WorkError::Scenarios(many)));
         assert_eq!(refused(STEPS_MAX, of(&vec![Step::Request(u16::MAX - 1); STEPS_MAX])), None);
+    }
+
+    #[test]
+    fn a_part_of_the_work_has_whole_scenarios_and_the_first_at_least() {
+        let three = scenario(&[Step::Request(0); 3]);
+        let of = |most| {
+            let work = Work::new(vec![asking("/")], vec![three.clone(); 5]).unwrap();
+            work.up_to(most).scenarios().len()
+        };
+        assert_eq!([0, 1, 3, 5, 6, 14, 15, 99].map(of), [1, 1, 1, 1, 2, 4, 5, 5]);
     }
 
     #[test]

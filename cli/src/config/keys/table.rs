@@ -128,7 +128,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("cookies", "cookies", Text, "Whether users keep cookies: off, on or iteration"),
     Key::flag("cookies_load", "cookies-load", Path, "File of cookies that each user has at first"),
     Key::flag("cookies_save", "cookies-save", Path, "File for those that users have in the end"),
-    Key::flag("dry_run", "dry-run", Bool, "Send each request once, and print what is exchanged"),
+    Key::flag("dry_run", "dry-run", Bool, "Send each request once, and print what is exchanged")
+        .rivals(&["preflight"]),
+    Key::flag("preflight", "preflight", Bool, "Send each request once before the run, as a test")
+        .rivals(&["dry_run"]),
     Key::flag("status", "status", Statuses, "Statuses that count as ok"),
     // Connections and protocol.
     Key::flag("http2", "http2", Bool, "Speak HTTP/2"),
