@@ -226,6 +226,7 @@ impl Escape {
     fn len(self, value: &[u8]) -> usize {
         match self {
             Self::Plain | Self::Field => value.len(),
+            _ if is_plain(value) => value.len(),
             escape => value.iter().map(|&byte| escape.weight(byte)).sum(),
         }
     }
@@ -233,6 +234,7 @@ impl Escape {
     fn write(self, value: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Plain => out.extend_from_slice(value),
+            _ if is_plain(value) => out.extend_from_slice(value),
             Self::Field => {
                 let blank = |byte: &u8| if byte.is_ascii_control() { b' ' } else { *byte };
                 out.extend(value.iter().map(blank));
@@ -282,6 +284,12 @@ pub fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
             out.push(letter.filter(|_| place <= group.len()).copied().unwrap_or(b'='));
         }
     }
+}
+
+/// Whether nothing escapes anything in `value`, as is so of numbers and of most words.
+#[inline]
+fn is_plain(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
 /// Whether `byte` means nothing anywhere in a URL (RFC 3986 section 2.3).

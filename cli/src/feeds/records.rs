@@ -118,7 +118,8 @@ pub(super) struct Records {
     ended: bool,
     /// Line breaks that were passed, but for those that the reader of CSV has counted.
     lines: u64,
-    /// The record: its fields one behind the other, and where each ends.
+    /// The record: its fields one behind the other, and where each ends; what lies behind the last
+    /// of them is of no meaning.
     fields: Vec<u8>,
     ends: Vec<usize>,
     count: usize,
@@ -171,7 +172,6 @@ impl Records {
 
     /// Goes on to the next record; `false` if there is none.
     pub(super) fn next(&mut self) -> Result<bool, Fault> {
-        self.fields.clear();
         self.count = 0;
         if !self.skip_breaks()? {
             return Ok(false);
@@ -280,6 +280,7 @@ impl Records {
             }
         };
         let line = self.buffer.get(self.used..self.used + length).unwrap_or_default();
+        self.fields.clear();
         self.fields.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
         self.used += length;
         self.ends.clear();
@@ -307,7 +308,7 @@ impl Records {
             length += written;
             self.count += ended;
             if behind.is_none() {
-                self.pass(read)?;
+                self.pass(read, matches!(result, ReadRecordResult::Record))?;
             }
             match &mut behind {
                 Some(rest) => *rest = rest.get(read..).unwrap_or_default(),
@@ -332,14 +333,18 @@ impl Records {
                 (ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull, _) => {}
             }
         }
-        self.fields.truncate(length);
         Ok(true)
     }
 
-    /// Looks at so many bytes of a row which the reader of fields has passed.
-    fn pass(&mut self, count: usize) -> Result<(), Fault> {
+    /// Looks at so many bytes of a row which the reader of fields has passed; at the `last` ones of
+    /// it, too.
+    fn pass(&mut self, count: usize, last: bool) -> Result<(), Fault> {
         let Format::Csv(dialect) = self.format else { return Ok(()) };
         let bytes = self.buffer.get(self.used..self.used + count).unwrap_or_default();
+        // A row without quotes, as nearly all are, is right whatever else is in it.
+        if last && self.place == Place::Row && !bytes.contains(&dialect.quote) {
+            return Ok(());
+        }
         let end = bytes.iter().try_fold(self.place, |place, byte| place.behind(*byte, dialect));
         self.place = end.map_err(|what| self.fault(what))?;
         Ok(())

@@ -269,17 +269,30 @@ pub(super) fn write_integer(number: i128, out: &mut Vec<u8>) {
     if number < 0 {
         out.push(b'-');
     }
-    let (at, mut rest) = (out.len(), number.unsigned_abs());
-    loop {
-        out.push(b'0' + u8::try_from(rest % 10).unwrap_or_default());
+    let at = out.len();
+    let mut rest = number.unsigned_abs();
+    // All that a machine counts in has 64 bits; dividing more costs many times as much.
+    let mut small = loop {
+        match u64::try_from(rest) {
+            Ok(small) => break small,
+            Err(_) => out.push(digit(rest % 10)),
+        }
         rest /= 10;
-        if rest == 0 {
+    };
+    loop {
+        out.push(digit(small % 10));
+        small /= 10;
+        if small == 0 {
             break;
         }
     }
     if let Some(digits) = out.get_mut(at..) {
         digits.reverse();
     }
+}
+
+fn digit(value: impl TryInto<u8>) -> u8 {
+    b'0' + value.try_into().unwrap_or_default()
 }
 
 /// Appends a random UUID, of version 4 (RFC 9562 section 5.4).
@@ -308,7 +321,17 @@ mod tests {
 
     #[test]
     fn integers_are_written_in_full() {
-        for number in [0, 7, 10, -1, 1234, i128::from(i64::MIN), i128::from(u64::MAX)] {
+        for number in [
+            0,
+            7,
+            10,
+            -1,
+            1234,
+            i128::from(i64::MIN),
+            i128::from(u64::MAX),
+            i128::from(u64::MAX) + 1,
+            i128::MIN,
+        ] {
             let mut out = b"x".to_vec();
             write_integer(number, &mut out);
             assert_eq!(out, format!("x{number}").into_bytes());
