@@ -511,6 +511,12 @@ impl Request {
         self.value_of("Host").cloned().unwrap_or_else(|| (&self.authority).into())
     }
 
+    /// Returns the same request, fields and all, for a server with this scheme and authority.
+    #[must_use]
+    pub fn at(self, scheme: Scheme, authority: &str) -> Self {
+        Self { scheme, authority: authority.to_owned(), ..self }
+    }
+
     /// Returns the request that follows a redirect of this one to `target` (RFC 9110 section 15.4):
     /// `there`, at a server with that scheme and authority, or at the same one. If it is not
     /// `whole`, it has no body, and is a `GET`, or a `HEAD` if this one is.
@@ -893,6 +899,9 @@ mod tests {
             (there.host().constant(), there.scheme()),
             (Some(&b"other:1"[..]), Scheme::Https)
         );
+        let moved = request.clone().at(Scheme::Https, "other:1");
+        assert_eq!((names(&moved), moved.scheme()), (names(&request), Scheme::Https));
+        assert_eq!(moved.host().constant(), Some(&b"own"[..]), "as the user has it");
         let bare = request.redirected("/b", None, false);
         assert_eq!(names(&bare), ["host", "authorization", "COOKIE", "X-Own"]);
         assert_eq!((bare.method(), bare.body()), ("GET", None));

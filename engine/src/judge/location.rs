@@ -1,5 +1,5 @@
 //! Where a redirect leads: the field Location (RFC 9110 section 10.2.2), resolved against the URL
-//! that was asked for (RFC 3986 section 5.2).
+//! that was asked for (RFC 3986 section 5.2); and URLs that values make.
 
 /// Longest Location that is followed; also longest path and query that come of one.
 pub const LOCATION_BYTES_MAX: usize = 8 * 1024;
@@ -58,6 +58,46 @@ impl<'a> Authority<'a> {
         let named = !host.is_empty() && host.iter().all(is_host);
         named.then_some(Self { secured, host, port })
     }
+}
+
+/// Reads a URL that begins with `base`, behind which stands the `rest` of its path and query, if
+/// any. Puts path and query into `target` as they are, and returns the server that is named; what
+/// goes without saying may be left out, and a fragment is. `None` if the scheme is none of HTTP, it
+/// names no server or a user, or is longer than [`LOCATION_BYTES_MAX`].
+///
+/// O(bytes); allocates nothing but room in `target`.
+pub fn locate<'a>(base: &'a [u8], rest: &[u8], target: &mut Vec<u8>) -> Option<Authority<'a>> {
+    target.clear();
+    let text = base.split(|&byte| byte == b'#').next()?.trim_ascii();
+    let (secured, text) = match text.windows(3).position(|three| three == b"://") {
+        // A colon and two slashes may also stand in a path or query.
+        Some(at) if !text.iter().take(at).any(|byte| b"/?".contains(byte)) => {
+            let (word, text) = (text.get(..at)?, text.get(at + 3..)?);
+            let is = |words: [&[u8]; 2]| words.iter().any(|it| word.eq_ignore_ascii_case(it));
+            let secured = is([b"https", b"h2"]);
+            (secured || is([b"http", b"h2c"])).then_some((secured, text))?
+        }
+        _ => (false, text),
+    };
+    let end = text.iter().position(|byte| b"/?".contains(byte)).unwrap_or(text.len());
+    let (authority, path) = text.split_at_checked(end)?;
+    if path.len() + rest.len() >= LOCATION_BYTES_MAX {
+        return None;
+    }
+    if !path.starts_with(b"/") {
+        target.push(b'/');
+    }
+    target.extend_from_slice(path);
+    if !rest.is_empty() && !rest.starts_with(b"?") {
+        while target.last() == Some(&b'/') {
+            target.pop();
+        }
+        if !rest.starts_with(b"/") {
+            target.push(b'/');
+        }
+    }
+    target.extend_from_slice(rest);
+    Authority::parse(authority, secured)
 }
 
 /// Resolves `location` against a URL whose scheme is `https` if `secured`, and whose path and query
@@ -281,6 +321,43 @@ mod tests {
         assert_eq!(fits.1.len(), LOCATION_BYTES_MAX);
         assert_eq!(from("/", &of(LOCATION_BYTES_MAX)), None);
         assert_eq!(from(&format!("/{}", of(9_000)), ""), None);
+    }
+
+    #[test]
+    fn a_url_of_values_is_taken_as_users_write_them() {
+        let of = |base: &str, rest: &str| {
+            let mut target = b"what was there before".to_vec();
+            let Authority { secured, host, port } =
+                locate(base.as_bytes(), rest.as_bytes(), &mut target)?;
+            let host = String::from_utf8_lossy(host);
+            let scheme = if secured { "https" } else { "http" };
+            Some((format!("{scheme}://{host}:{port}"), String::from_utf8(target).unwrap()))
+        };
+        for (base, rest, server, target) in [
+            ("http://h:8", "/a/../b//c?d", "http://h:8", "/a/../b//c?d"),
+            ("h", "", "http://h:80", "/"),
+            ("h:8/x", "", "http://h:8", "/x"),
+            ("HTTPS://h/x/?y", "", "https://h:443", "/x/?y"),
+            ("https://h/x/", "/y", "https://h:443", "/x/y"),
+            ("https://h/x//", "y", "https://h:443", "/x/y"),
+            ("h/x", "?y=z", "http://h:80", "/x?y=z"),
+            ("h?y", "", "http://h:80", "/?y"),
+            ("h", "?y", "http://h:80", "/?y"),
+            (" h2://h/x#y ", "", "https://h:443", "/x"),
+            ("h2c://h", "/", "http://h:80", "/"),
+            ("h/x://y", "", "http://h:80", "/x://y"),
+            ("http://[::1]:9", "/", "http://[::1]:9", "/"),
+        ] {
+            let expected = Some((server.to_owned(), target.to_owned()));
+            assert_eq!(of(base, rest), expected, "{base} {rest}");
+        }
+        let long = "x".repeat(LOCATION_BYTES_MAX);
+        for base in ["", "http://", "ftp://h/", "/x", "h:x", "h:65536", "u@h", "h h", "://h"] {
+            assert_eq!(of(base, ""), None, "{base}");
+        }
+        assert!(of("h", &long).is_none() && of(&format!("h/{long}"), "").is_none());
+        let fits = of("h", long.get(1..).unwrap()).unwrap();
+        assert_eq!(fits.1.len(), LOCATION_BYTES_MAX);
     }
 
     proptest! {

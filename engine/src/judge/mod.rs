@@ -36,7 +36,7 @@ pub use condition::{Claim, Condition, Operand, Relation, Term};
 pub use decimal::Number;
 pub use decode::{Codings, Undecoded};
 pub use error::{PathFault, RuleError};
-pub use location::{Authority, LOCATION_BYTES_MAX, Leads, resolve};
+pub use location::{Authority, LOCATION_BYTES_MAX, Leads, locate, resolve};
 pub use path::{PATH_STEPS_MAX, Path};
 pub use pattern::{Group, Grouped, PATTERN_BYTES_MAX, Pattern};
 pub use status::ExpectedStatus;

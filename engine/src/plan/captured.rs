@@ -106,9 +106,7 @@ impl Work {
         let requests = self.requests().iter();
         let conditions = self.logic().conditions.iter();
         Unsure {
-            requests: requests
-                .map(|asking| only(needed_for(asking.request.values(), &sources)))
-                .collect(),
+            requests: requests.map(|asking| only(needed_for(asking.values(), &sources))).collect(),
             conditions: conditions.map(|it| only(it.compared().collect())).collect(),
         }
     }

@@ -9,20 +9,21 @@ use pummel_proto_http::{Escape, Request, Scheme, Slot, Text};
 
 use super::{Asking, STEPS_MAX};
 
-/// The detours of a run, which redirects send requests on.
+/// The detours of a run, which redirects send requests on, and values set them out on.
 #[derive(Clone, Debug)]
 pub struct Detours {
     target: u16,
     all: Vec<Detour>,
-    /// By request: how many redirects of it are followed, and the row of its detours.
-    turns: Vec<(u8, usize)>,
+    /// By request: how many redirects of it are followed, and the first row of its detours.
+    turns: Vec<(u8, Option<usize>)>,
     /// A row for each sort of requests: by server, with the method and the body as they were, and
-    /// without.
+    /// without. Where values choose the server, there are two: for the one that was chosen, and for
+    /// others, which are told no secrets.
     table: Vec<u16>,
     servers: usize,
 }
 
-/// What is asked for where a redirect leads.
+/// What is asked for where a redirect or a value leads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Detour {
     /// The request, whose path is a value.
@@ -31,12 +32,15 @@ pub struct Detour {
     pub origin: u16,
 }
 
-/// A server that a redirect may lead to: what secures it, and what `Host` says of it.
+/// A server that a redirect or a value may lead to: what secures it, and what `Host` says of it.
 pub type Place = (Scheme, String);
 
+/// No request has this number.
+const NONE: u16 = u16::MAX;
+
 impl Detours {
-    /// The detours of those of `requests` that follow redirects, among the servers at `places`;
-    /// their path is the value number `target`.
+    /// The detours of those of `requests` that follow redirects or go where values lead, among the
+    /// servers at `places`; their path is the value number `target`.
     ///
     /// # Errors
     /// How many requests there would be, if that is more than a run can have.
@@ -51,31 +55,32 @@ impl Detours {
         let mut path = Text::default();
         path.push_slot(Slot { value: target, escape: Escape::Target });
         let (mut sorts, mut known) = (HashMap::new(), HashMap::new());
+        let mut rows = 0;
         for asking in requests {
-            if asking.redirects == 0 {
-                detours.turns.push((0, 0));
+            if asking.redirects == 0 && asking.url.is_none() {
+                detours.turns.push((0, None));
                 continue;
             }
             // Requests that differ in their paths alone have the same detours.
-            let sort = detour(asking, (asking.origin, None), &path, true);
-            let next = sorts.len();
-            let row = *sorts.entry(sort).or_insert(next);
-            detours.turns.push((asking.redirects, row));
-            if row < next {
+            let home = asking.url.is_none().then_some(asking.origin);
+            let follows = asking.redirects > 0;
+            let sort = (asking.request.redirected(path.clone(), None, true), home, follows);
+            let row = *sorts.entry(sort).or_insert(rows);
+            detours.turns.push((asking.redirects, Some(row)));
+            if row < rows {
                 continue;
             }
-            for (origin, (scheme, authority)) in (0..).zip(places) {
-                let there = (origin != asking.origin).then_some((*scheme, authority.as_str()));
-                for whole in [true, false] {
-                    let detour = detour(asking, (origin, there), &path, whole);
+            for form in forms(asking, places.len()) {
+                let number = detour(asking, form, places, &path).map(|detour| {
                     let place = *known.entry(detour.clone()).or_insert(detours.all.len());
                     if place == detours.all.len() {
                         detours.all.push(detour);
                     }
-                    let number = u16::try_from(requests.len() + place);
-                    detours.table.push(number.unwrap_or(u16::MAX));
-                }
+                    u16::try_from(requests.len() + place).unwrap_or(NONE)
+                });
+                detours.table.push(number.unwrap_or(NONE));
             }
+            rows += 1 + usize::from(home.is_none());
             if requests.len() + detours.all.len() > STEPS_MAX {
                 break;
             }
@@ -115,31 +120,56 @@ impl Detours {
     }
 
     /// The number of the detour to the server `origin` of the request with this index: `whole`, or
-    /// without its body.
+    /// without its body. If values have chosen its server, `away` says that this is another one.
     #[must_use]
-    pub fn of(&self, index: u16, origin: u16, whole: bool) -> Option<u16> {
-        let &(most, row) = self.turns.get(usize::from(index))?;
-        let inside = most > 0 && usize::from(origin) < self.servers;
+    pub fn of(&self, index: u16, (origin, away): (u16, bool), whole: bool) -> Option<u16> {
+        let &(_, row) = self.turns.get(usize::from(index))?;
+        let inside = usize::from(origin) < self.servers;
+        let row = row.filter(|_| inside)? + usize::from(away);
         let place = (row * self.servers + usize::from(origin)) * 2 + usize::from(!whole);
-        self.table.get(place).copied().filter(|_| inside)
+        self.table.get(place).copied().filter(|&number| number != NONE)
     }
 }
+/// Which detour it is: the number of its server, whether that is the request's own, and whether
+/// its method and its body are.
+type Form = (u16, bool, bool);
 
-/// The detour of a request to a server, which is another one than its own if its place is said.
+/// The detours in the rows of a request.
+fn forms(asking: &Asking, servers: usize) -> Vec<Form> {
+    let origins = (0..).take(servers);
+    let own: Vec<(u16, bool)> = match asking.url {
+        None => origins.map(|origin| (origin, origin == asking.origin)).collect(),
+        Some(_) => [true, false]
+            .into_iter()
+            .flat_map(|own| origins.clone().map(move |n| (n, own)))
+            .collect(),
+    };
+    own.into_iter().flat_map(|(n, own)| [true, false].map(|whole| (n, own, whole))).collect()
+}
+
+/// The detour of a request in this form, if it can come to that.
 fn detour(
     asking: &Asking,
-    (origin, there): (u16, Option<(Scheme, &str)>),
+    (origin, own, whole): Form,
+    places: &[Place],
     path: &Text,
-    whole: bool,
-) -> Detour {
-    Detour { request: asking.request.redirected(path.clone(), there, whole), origin }
+) -> Option<Detour> {
+    let (scheme, authority) = places.get(usize::from(origin))?;
+    let there = (!own).then_some((*scheme, authority.as_str()));
+    let mut request = asking.request.redirected(path.clone(), there, whole);
+    if asking.url.is_some() {
+        request = request.at(*scheme, authority);
+    }
+    // Values lead it nowhere but there, as it is.
+    let may_be = asking.redirects > 0 || (own && whole);
+    may_be.then_some(Detour { request, origin })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::{ExpectedStatus, WorkError};
-    use crate::plan::{Scenario, Step, Work};
+    use crate::plan::{Scenario, Step, Url, Work};
     use core::num::NonZeroU32;
 
     fn work(requests: Vec<Asking>) -> Work {
@@ -171,9 +201,10 @@ mod tests {
         let work = work(many).following(&places()).unwrap();
         let detours = work.detours().unwrap();
         assert_eq!(detours.all().len(), 4, "to each server, as POST and as GET");
-        assert_eq!(detours.of(59_999, 1, true), detours.of(0, 1, true));
-        assert_ne!(detours.of(0, 1, true), detours.of(0, 1, false));
-        assert_eq!((detours.of(0, 2, true), detours.of(60_000, 0, true)), (None, None));
+        assert_eq!(detours.of(59_999, (1, false), true), detours.of(0, (1, false), true));
+        assert_ne!(detours.of(0, (1, false), true), detours.of(0, (1, false), false));
+        assert_eq!(detours.of(0, (2, false), true), None);
+        assert_eq!(detours.of(60_000, (0, false), true), None);
         assert_eq!((detours.most(7), detours.most(60_000)), (3, 0));
     }
 
@@ -182,10 +213,49 @@ mod tests {
         let all = vec![asking("/", None, 0), asking("/", None, 1)];
         let work = work(all).following(&places()).unwrap();
         let detours = work.detours().unwrap();
-        assert_eq!((detours.most(0), detours.of(0, 0, true)), (0, None));
-        assert_eq!(detours.of(1, 0, true), Some(2));
+        assert_eq!((detours.most(0), detours.of(0, (0, false), true)), (0, None));
+        assert_eq!(detours.of(1, (0, false), true), Some(2));
         let none = Work::only(asking("/", None, 0).request, ExpectedStatus::default());
         assert!(none.following(&places()).unwrap().detours().is_none());
+    }
+
+    #[test]
+    fn what_values_lead_is_whole_where_it_begins_and_tells_others_no_secrets() {
+        let roaming = |redirects| {
+            let builder = Request::builder("POST", "any", "/").unwrap().body("x");
+            let builder = builder.field("Authorization", "b").unwrap();
+            let asking = Asking::new(String::new(), builder.build(), ExpectedStatus::default());
+            let url = Url { base: Text::from("http://h"), rest: Text::default() };
+            Asking { redirects, url: Some(url), ..asking }
+        };
+        let work = work(vec![roaming(0), roaming(1), asking("/", None, 1)]);
+        let work = work.following(&places()).unwrap();
+        let detours = work.detours().unwrap();
+        let of = |index, origin, away, whole| {
+            let number = usize::from(detours.of(index, (origin, away), whole)?);
+            let Detour { request, origin: asked } = &detours.all()[number - 3];
+            assert_eq!(*asked, origin);
+            let secrets = request.fields().count() == 1;
+            let host = String::from_utf8(request.host().literal().to_vec()).unwrap();
+            Some((host, secrets, request.body().is_some()))
+        };
+        let to = |host: &str, secrets, body| Some((host.to_owned(), secrets, body));
+        assert_eq!(
+            (of(0, 0, false, true), of(0, 1, false, true)),
+            (to("h", true, true), to("g", true, true))
+        );
+        assert_eq!((of(0, 0, true, true), of(0, 1, false, false)), (None, None));
+        assert_eq!(
+            (of(1, 1, false, true), of(1, 1, false, false)),
+            (to("g", true, true), to("g", true, false))
+        );
+        assert_eq!(
+            (of(1, 1, true, true), of(1, 0, true, false)),
+            (to("g", false, true), to("h", false, false))
+        );
+        assert_eq!(detours.of(0, (0, false), true), detours.of(1, (0, false), true), "in common");
+        assert_eq!(of(2, 1, false, true), to("g", false, false), "no body, no secrets");
+        assert_eq!(work.requests()[0].request.host().constant(), Some(&b"h"[..]));
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub use target::{Addresses, ORIGINS_MAX, Origin, Target};
 pub use tls::{Group, Identity, Resumption, Tls, TlsVersion, Trust};
 pub use wire::{Keep, Lookup, Means, Protocol, Proxy, Wire};
 pub use work::{
-    Asking, Cookies, Flow, Order, ROWS_MAX, STEPS_MAX, Source, Until, Variable, Work, WorkError,
+    Asking, Cookies, Flow, Order, ROWS_MAX, STEPS_MAX, Source, Until, Url, Variable, Work,
+    WorkError,
 };
 
 use crate::units::Nanos;
@@ -83,6 +84,13 @@ impl Plan {
     #[must_use]
     pub const fn servers(&self) -> usize {
         1 + self.others.len()
+    }
+
+    /// Whether a request is known to be for one server before a connection is chosen: there are
+    /// several, or values may lead to none.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        self.servers() > 1 || self.work.roams()
     }
 
     /// The servers by number.

@@ -153,6 +153,9 @@ pub struct Asking {
     pub request: Request,
     /// The number of the server that is asked.
     pub origin: u16,
+    /// Where it goes, if values say so: then its server and its path are those of this URL, and
+    /// not the ones above.
+    pub url: Option<Url>,
     /// How many redirects are followed at most, one after the other. What is expected, tested and
     /// taken is of the last response.
     pub redirects: u8,
@@ -165,6 +168,16 @@ pub struct Asking {
     pub captures: Vec<Capture>,
 }
 
+/// A URL whose server is made of values. It is read for each request, and leads to servers of the
+/// run alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// Its beginning: scheme, host and port, and whatever stands with them in one value.
+    pub base: Text,
+    /// The rest of path and query, if there is any.
+    pub rest: Text,
+}
+
 impl Asking {
     /// A request to the first server, of which nothing is looked at but the status.
     #[must_use]
@@ -173,11 +186,19 @@ impl Asking {
             name,
             request,
             origin: 0,
+            url: None,
             redirects: 0,
             expected,
             checks: Vec::new(),
             captures: Vec::new(),
         }
+    }
+
+    /// The numbers of the values that are put into it or into its URL, some of them twice.
+    #[must_use]
+    pub fn values(&self) -> Vec<u16> {
+        let url = self.url.iter().flat_map(|url| url.base.values().chain(url.rest.values()));
+        self.request.values().into_iter().chain(url).collect()
     }
 }
 
@@ -226,10 +247,10 @@ pub enum WorkError {
     /// A step asks for a request that is not there.
     #[error("a step asks for request {0}, which there is not")]
     Missing(u16),
-    /// There are too many requests, with those that redirects may lead to.
+    /// There are too many requests, with those that redirects and values may lead to.
     #[error(
-        "redirects make {0} requests of them, and a run has {STEPS_MAX} at most; follow none, or \
-         give fewer requests or hosts"
+        "for all hosts they make {0} requests, and a run has {STEPS_MAX} at most; give fewer \
+         requests or hosts, or follow no redirects"
     )]
     Detours(usize),
     /// A request has a value that nobody makes.
@@ -339,7 +360,7 @@ impl Work {
         variables: Vec<Variable>,
         epoch: Nanos,
     ) -> Result<Self, WorkError> {
-        let put_in = self.requests.iter().filter_map(|asking| asking.request.values().pop());
+        let put_in = self.requests.iter().flat_map(Asking::values);
         let captures = self.requests.iter().flat_map(|asking| &asking.captures);
         let last = put_in.chain(captures.map(Capture::variable)).max();
         let looked_at = self.logic.conditions.iter().flat_map(Condition::values);
@@ -363,14 +384,19 @@ impl Work {
         self
     }
 
-    /// The same work, whose requests follow redirects as they say, among the servers at `places`,
-    /// by number. It is said after all values but cookies.
+    /// The same work, whose requests go where values lead them, and follow redirects as they say,
+    /// among the servers at `places`, by number. It is said after all values but cookies.
     ///
     /// # Errors
     /// If that makes too many requests, or too many values.
     pub fn following(mut self, places: &[Place]) -> Result<Self, WorkError> {
-        if self.requests.iter().all(|asking| asking.redirects == 0) {
+        if self.requests.iter().all(|asking| asking.redirects == 0 && asking.url.is_none()) {
             return Ok(self);
+        }
+        for asking in self.requests.iter_mut().filter(|asking| asking.url.is_some()) {
+            if let Some((scheme, authority)) = places.get(usize::from(asking.origin)) {
+                asking.request = asking.request.clone().at(*scheme, authority);
+            }
         }
         let number = u16::try_from(self.variables.len());
         let number = number.map_err(|_| WorkError::Variable(u16::MAX))?;
@@ -380,7 +406,19 @@ impl Work {
         Ok(self)
     }
 
-    /// What redirects lead to, if any are followed.
+    /// Whether values say to which server any request goes.
+    #[must_use]
+    pub fn roams(&self) -> bool {
+        self.requests.iter().any(|asking| asking.url.is_some())
+    }
+
+    /// Whether any request follows redirects.
+    #[must_use]
+    pub fn redirects(&self) -> bool {
+        self.requests.iter().any(|asking| asking.redirects > 0)
+    }
+
+    /// What values and redirects lead to, if they lead anywhere.
     #[must_use]
     pub const fn detours(&self) -> Option<&Detours> {
         self.detours.as_ref()
@@ -510,7 +548,9 @@ impl Work {
     /// The same work, where each request is for the first server.
     #[must_use]
     pub fn to_one_server(mut self) -> Self {
-        self.requests.iter_mut().for_each(|asking| asking.origin = 0);
+        for asking in &mut self.requests {
+            (asking.origin, asking.url) = (0, None);
+        }
         self.detours.iter_mut().for_each(Detours::lead_to_first);
         self
     }
@@ -537,7 +577,8 @@ impl Work {
     #[must_use]
     pub fn is_constant(&self) -> bool {
         // A detour has its path as a value.
-        self.detours.is_none() && self.requests.iter().all(|it| it.request.is_constant())
+        let constant = |it: &Asking| it.request.is_constant() && it.url.is_none();
+        self.detours.is_none() && self.requests.iter().all(constant)
     }
 
     /// Whether there is one request, always the same, and nothing else.

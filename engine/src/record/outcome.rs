@@ -21,6 +21,8 @@ pub enum Phase {
     Upgrade,
     /// The server was to say how it speaks HTTP/2.
     Settle,
+    /// The request's URL, whose server is made of values, was read.
+    Url,
     /// The request waited for a free connection.
     Queue,
     /// No request was outstanding.
@@ -59,6 +61,10 @@ pub enum Cause {
     Answered(u16),
     /// With its values, its head is longer than can be sent.
     TooLong,
+    /// Its values lead to a host that is not one of the run.
+    OtherHost,
+    /// What its values make is no URL that can be asked for.
+    Malformed,
     /// The operating system said so.
     System(Errno),
 }
@@ -105,6 +111,7 @@ impl Phase {
             Self::Tls => "tls",
             Self::Upgrade => "upgrade",
             Self::Settle => "settle",
+            Self::Url => "url",
             Self::Queue => "queue",
             Self::Idle => "idle",
             Self::Send => "send",
@@ -131,7 +138,12 @@ impl Trouble {
             | Cause::System(Errno::RESET | Errno::REFUSED) => Party::Peer,
             Cause::System(_) => Party::System,
             // Whatever else is wrong with TLS, it is this side that will not go on.
-            Cause::TimedOut | Cause::Abandoned | Cause::TooLong | Cause::Tls(_) => Party::Client,
+            Cause::TimedOut
+            | Cause::Abandoned
+            | Cause::TooLong
+            | Cause::OtherHost
+            | Cause::Malformed
+            | Cause::Tls(_) => Party::Client,
         }
     }
 
@@ -168,6 +180,8 @@ impl fmt::Display for Trouble {
             Cause::TimedOut => write!(f, "{phase}_timeout"),
             Cause::Abandoned => write!(f, "{phase}_abandoned"),
             Cause::TooLong => write!(f, "{phase}_too_long"),
+            Cause::OtherHost => write!(f, "{phase}_other_host"),
+            Cause::Malformed => write!(f, "{phase}_malformed"),
             Cause::LeftBehind => write!(f, "{phase}_left_behind"),
             Cause::Protocol(kind) => write!(f, "{phase}_protocol_{}", kind.name()),
             // The phase of a handshake says `tls` already.
@@ -293,6 +307,7 @@ mod tests {
         assert_eq!(name(Phase::Connect, Cause::System(Errno(111))), "connect_refused");
         assert_eq!(name(Phase::Body, Cause::Closed), "body_closed");
         assert_eq!(name(Phase::Wait, Cause::TimedOut), "wait_timeout");
+        assert_eq!(name(Phase::Url, Cause::OtherHost), "url_other_host");
         assert_eq!(name(Phase::Send, Cause::System(Errno(9_999))), "send_errno_9999");
     }
 

@@ -1,5 +1,5 @@
-//! Several servers: whoever is due chooses what to ask, and then needs a connection to that very
-//! server.
+//! Several servers, or such that values choose: whoever is due chooses what to ask, and then needs
+//! a connection to that very server.
 //!
 //! With one server it is the other way round: a free connection takes whoever is due. There, nobody
 //! chooses before somebody can be asked, and a request that waits has no name yet.
@@ -61,10 +61,13 @@ impl<R: Reactor> Shard<R> {
                 return true;
             }
         }
-        let Some((origin, waiting)) = self.next_choice(now) else { return false };
-        match self.take_free(origin) {
-            Some(slot) => self.start_waiting(slot, waiting, now),
-            None => self.wait_for(origin, waiting, now),
+        let Some(waiting) = self.next_choice(now) else { return false };
+        match self.traffic.set_out(&waiting, now) {
+            Err(cause) => self.end_nowhere(waiting, cause, now),
+            Ok(origin) => match self.take_free(origin) {
+                Some(slot) => self.start_waiting(slot, waiting, now),
+                None => self.wait_for(origin, waiting, now),
+            },
         }
         true
     }
@@ -81,9 +84,8 @@ impl<R: Reactor> Shard<R> {
         }
     }
 
-    /// Whoever may ask next, with the server that they have chosen: somebody who is under way, or
-    /// who begins.
-    fn next_choice(&mut self, now: Instant) -> Option<(u16, Waiting)> {
+    /// Whoever may ask next: somebody who is under way, or who begins.
+    fn next_choice(&mut self, now: Instant) -> Option<Waiting> {
         let window = self.traffic.recorder.window();
         let closed_loop = matches!(self.supply, Supply::Closed { .. });
         if closed_loop && self.supply.exhausted(now, window) {
@@ -93,16 +95,14 @@ impl<R: Reactor> Shard<R> {
         if !onward && !self.may_begin(now, window) {
             return None;
         }
-        let waiting = if let Some((user, intended)) = self.traffic.users.go_on() {
-            Waiting { user, intended, onward: true, starved: Nanos::ZERO }
-        } else {
-            let taken = if closed_loop { Some(now) } else { self.supply.take(now, window) };
-            let intended = taken?;
-            let Traffic { users, recorder, .. } = &mut self.traffic;
-            let (user, starved) = users.begin(intended, recorder);
-            Waiting { user, intended, onward: false, starved }
-        };
-        Some((self.traffic.server_of(waiting.user), waiting))
+        if let Some((user, intended)) = self.traffic.users.go_on() {
+            return Some(Waiting { user, intended, onward: true, starved: Nanos::ZERO });
+        }
+        let taken = if closed_loop { Some(now) } else { self.supply.take(now, window) };
+        let intended = taken?;
+        let Traffic { users, recorder, .. } = &mut self.traffic;
+        let (user, starved) = users.begin(intended, recorder);
+        Some(Waiting { user, intended, onward: false, starved })
     }
 
     /// A request finds no connection to its server.
@@ -138,7 +138,12 @@ impl<R: Reactor> Shard<R> {
 
     /// The flight of a request that starts now on a connection which has been free since `ready`.
     /// In a closed loop a request counts from here on: nothing is waited for that has a name.
-    fn depart(&mut self, waiting: Waiting, ready: Instant, now: Instant) -> Option<Flight> {
+    pub(super) fn depart(
+        &mut self,
+        waiting: Waiting,
+        ready: Instant,
+        now: Instant,
+    ) -> Option<Flight> {
         let window = self.traffic.recorder.window();
         let closed_loop = matches!(self.supply, Supply::Closed { .. });
         let taken = if closed_loop { self.supply.take(now, window)? } else { waiting.intended };
@@ -181,7 +186,7 @@ impl<R: Reactor> Shard<R> {
     }
 
     /// A user that waited asks for nothing, which ends its scenario.
-    fn dismiss(&mut self, user: User, now: Instant) {
+    pub(super) fn dismiss(&mut self, user: User, now: Instant) {
         let Traffic { users, recorder, .. } = &mut self.traffic;
         users.failed(user, now, recorder);
     }

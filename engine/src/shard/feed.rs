@@ -8,7 +8,7 @@ use super::Shard;
 use super::values::Table;
 use crate::feed::{Flow, Tap};
 use crate::judge::Condition;
-use crate::plan::{Source, Step, Work, needed_for};
+use crate::plan::{Asking, Source, Step, Work, needed_for};
 use crate::reactor::Reactor;
 use crate::record::{Recorder, Unsent, Window};
 use crate::units::{Instant, Nanos};
@@ -192,7 +192,7 @@ impl Taken {
             Step::Unless { condition, .. } => work.logic().conditions.get(usize::from(*condition)),
             _ => None,
         });
-        let own = requests.flat_map(|asking| asking.request.values());
+        let own = requests.flat_map(Asking::values);
         let own = own.chain(conditions.flat_map(Condition::values)).collect();
         let numbers = needed_for(own, &sources);
         let values =

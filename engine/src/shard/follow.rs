@@ -15,31 +15,34 @@
 //! What may be asked for where is worked out before the run ([`Detours`]); a shard resolves, and
 //! compares names.
 
-use pummel_proto_http::{Request, Scheme, Text};
+use pummel_proto_http::{Request, Scheme, Text, Values};
 
 use super::flight::{Flight, Hops};
 use super::opening::Way;
 use super::traffic::Traffic;
 use super::user::User;
 use super::values::write_integer;
-use crate::judge::{Authority, LOCATION_BYTES_MAX, Leads, Needs, resolve};
-use crate::plan::{Detours, Plan};
+use crate::judge::{Authority, LOCATION_BYTES_MAX, Leads, Needs, locate, resolve};
+use crate::plan::{Detours, Plan, Url};
 use crate::reactor::Slot;
+use crate::record::Cause;
 use crate::record::Unfollowed::{self, Limit, Malformed, NoLocation, OtherHost};
 use crate::units::Instant;
 
-/// What redirects lead to.
+/// What redirects and values lead to.
 pub(super) struct Trail {
     detours: Detours,
-    /// The servers by number, as URLs name them; none at a socket.
-    servers: Box<[Option<Named>]>,
+    /// The names of the servers as URLs have them, in order, and their numbers; none at a socket.
+    servers: Box<[(Box<[u8]>, u16)]>,
+    /// The URLs of requests, by number, if values say where they go.
+    urls: Box<[Option<Url>]>,
     /// What is sent, by number: where a redirect of it begins.
     begins: Box<[Beginning]>,
     /// Path and query that were asked for, and those that are asked for next.
     base: Vec<u8>,
     target: Vec<u8>,
-    /// The host that was led to last.
-    elsewhere: Vec<u8>,
+    /// The server that was led to last.
+    name: Vec<u8>,
 }
 
 /// Where a redirect begins.
@@ -61,13 +64,6 @@ struct Named {
 }
 
 impl Named {
-    fn of(url: &str) -> Option<Self> {
-        match resolve(url.as_bytes(), (false, b"/"), &mut Vec::new())? {
-            Leads::Here => None,
-            Leads::There(authority) => Some(authority.into()),
-        }
-    }
-
     fn authority(&self) -> Authority<'_> {
         Authority { secured: self.secured, host: &self.host, port: self.port }
     }
@@ -97,22 +93,78 @@ impl Trail {
     /// What the redirects of `plan` lead to, if any are followed.
     pub(super) fn of(plan: &Plan) -> Option<Self> {
         let detours = plan.work.detours()?.clone();
+        let mut servers = Vec::with_capacity(plan.servers());
+        for (number, target) in (0..).zip(plan.targets()) {
+            let (url, mut written) = (target.url.as_bytes(), Vec::new());
+            if let Some(there) = locate(url, b"", &mut Vec::new()) {
+                name(there, &mut written);
+                servers.push((written.into_boxed_slice(), number));
+            }
+        }
+        servers.sort_unstable();
         Some(Self {
             detours,
-            servers: plan.targets().map(|target| Named::of(&target.url)).collect(),
+            servers: servers.into(),
+            urls: plan.work.requests().iter().map(|asking| asking.url.clone()).collect(),
             begins: plan.work.sent().map(|(request, _)| Beginning::of(request)).collect(),
             base: Vec::with_capacity(LOCATION_BYTES_MAX),
             target: Vec::with_capacity(LOCATION_BYTES_MAX),
-            elsewhere: Vec::new(),
+            name: Vec::new(),
         })
+    }
+
+    /// Whether values say where the request `asked` goes.
+    pub(super) fn roams(&self, asked: u16) -> bool {
+        self.urls.get(usize::from(asked)).is_some_and(Option::is_some)
+    }
+
+    /// Where the request `asked` with these `values` goes, if values say that: the number of its
+    /// detour, and of the server. Its path is put into `target`.
+    ///
+    /// # Errors
+    /// If that is no server of the run.
+    pub(super) fn set_out(
+        &mut self,
+        asked: u16,
+        values: &impl Values,
+    ) -> Result<(u16, u16), Cause> {
+        let url = self.urls.get(usize::from(asked)).and_then(Option::as_ref);
+        let Url { base, rest } = url.ok_or(Cause::Malformed)?;
+        self.base.clear();
+        base.fill(values, &mut self.base);
+        let seam = self.base.len();
+        rest.fill(values, &mut self.base);
+        let (base, rest) = self.base.split_at_checked(seam).ok_or(Cause::Malformed)?;
+        let there = locate(base, rest, &mut self.target).ok_or(Cause::Malformed)?;
+        name(there, &mut self.name);
+        let origin = self.number().ok_or(Cause::OtherHost)?;
+        let number = self.detours.of(asked, (origin, false), true).ok_or(Cause::OtherHost)?;
+        Ok((number, origin))
+    }
+
+    /// The path that was found last.
+    pub(super) fn target(&self) -> &[u8] {
+        &self.target
+    }
+
+    /// The number of the value that paths are put into.
+    pub(super) const fn place(&self) -> u16 {
+        self.detours.target()
+    }
+
+    /// The server that was led to last, as a URL names it.
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
     }
 
     /// Where `location` leads who was sent the response with this `status` to the request `sent`,
     /// which is itself the `asked` one, or a detour of it after these `hops`: the number of the
-    /// next detour, and the hops to it. Its path is put into `target`.
+    /// next detour, and the hops to it. Its path is put into `target`. The request was for the
+    /// server `home` first, and is now for `origin`.
     fn next(
         &mut self,
-        (asked, sent, origin): (u16, u16, u16),
+        (asked, sent): (u16, u16),
+        (home, origin): (u16, u16),
         (status, location): (u16, &[u8]),
         hops: Hops,
     ) -> Result<(u16, Hops), Unfollowed> {
@@ -126,8 +178,8 @@ impl Trail {
                 origin
             }
             Leads::There(there) => {
-                name(there, &mut self.elsewhere);
-                self.number_of(there).ok_or(OtherHost)?
+                name(there, &mut self.name);
+                self.number().ok_or(OtherHost)?
             }
         };
         if hops.count >= self.detours.most(asked) {
@@ -136,14 +188,15 @@ impl Trail {
         // RFC 9110 section 15.4: 301 and 302 were to keep the method, and nobody has it so.
         let changed = status == 303 || (matches!(status, 301 | 302) && begin.posts);
         let whole = hops.whole && !changed;
-        let number = self.detours.of(asked, origin, whole).ok_or(OtherHost)?;
+        let away = self.roams(asked) && origin != home;
+        let number = self.detours.of(asked, (origin, away), whole).ok_or(OtherHost)?;
         Ok((number, Hops { count: hops.count + 1, whole, counted: false }))
     }
 
-    fn number_of(&self, there: Authority<'_>) -> Option<u16> {
-        let is_it =
-            |named: &Option<Named>| named.as_ref().is_some_and(|named| named.authority() == there);
-        u16::try_from(self.servers.iter().position(is_it)?).ok()
+    /// The number of the server that was led to last. O(log servers).
+    fn number(&self) -> Option<u16> {
+        let found = self.servers.binary_search_by(|(name, _)| (**name).cmp(&self.name[..]));
+        self.servers.get(found.ok()?).map(|&(_, number)| number)
     }
 }
 
@@ -211,13 +264,16 @@ impl Traffic {
         }
         let next = match self.looks.field(place, b"location") {
             None => Err(NoLocation),
-            Some(location) => trail.next((asked, sent, origin), (status, location), flight.hops),
+            Some(location) => {
+                let home = self.users.home_of(user);
+                trail.next((asked, sent), (home, origin), (status, location), flight.hops)
+            }
         };
         match next {
             Err(why) => {
                 self.recorder.redirected(flight.intended, Err(why));
                 if let Some(trail) = self.way.trail.as_deref().filter(|_| why == OtherHost) {
-                    self.recorder.led_elsewhere(flight.intended, &trail.elsewhere);
+                    self.recorder.led_elsewhere(flight.intended, trail.name());
                 }
                 Course::Stand(why)
             }
@@ -233,12 +289,17 @@ impl Traffic {
     /// `user` asks for the detour `number` in the place of what it asked for, at the path that was
     /// found.
     fn send_on(&mut self, user: User, number: u16, now: Instant) {
-        if let Some(trail) = &mut self.way.trail
-            && let Some(cell) = self.users.cell(user, trail.detours.target())
+        self.put_target(user);
+        self.users.send_on(user, number, now);
+    }
+
+    /// The path that was found last becomes a value of `user`.
+    pub(super) fn put_target(&mut self, user: User) {
+        if let Some(trail) = &self.way.trail
+            && let Some(cell) = self.users.cell(user, trail.place())
         {
             cell.clear();
-            cell.extend_from_slice(&trail.target);
+            cell.extend_from_slice(trail.target());
         }
-        self.users.send_on(user, number, now);
     }
 }

@@ -52,7 +52,7 @@ impl<R: Reactor> Shard<R> {
         if !matches!(self.phase, Phase::Running | Phase::Draining(_)) {
             return None;
         }
-        if self.lines.are_several() {
+        if self.lines.are_apart() {
             return self.next_given_up();
         }
         let due = self.supply.next_due()?;

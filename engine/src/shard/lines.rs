@@ -13,6 +13,7 @@ use crate::units::{Instant, Nanos};
 /// The lines of a shard, one per server.
 pub(super) struct Lines {
     all: Box<[Line]>,
+    are_apart: bool,
     /// Servers whose connection became free while requests waited for it; some are told twice.
     met: VecDeque<u16>,
     waiting: usize,
@@ -41,16 +42,18 @@ pub(super) struct Waiting {
 }
 
 impl Lines {
-    /// A line for each of `servers`, with room for so many connections.
-    pub(super) fn new(servers: usize, connections: usize) -> Self {
+    /// A line for each of `servers`, with room for so many connections; `are_apart` if whoever is
+    /// due chooses one of them first.
+    pub(super) fn new(servers: usize, connections: usize, are_apart: bool) -> Self {
         let line = || Line { free: VecDeque::with_capacity(connections), ..Line::default() };
-        Self { all: (0..servers).map(|_| line()).collect(), met: VecDeque::new(), waiting: 0 }
+        let all = (0..servers).map(|_| line()).collect();
+        Self { all, are_apart, met: VecDeque::new(), waiting: 0 }
     }
 
-    /// Whether there are several servers.
+    /// Whether whoever is due chooses a server first.
     #[inline]
-    pub(super) const fn are_several(&self) -> bool {
-        self.all.len() > 1
+    pub(super) const fn are_apart(&self) -> bool {
+        self.are_apart
     }
 
     /// The connection to the only server that has been free for longest.
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_one_server_keeps_nobody_from_another() {
-        let mut lines = Lines::new(2, 1);
+        let mut lines = Lines::new(2, 1, true);
         assert_eq!(lines.wait(0, waiting(1, false)), 1);
         assert_eq!(lines.wait(1, waiting(2, false)), 1);
         lines.push(1, Slot(7));
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn those_under_way_go_first_and_only_those_who_begin_are_late() {
-        let mut lines = Lines::new(2, 1);
+        let mut lines = Lines::new(2, 1, true);
         for (at, onward) in [(5, false), (9, true), (6, false)] {
             lines.wait(1, waiting(at, onward));
         }

@@ -27,6 +27,7 @@ mod outgoing;
 mod patience;
 mod prepared;
 mod renewal;
+mod roam;
 mod serial;
 mod sign;
 mod streams;
@@ -171,7 +172,7 @@ impl<R: Reactor> Shard<R> {
             supply: Supply::new(&plan),
             patience: Patience::new(&plan.plan),
             phase: Phase::Opening,
-            lines: Lines::new(plan.plan.servers(), plan.room.get() as usize),
+            lines: Lines::new(plan.plan.servers(), plan.room.get() as usize, plan.plan.is_apart()),
             talkers: VecDeque::with_capacity(plan.places() as usize),
             payloads,
             batch,
@@ -406,7 +407,7 @@ impl<R: Reactor> Shard<R> {
         self.end_with_feed(now);
         if !more {
             self.traffic.recorder.burst(core::mem::take(&mut self.burst));
-            if !self.lines.are_several() && self.lines.front().is_none() {
+            if !self.lines.are_apart() && self.lines.front().is_none() {
                 self.relieve(now);
             }
         }
@@ -415,7 +416,7 @@ impl<R: Reactor> Shard<R> {
 
     /// Starts requests as long as connections are free.
     fn start_free(&mut self, now: Instant) -> bool {
-        if self.lines.are_several() {
+        if self.lines.are_apart() {
             return self.start_apart(now);
         }
         // An open loop spreads its slots over the connections; a closed one fills each of them.
@@ -566,7 +567,7 @@ impl<R: Reactor> Shard<R> {
         self.reactor.close(slot, self.plan.plan.wire.close);
         let cut_off = self.dialler.failed(slot, trouble, &mut self.traffic, now);
         if cut_off
-            && self.lines.are_several()
+            && self.lines.are_apart()
             && let Some(origin) = self.traffic.get(slot).map(|connection| connection.origin)
         {
             self.turn_away(origin, trouble, now);
@@ -618,10 +619,10 @@ impl<R: Reactor> Shard<R> {
         // A slot without a row waits for that.
         let (users, slot) = (&self.traffic.users, self.supply.next_due());
         let starts = users.next_look(self.barrier).is_none();
-        let may = starts && (!self.lines.are_several() || users.has_room());
+        let may = starts && (!self.lines.are_apart() || users.has_room());
         let next = [slot.filter(|_| may), users.next_due()].into_iter().flatten().min();
         // Of several servers it is not known which one is asked before somebody is due.
-        if self.lines.are_several() { next } else { self.lines.front().and(next) }
+        if self.lines.are_apart() { next } else { self.lines.front().and(next) }
     }
 
     fn take_in(&mut self, completion: Completion) {
@@ -793,7 +794,7 @@ fn portions(plan: &Plan, request_len: usize) -> (u32, u32) {
     let batch = fit.clamp(1, depth);
     match plan.load {
         // Each asks its own server.
-        _ if plan.wire.keep == Keep::One || plan.servers() > 1 => (1, 1),
+        _ if plan.wire.keep == Keep::One || plan.is_apart() => (1, 1),
         // What differs is published one by one.
         _ if !prepared::is_paged(plan) && !plan.work.is_single() => (1, 1),
         // A turn's requests leave together, so there is no need to wait for more room.

@@ -80,6 +80,8 @@ struct State {
     request: Option<u16>,
     /// The request of the step under way itself.
     asked: u16,
+    /// The server that values have chosen for it, if they do.
+    home: u16,
     /// Since when its next request may start.
     due: Instant,
     track: Track,
@@ -255,6 +257,35 @@ impl Users {
         }
     }
 
+    /// `user` asks for `detour` in the place of its request, because its values have chosen the
+    /// server `home`.
+    pub(super) fn set_out(&mut self, user: User, (detour, home): (u16, u16), now: Instant) {
+        if let Self::Diverse(crowd) = self
+            && let Some(state) = crowd.state(user)
+        {
+            state.home = home;
+        }
+        self.send_on(user, detour, now);
+    }
+
+    /// The server that values have chosen for the request of `user`, if they do.
+    pub(super) fn home_of(&self, user: User) -> u16 {
+        match self {
+            Self::Uniform => 0,
+            Self::Diverse(crowd) => crowd.table.get(user.0 as usize).map_or(0, |state| state.home),
+        }
+    }
+
+    /// Closed loop: once its request has failed, `user` rests until then.
+    pub(super) fn rest(&mut self, user: User, until: Instant) {
+        if let Self::Diverse(crowd) = self
+            && !crowd.grows
+            && let Some(state) = crowd.state(user)
+        {
+            state.due = until;
+        }
+    }
+
     /// Makes the values that `user` puts into its request, which was intended to start at
     /// `intended` and does so `now`.
     #[inline]
@@ -337,7 +368,7 @@ impl Users {
     pub(super) fn failed(&mut self, user: User, now: Instant, recorder: &mut Recorder) {
         if let Self::Diverse(crowd) = self {
             crowd.end(user, (now, FlowEnd::CutShort), recorder);
-            crowd.idle.push(user);
+            crowd.dismiss(user, now);
         }
     }
 
@@ -495,7 +526,7 @@ impl Crowd {
         self.laps.grow();
         let (due, request) = (Instant::from_origin(0), None);
         let (place, track) = (Place::default(), Track::default());
-        self.table.push(State { place, request, asked: 0, due, track });
+        self.table.push(State { place, request, asked: 0, home: 0, due, track });
         user
     }
 
@@ -552,6 +583,18 @@ impl Crowd {
     fn end(&mut self, user: User, how: (Instant, FlowEnd), recorder: &mut Recorder) {
         if let Some(state) = self.table.get_mut(user.0 as usize) {
             self.laps.end(user.0, &mut state.track, how, recorder);
+        }
+    }
+
+    /// `user` begins no scenario before it is due.
+    fn dismiss(&mut self, user: User, now: Instant) {
+        match self.state(user) {
+            Some(state) if state.due > now => {
+                state.request = None;
+                let due = state.due;
+                self.thinking.push(Reverse((due, user)));
+            }
+            _ => self.idle.push(user),
         }
     }
 

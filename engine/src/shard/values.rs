@@ -7,7 +7,7 @@ use super::unset::Unset;
 use super::{date, sign};
 use crate::cookies::Cookie;
 use crate::pace::Random;
-use crate::plan::{Source, Work, needed_for};
+use crate::plan::{Asking, Source, Work, needed_for};
 use crate::units::{Instant, Nanos};
 
 /// The values of all users of a shard, a row for each.
@@ -63,7 +63,7 @@ impl Table {
     pub(super) fn new(work: &Work, is_open: bool, random: Random) -> Self {
         let sources: Box<[Source]> =
             work.variables().iter().map(|variable| variable.source.clone()).collect();
-        let wanted = work.requests().iter().map(|asking| asking.request.values());
+        let wanted = work.requests().iter().map(Asking::values);
         let captured = (0..).zip(&sources).zip(work.kept());
         let captured = captured.filter(|((_, source), _)| **source == Source::Captured);
         Self {

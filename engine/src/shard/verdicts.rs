@@ -45,7 +45,7 @@ impl Traffic {
         }
         let mut complete = true;
         if is_looked_at {
-            let held = self.look((place, slot), flight.user, status, &moments);
+            let held = self.look((place, slot), flight, status, &moments);
             complete = held.complete;
             good &= held.checks && complete;
             // A try looks at everything.
@@ -69,14 +69,14 @@ impl Traffic {
     fn look(
         &mut self,
         (place, slot): (usize, Slot),
-        user: User,
+        flight: &Flight,
         status: u16,
         moments: &Moments,
     ) -> Held {
         let mut held = Held { checks: true, complete: true };
         let Some(look) = self.looks.take(place) else { return held };
-        self.take_note(&look, (user, slot), status, moments);
-        self.ask(&look.response(status, moments.response()), (user, moments), &mut held);
+        self.take_note(&look, (flight, slot), status, moments);
+        self.ask(&look.response(status, moments.response()), (flight.user, moments), &mut held);
         self.looks.give(place, look);
         held
     }
@@ -95,7 +95,7 @@ impl Traffic {
         }
         let Some(look) = self.looks.take(place) else { return };
         let moments = flight.ended(flight.first_byte, now);
-        self.take_note(&look, (flight.user, slot), status, &moments);
+        self.take_note(&look, (flight, slot), status, &moments);
         self.looks.give(place, look);
         if let Some(witness) = &mut self.looks.witness {
             witness.judged(true, None);
@@ -106,17 +106,17 @@ impl Traffic {
     fn take_note(
         &mut self,
         look: &Look,
-        (user, slot): (User, Slot),
+        (flight, slot): (&Flight, Slot),
         status: u16,
         moments: &Moments,
     ) {
         if self.looks.witness.is_some() {
             let answer = witness::answer(look, status);
-            self.witness((user, slot), moments, End::Answered(Box::new(answer)));
+            self.witness((flight, slot), moments, End::Answered(Box::new(answer)));
         }
         if self.looks.keeps_cookies {
             let fields = look.response(status, moments.response()).fields;
-            self.users.keep_cookies(user, moments.finished, fields);
+            self.users.keep_cookies(flight.user, moments.finished, fields);
         }
     }
 
@@ -161,7 +161,7 @@ impl Traffic {
         let moments = flight.ended(flight.first_byte, now);
         self.recorder.error(&moments, trouble, slot.0);
         self.recorder.row(self.row_of(flight), &moments, Row::error);
-        self.witness((flight.user, slot), &moments, End::Failed(trouble));
+        self.witness((flight, slot), &moments, End::Failed(trouble));
         self.users.failed(flight.user, now, &mut self.recorder);
     }
 
@@ -170,7 +170,7 @@ impl Traffic {
         let moments = flight.ended(flight.first_byte, now);
         self.recorder.timeout(&moments, phase, slot.0);
         self.recorder.row(self.row_of(flight), &moments, Row::timeout);
-        self.witness((flight.user, slot), &moments, End::TimedOut(phase));
+        self.witness((flight, slot), &moments, End::TimedOut(phase));
         self.users.failed(flight.user, now, &mut self.recorder);
     }
 
@@ -179,7 +179,7 @@ impl Traffic {
         let moments = flight.ended(now, now);
         self.recorder.unfinished(&moments);
         self.recorder.row(self.row_of(flight), &moments, Row::unfinished);
-        self.witness((flight.user, Slot(0)), &moments, End::Unfinished);
+        self.witness((flight, Slot(0)), &moments, End::Unfinished);
     }
 
     /// The row of the request of `flight`.

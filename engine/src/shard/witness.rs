@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pummel_proto_http::Request;
 
 use super::conn::Http;
+use super::flight::Flight;
 use super::look::Look;
 use super::traffic::Traffic;
 use super::user::User;
@@ -105,19 +106,32 @@ pub(super) fn answer(look: &Look, status: u16) -> Answer {
 }
 
 impl Traffic {
-    /// The request of `user` on the connection in `slot` has come to its end.
-    pub(super) fn witness(&mut self, (user, slot): (User, Slot), moments: &Moments, end: End) {
-        let Some(witness) = &mut self.looks.witness else { return };
-        let (asked, request) = (self.users.asked_by(user), self.users.request_of(user));
+    /// The request of `flight` on the connection in `slot` has come to its end.
+    pub(super) fn witness(&mut self, (flight, slot): (&Flight, Slot), moments: &Moments, end: End) {
+        if self.looks.witness.is_none() {
+            return;
+        }
+        let user = flight.user;
         let connection = self.connections.get(slot.index());
         let http2 = connection.is_some_and(|c| matches!(c.http, Http::Two(_)));
-        let values = self.users.values(user);
+        let none = Kept { bytes: Vec::new(), len: 0 };
+        let sent = if self.is_nowhere(user) { none } else { self.sent_by(user, http2) };
+        let Some(witness) = &mut self.looks.witness else { return };
+        let (request, is_redirected) = (self.users.asked_by(user), flight.hops.count > 0);
+        let (moments, found) = (*moments, Vec::new());
+        witness.push(Exchange { request, is_redirected, http2, sent, moments, end, found });
+    }
+
+    /// What `user` has sent last.
+    fn sent_by(&self, user: User, http2: bool) -> Kept {
+        let (request, values) = (self.users.request_of(user), self.users.values(user));
         let mut bytes = Vec::new();
-        if http2 {
-            let sent = witness.plan.work.sent().nth(usize::from(request));
+        let witness = self.looks.witness.as_deref();
+        if http2 && let Some(Witness { plan, .. }) = witness {
+            let sent = plan.work.sent().nth(usize::from(request));
             let origin = sent.map_or(0, |(_, origin)| usize::from(origin));
-            let proxy = witness.plan.ways().nth(origin).and_then(|(_, proxy)| proxy);
-            let fields = witness.plan.wire.rendering(proxy).fields;
+            let proxy = plan.ways().nth(origin).and_then(|(_, proxy)| proxy);
+            let fields = plan.wire.rendering(proxy).fields;
             let whole = sent.and_then(|(request, _)| request.with_fields(&fields).ok());
             // What HTTP/2 cannot send was refused before.
             let _described = whole.map(|whole: Request| whole.describe_h2(&values, &mut bytes));
@@ -130,9 +144,6 @@ impl Traffic {
             stored.append(0, usize::try_from(beginning).unwrap_or(BYTES_MAX), &mut bytes);
             len += stored.length();
         }
-        let sent = Kept { bytes, len };
-        let (moments, found) = (*moments, Vec::new());
-        let is_redirected = request != asked;
-        witness.push(Exchange { request: asked, is_redirected, http2, sent, moments, end, found });
+        Kept { bytes, len }
     }
 }

@@ -13,6 +13,7 @@ mod jars;
 mod kinds;
 mod pacing;
 mod redirects;
+mod roams;
 mod schedule;
 mod servers;
 mod steady;

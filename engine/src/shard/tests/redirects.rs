@@ -12,7 +12,7 @@ use crate::record::Unfollowed;
 const SERVICE: Nanos = Nanos::from_millis(1);
 
 /// What a server was asked for: the place of the connection, and the request as text.
-type Heard = Rc<RefCell<Vec<(u32, String)>>>;
+pub(super) type Heard = Rc<RefCell<Vec<(u32, String)>>>;
 
 /// The hosts of a run, by number.
 fn places(count: usize) -> Vec<Place> {
@@ -44,7 +44,7 @@ fn only(request: Request) -> Work {
 
 /// A server that answers each request after `SERVICE` with what `says` of its path, a status and
 /// where it leads; and what it was asked for.
-fn leading(says: impl Fn(&str) -> (u16, String) + 'static) -> (Script, Heard) {
+pub(super) fn leading(says: impl Fn(&str) -> (u16, String) + 'static) -> (Script, Heard) {
     let heard = Heard::default();
     let noted = Rc::clone(&heard);
     let hear = move |slot: Slot, bytes: &[u8]| {
@@ -81,7 +81,7 @@ fn asking(method: &str, body: bool) -> Request {
     if body { builder.body("hello").build() } else { builder.build() }
 }
 
-fn unfollowed(ended: &Ended) -> Vec<(Unfollowed, u64)> {
+pub(super) fn unfollowed(ended: &Ended) -> Vec<(Unfollowed, u64)> {
     ended.numbers.redirects.unfollowed().filter(|&(_, count)| count > 0).collect()
 }
 
