@@ -224,7 +224,11 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("http://localhost/a b{{seq}}", &["' '", "%20"]),
     ("http://localhost/{{usr}}", &["\"http://localhost/{{usr}}\": {{usr}} is unknown"]),
     ("http://{{env(NOT_SET_AT_ALL)}}/", &["the environment has no \"NOT_SET_AT_ALL\""]),
-    ("http://h:{{random(1,9)}}/", &["varies from request to request", "give each host a target"]),
+    ("http://h:{{random(1,99)}}/", &["its host may be one of 99 and more", "64", "a feed"]),
+    ("http://{{choice(a,b c)}}/", &["\"http://b c\"", "' '", "cannot stand in a host name"]),
+    ("http://{{uuid}}.example/", &["only known while it runs", "--allow-host http://"]),
+    ("http://h{{seq}}/{{usr}}", &["{{usr}} is unknown"]),
+    ("{{choice(unix:/a,b)}}/", &["target", "unix:"]),
     ("http://bücher.example/", &["'ü'", "punycode (xn--"]),
     ("", &["target is empty"]),
 ];

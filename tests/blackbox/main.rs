@@ -18,6 +18,7 @@ mod preflight;
 mod rates;
 mod redirects;
 mod requests;
+mod roams;
 mod run;
 mod scenarios;
 mod schedule;

@@ -58,10 +58,10 @@ pub(crate) struct RequestArgs {
     /// Most redirects that a request follows, one after the other [default: 0]
     #[arg(long, value_name = "COUNT")]
     pub(crate) redirect: Option<u64>,
-    /// Another host that redirects may lead to, as http://host:port; may be
-    /// repeated
+    /// Another host that redirects and URLs of values may lead to, as
+    /// http://host:port; may be repeated
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
-    pub(crate) redirect_host: Vec<String>,
+    pub(crate) allow_host: Vec<String>,
     /// Whether users keep cookies: off, on, or iteration, which begins
     /// each scenario without any [default: off]
     #[arg(long, value_name = "WHEN", verbatim_doc_comment)]

@@ -3,73 +3,107 @@
 
 use core::num::NonZeroU32;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow};
 use pummel_engine::plan::{Asking, STEPS_MAX, Scenario, Step, Work};
 
 use super::feeds::Feeds;
-use super::request::{self, Common};
+use super::request::{self, Body, Common};
+use super::roam::{self, Refusal};
 use super::scenario::{Meaning, Scope, Variables};
+use super::servers::Servers;
 use super::settings::epoch;
-use super::urls::Urls;
+use super::target::TargetUrl;
+use super::urls::{Aim, Place, Urls};
 use crate::args::Quoted;
 
-/// The work that was typed, to which values come from `feeds`; those of them that it has; and what
-/// the user should know of it.
-pub(super) fn work(
-    common: &Common<'_>,
-    urls: &Urls,
-    feeds: Feeds,
-) -> Result<(Work, Feeds, Option<String>)> {
+/// What was typed.
+pub(super) struct Asked {
+    pub(super) work: Work,
+    /// The feeds, and which of them it has values of.
+    pub(super) feeds: Feeds,
+    /// Where its requests lead, by the numbers of the servers, as far as that is known.
+    pub(super) servers: Vec<TargetUrl>,
+    /// What the user should know of it.
+    pub(super) remark: Option<String>,
+}
+
+/// What was typed, to which values come from `feeds`.
+///
+/// # Errors
+/// What makes no sense.
+pub(super) fn work(common: &Common<'_>, urls: &Urls, feeds: Feeds) -> Result<Asked, Refusal> {
     let (mut variables, scope) = (Variables::new(feeds), Scope::default());
     let mut meaning = Meaning { variables: &mut variables, scope: &scope };
     let bodies = common.body.bodies(&mut meaning)?;
-    let expected = &common.expected;
-    let (paths, of_bodies) = (urls.paths.len(), bodies.len());
-    let count = round(paths, of_bodies);
-    ensure!(
-        count <= STEPS_MAX,
-        "{paths} URLs and {of_bodies} bodies of --data-lines, both in turn, make {count} requests, \
-         and a run has {STEPS_MAX} at most; give as many of one as of the other"
-    );
-    let pairs = urls.paths.iter().cycle().zip(bodies.iter().cycle()).take(count);
-    let mut requests = Vec::with_capacity(count);
-    let several = urls.servers.len() > 1;
-    for ((server, path), body) in pairs {
-        let target = urls.servers.get(usize::from(*server)).unwrap_or(&urls.target);
-        // A path without values was looked at with its URL.
-        let path = if path.contains("{{") {
-            let typed = common.args.target.any().filter(|_| !common.args.target.urls_from_file);
-            meaning
-                .path(path)
-                .with_context(|| format!("target {}", Quoted(typed.unwrap_or(path))))?
-        } else {
-            path.into()
-        };
-        let asked = (target, path);
-        let mut request = request::build(common.args, asked, body.as_ref(), &mut meaning)?;
-        if let Some(signer) = &common.signer {
-            request = signer.sign(request, meaning.variables)?;
-        }
-        // Those of one name are one to the report.
-        let name = if several { target.origin() } else { String::new() };
-        let asking = Asking::new(name, request, expected.clone());
-        requests.push(Asking { origin: *server, redirects: common.redirects, ..asking });
+    let (places, of_bodies) = (urls.places.len(), bodies.len());
+    let count = round(places, of_bodies);
+    if count > STEPS_MAX {
+        return Err(Refusal::Reason(anyhow!(
+            "{places} URLs and {of_bodies} bodies of --data-lines, both in turn, make {count} \
+             requests, and a run has {STEPS_MAX} at most; give as many of one as of the other"
+        )));
     }
+    let pairs = urls.places.iter().cycle().zip(bodies.iter().cycle()).take(count);
+    let requests =
+        pairs.map(|(place, body)| asking(common, (urls, place), body.as_ref(), &mut meaning));
+    let requests: Vec<Asking> = requests.collect::<Result<_>>()?;
     let (variables, feeds) = variables.into_parts();
-    if requests.len() == 1
-        && let Some(only) = requests.pop()
-    {
-        let work = Work::only(only.request, expected.clone()).with_variables(variables, epoch())?;
-        return Ok((work.redirected(common.redirects), feeds, None));
+    let mut servers = Servers::default();
+    urls.servers.iter().try_for_each(|server| servers.number(server).map(drop))?;
+    for url in requests.iter().filter_map(|asking| asking.url.as_ref()) {
+        roam::gather(&url.base, (&variables, &feeds), &mut servers)?;
     }
-    let steps = (0..).take(count).map(Step::Request);
+    let servers = servers.into_all();
     let scenario = |step| {
         let (name, weight) = (String::new(), NonZeroU32::MIN);
         Scenario { name, weight, steps: vec![step] }
     };
-    let work = Work::new(requests, steps.map(scenario).collect())?.in_turn();
-    let work = work.with_variables(variables, epoch())?;
-    Ok((work, feeds, Some(remark((paths, urls.servers.len()), of_bodies))))
+    let steps = (0..).take(count).map(Step::Request);
+    let work = Work::new(requests, steps.map(scenario).collect()).map_err(Error::new)?;
+    let work = if count == 1 { work } else { work.in_turn() };
+    let work = work.with_variables(variables, epoch()).map_err(Error::new)?;
+    let remark = (count > 1).then(|| remark((places, servers.len()), of_bodies));
+    Ok(Asked { work, feeds, servers, remark })
+}
+
+/// The request for what stands at a place, with this body.
+fn asking(
+    common: &Common<'_>,
+    (urls, place): (&Urls, &Place),
+    body: Option<&Body>,
+    meaning: &mut Meaning<'_>,
+) -> Result<Asking> {
+    let args = common.args;
+    let typed = args.target.any().filter(|_| !args.target.urls_from_file);
+    let target = |template: &str| format!("target {}", Quoted(typed.unwrap_or(template)));
+    let (origin, aim, path, url) = match place {
+        Place::At(origin, path) => {
+            let server = urls.servers.get(usize::from(*origin)).context("no server")?;
+            // A path without values was looked at with its URL.
+            let text = if path.contains("{{") {
+                meaning.path(path).with_context(|| target(path))?
+            } else {
+                path.into()
+            };
+            (*origin, Aim::At(server.clone()), text, None)
+        }
+        Place::Made(made) => {
+            let (path, url) = made.place(meaning).with_context(|| target(&made.to_string()))?;
+            (0, Aim::Made(made.clone()), path, Some(url))
+        }
+    };
+    let mut request = request::build(args, (&aim, path), body, meaning)?;
+    if let Some(signer) = &common.signer {
+        request = signer.sign(request, meaning.variables)?;
+    }
+    // Those of one name are one to the report.
+    let name = match &aim {
+        _ if !urls.are_apart => String::new(),
+        Aim::At(server) => server.origin(),
+        Aim::Made(made) => made.to_string(),
+    };
+    let asking = Asking::new(name, request, common.expected.clone());
+    Ok(Asking { origin, url, redirects: common.redirects, ..asking })
 }
 
 /// The least number of requests in which `paths` and `bodies` come round together.
@@ -112,7 +146,10 @@ mod tests {
         let common = Common::understand(&args).unwrap();
         let urls = urls::understand(&args).unwrap();
         let work = work(&common, &urls, Feeds::default());
-        work.map(|(work, ..)| work).map_err(|error| format!("{error:#}"))
+        work.map(|asked| asked.work).map_err(|refusal| match refusal {
+            Refusal::Reason(error) => format!("{error:#}"),
+            Refusal::Row(fault) => panic!("{fault:?}"),
+        })
     }
 
     /// Method, path and body of each request, in the order of the scenarios.

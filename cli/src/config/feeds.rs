@@ -84,6 +84,23 @@ impl Feeds {
         self.all.iter().map(|feed| feed.name.as_str())
     }
 
+    /// Has `each` look at the rows of the feed with this number, as far as its file is looked at
+    /// before a run: the values of the columns that templates have named so far.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or what `each` says of a row.
+    pub(super) fn look(
+        &self,
+        number: u16,
+        each: impl FnMut(&[Vec<u8>]) -> Result<(), String>,
+    ) -> Result<(), Fault> {
+        let at = self.used.get(usize::from(number));
+        let Some(feed) = at.and_then(|&at| self.all.get(at)) else { return Ok(()) };
+        let columns = feed.columns.iter().map(|(_, column)| column.clone()).collect();
+        let looked = feed.source.look(columns, each);
+        looked.map_err(|fault| wrong(&feed.node, &feed.shown, &fault))
+    }
+
     /// Those that templates have named, by number; their files have been looked at.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ mod proxy;
 mod rate;
 mod redirects;
 mod request;
+mod roam;
 mod scenario;
 pub(crate) mod schema;
 mod servers;
@@ -57,12 +58,14 @@ pub(crate) use settings::{Outline, Settings, Surroundings};
 pub(crate) use target::TargetUrl;
 pub(crate) use way::Way;
 
+use self::asked::Asked;
 use self::feeds::Feeds;
 use self::load::Terms;
 use self::request::Common;
+use self::roam::Refusal;
 use self::servers::Server;
 use self::threshold::Threshold;
-use self::urls::Urls;
+use self::urls::{Aim, Urls};
 use crate::args::{MachineArgs, OutputArgs, Quoted, RequestArgs, RunArgs};
 use crate::exit::Failure;
 
@@ -171,7 +174,7 @@ pub(crate) enum Announce {
 /// What a run asks for.
 struct Task {
     work: Work,
-    /// Where its requests lead, by the numbers of the servers; there is one at least.
+    /// Where its requests lead, by the numbers of the servers, as far as that is known.
     servers: Vec<TargetUrl>,
     /// What the user should know of it.
     remark: Option<String>,
@@ -179,9 +182,9 @@ struct Task {
 
 impl Task {
     /// What was typed, to which values come from `feeds`; those of them that it has.
-    fn typed(common: &Common<'_>, urls: &Urls, feeds: Feeds) -> Result<(Self, Feeds)> {
-        let (work, feeds, remark) = asked::work(common, urls, feeds)?;
-        Ok((Self { work, servers: urls.servers.clone(), remark }, feeds))
+    fn typed(common: &Common<'_>, urls: &Urls, feeds: Feeds) -> Result<(Self, Feeds), Refusal> {
+        let Asked { work, feeds, servers, remark } = asked::work(common, urls, feeds)?;
+        Ok((Self { work, servers, remark }, feeds))
     }
 }
 
@@ -210,8 +213,8 @@ impl Config {
         Ok(())
     }
 
-    /// Has redirects followed, as requests say, once the work is known, and before users are given
-    /// cookies.
+    /// Has redirects followed, as requests say, and values lead to servers, once the work is known,
+    /// and before users are given cookies.
     ///
     /// # Errors
     /// If that cannot be done.
@@ -231,7 +234,7 @@ impl Config {
         let Some((cookies, save)) = cookies::understand(args)? else { return Ok(()) };
         let lonely = self.load.is_open() && cookies.loaded.is_empty();
         // A redirect may well set one for where it leads.
-        let lonely = lonely && self.work.detours().is_none();
+        let lonely = lonely && !self.work.redirects();
         let single = |scenario: &Scenario| scenario.steps.len() == 1;
         if lonely && self.work.scenarios().iter().all(single) {
             self.remarks.push(LONELY.to_owned());
@@ -258,7 +261,7 @@ impl Config {
     pub(crate) fn understand(args: &RunArgs) -> Result<Self> {
         let typed = |common: &Common<'_>, urls: &Urls| {
             let typed = Task::typed(common, urls, Feeds::default());
-            typed.map(|(task, _)| task).map_err(Failure::usage)
+            typed.map(|(task, _)| task).map_err(|refusal| refusal.failure(None))
         };
         Self::of(args, typed).map_err(|failure| failure.error)
     }
@@ -282,8 +285,10 @@ impl Config {
         let connections = load::connections(&args.load)?;
         let Terms { load, stop, timeouts, mut remarks } =
             load::understand(&args.load, connections)?;
+        let servers = redirects::with_hosts(&args.request, &task.servers)?;
+        let first = servers.first().context(roam::UNKNOWN)?.root();
         let wire::Terms { wire, way, others, remarks: of_wire, .. } =
-            wire::understand(args, &redirects::with_hosts(&args.request, &task.servers)?)?;
+            wire::understand(args, &servers)?;
         remarks.extend(of_wire);
         if args.load.timetable.latency_correction {
             remarks.push(CORRECTED.to_owned());
@@ -292,10 +297,11 @@ impl Config {
             remarks.push(AWAITED.to_owned());
         }
         remarks.extend(task.remark);
-        let leads_there = |server: &TargetUrl| server.is_beside(&urls.target);
-        let target = match task.servers.first() {
-            Some(first) if !task.servers.iter().all(leads_there) => first.root(),
-            _ => urls.target,
+        let target = match urls.target {
+            Aim::At(target) if task.servers.iter().all(|server| server.is_beside(&target)) => {
+                target
+            }
+            _ => first,
         };
         let config = Self {
             work: shared_out(task.work, args, &load),

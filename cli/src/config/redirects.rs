@@ -23,21 +23,21 @@ pub(super) fn bounded(count: u64) -> Result<u8> {
     })
 }
 
-/// The servers that requests name, and behind them those that only redirects lead to.
+/// The servers that requests name, and behind them those that only redirects and values lead to.
 pub(super) fn with_hosts(args: &RequestArgs, servers: &[TargetUrl]) -> Result<Vec<TargetUrl>> {
     let mut all = Servers::default();
     for server in servers {
         all.number(server)?;
     }
-    for typed in &args.redirect_host {
-        let host = target::parse(typed).context("--redirect-host")?;
+    for typed in &args.allow_host {
+        let host = target::parse(typed).context("--allow-host")?;
         ensure!(
             host.path == "/" && host.socket.is_none(),
-            "--redirect-host {}: a host has neither path nor socket; give for example \
+            "--allow-host {}: a host has neither path nor socket; give for example \
              http://localhost:8080",
             Quoted(typed)
         );
-        all.number(&host).context("--redirect-host")?;
+        all.number(&host).context("--allow-host")?;
     }
     Ok(all.into_all())
 }
@@ -47,21 +47,27 @@ pub(super) fn place(server: &TargetUrl) -> Place {
     (server.scheme, server.authority.clone())
 }
 
-/// The same work, whose requests follow redirects among `places`, by number.
+/// The same work, whose requests follow redirects and go where values lead them among `places`, by
+/// number.
 ///
 /// # Errors
 /// If it cannot, or if what was said of redirects is about none.
 pub(super) fn follow(args: &RequestArgs, work: Work, places: &[Place]) -> Result<Work> {
-    let follows = work.requests().iter().any(|asking| asking.redirects > 0);
+    let (follows, roams) = (work.redirects(), work.roams());
     ensure!(
-        follows || args.redirect_host.is_empty(),
-        "--redirect-host says where redirects may lead, and none are followed; give --redirect, \
-         too, or leave it out"
+        follows || roams || args.allow_host.is_empty(),
+        "--allow-host says where redirects and values may lead, and there are none; give \
+         --redirect or a URL whose host is a value, too, or leave it out"
+    );
+    ensure!(
+        !roams || args.aws_sigv4.is_none(),
+        "--aws-sigv4 and a URL whose host is made of values do not go together: a signature is for \
+         one host; give each host a URL"
     );
     ensure!(
         !follows || args.aws_sigv4.is_none(),
         "--redirect and --aws-sigv4 do not go together: a signature is for one path, and that of \
          a redirect is not known before the run; leave one of them out"
     );
-    work.following(places).context("--redirect")
+    Ok(work.following(places)?)
 }

@@ -13,8 +13,8 @@ use super::input;
 use super::proxy::base64;
 use super::redirects;
 use super::scenario::{Meaning, Scope, Variables};
-use super::target::TargetUrl;
 use super::upload::{self, Held};
+use super::urls::Aim;
 use crate::args::{Quoted, RequestArgs, RunArgs};
 use crate::output::stderr::once;
 
@@ -163,10 +163,34 @@ impl Body {
     }
 }
 
-/// Builds the request for `path` at `target`, or at the host that is named.
+/// Begins a request for `path` where `aim` leads, or with the name of another `host`. One whose
+/// server is made of values gets that of a server when the run has them.
+///
+/// # Errors
+/// If there can be none.
+pub(super) fn begin(
+    method: &str,
+    aim: &Aim,
+    path: Text,
+    host: Option<&str>,
+) -> Result<RequestBuilder, RequestError> {
+    match (aim, host) {
+        (Aim::At(server), host) => {
+            let builder = Request::builder(method, host.unwrap_or(&server.authority), path)?;
+            Ok(builder.scheme(server.scheme))
+        }
+        (Aim::Made(_), None) => Request::builder(method, ANY, path),
+        (Aim::Made(_), Some(host)) => Request::builder(method, host, path)?.field("Host", host),
+    }
+}
+
+/// What a server is called that is not known yet.
+const ANY: &str = "any";
+
+/// Builds the request for `path` where `aim` leads, or with the name of the host that is typed.
 pub(super) fn build(
     args: &RunArgs,
-    (target, path): (&TargetUrl, Text),
+    (aim, path): (&Aim, Text),
     body: Option<&Body>,
     meaning: &mut Meaning<'_>,
 ) -> Result<Request> {
@@ -179,9 +203,8 @@ pub(super) fn build(
         bail!("--host and header {typed} do not go together; give one of them");
     }
     let method = method(args.method.as_deref(), body.is_some());
-    let authority = host.unwrap_or(&target.authority);
-    let mut builder = Request::builder(&method, authority, path).map_err(reason)?;
-    builder = common_fields(args, builder.scheme(target.scheme), meaning)?;
+    let mut builder = begin(&method, aim, path, host).map_err(reason)?;
+    builder = common_fields(args, builder, meaning)?;
     builder = authorize(builder, args).context("--basic-auth")?;
     builder = compress(args, builder)?;
     if let Some(body) = body {
@@ -393,6 +416,7 @@ fn statuses(text: &str) -> Result<RangeInclusive<u16>> {
 mod tests {
     use super::*;
     use crate::args::WireArgs;
+    use crate::config::TargetUrl;
 
     /// The request of this command line.
     fn build(args: &RequestArgs, host: Option<&str>, target: &TargetUrl) -> Result<Request> {
@@ -403,7 +427,8 @@ mod tests {
         let bodies = Common::understand(&args)?.body.bodies(&mut meaning)?;
         let [body] = &bodies[..] else { panic!("one body") };
         let path = meaning.path(&target.path)?;
-        super::build(&args, (target, path), body.as_ref(), &mut meaning)
+        let aim = Aim::At(target.clone());
+        super::build(&args, (&aim, path), body.as_ref(), &mut meaning)
     }
 
     fn request(args: &RequestArgs) -> Result<String> {

@@ -2,13 +2,14 @@
 //!
 //! They are known before the run, with all of their hosts, so that a shard makes nothing up.
 
+use core::fmt;
 use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use pummel_engine::plan::STEPS_MAX;
-use pummel_proto_http::Scheme;
+use pummel_engine::plan::{STEPS_MAX, Url};
+use pummel_proto_http::{Scheme, Text};
 use rand::TryRng;
 use rand::distr::Distribution;
 use rand_regex::Regex;
@@ -37,16 +38,44 @@ pub(super) enum Spelling {
     Pattern,
 }
 
+/// Where a URL leads.
+#[derive(Clone, Debug)]
+pub(super) enum Aim {
+    /// To a server that is known now. Its path is a template.
+    At(TargetUrl),
+    /// To one that is made of values.
+    Made(Made),
+}
+
+/// A URL whose server is made of values, as two templates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Made {
+    /// Scheme, host and port.
+    base: String,
+    /// The rest of path and query, which may be empty.
+    rest: String,
+}
+
+/// What is asked for, as templates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Path and query, at the server with this number.
+    At(u16, String),
+    /// A URL whose server is made of values.
+    Made(Made),
+}
+
 /// The URLs of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Urls {
     /// Where the first one leads. Its path is in its URL only if there is no other.
-    pub(super) target: TargetUrl,
-    /// Where they lead, by the numbers of the servers.
+    pub(super) target: Aim,
+    /// Where they lead, by the numbers of the servers, as far as that is known now.
     pub(super) servers: Vec<TargetUrl>,
-    /// Server, and path and query of each, in the order in which they are asked for; there is one
-    /// at least. They are templates.
-    pub(super) paths: Vec<(u16, String)>,
+    /// Each of them, in the order in which they are asked for; there is one at least.
+    pub(super) places: Vec<Place>,
+    /// Whether not all of them lead to one server.
+    pub(super) are_apart: bool,
     /// What is to be printed instead of a run.
     pub(super) dump: Option<Vec<String>>,
 }
@@ -62,7 +91,7 @@ impl Spelling {
 
     /// What secures connections to the target that is spelt so, if that can be seen.
     pub(super) fn scheme(self, typed: &str) -> Option<Scheme> {
-        let of = |url: &str| Some(server_alone(url).ok()?.scheme);
+        let of = |url: &str| Some(aim_alone(url).ok()?.scheme());
         match self {
             Self::Plain => of(typed),
             // What can be read only once is left to those who need all of it.
@@ -81,27 +110,93 @@ impl Spelling {
     }
 }
 
-/// The server that a URL leads to, in whose scheme, host and port may stand what is known before
-/// the run; the path is the template that it is.
-pub(super) fn server(typed: &str, meaning: &mut Meaning<'_>) -> Result<TargetUrl> {
+impl Aim {
+    /// What secures connections there, or may.
+    fn scheme(&self) -> Scheme {
+        match self {
+            Self::At(server) => server.scheme,
+            Self::Made(Made { base, .. }) => {
+                let word = base.split_once("://").map(|(word, _)| word.to_ascii_lowercase());
+                let clear = word.is_some_and(|word| ["http", "h2c"].contains(&&*word));
+                if clear { Scheme::Http } else { Scheme::Https }
+            }
+        }
+    }
+
+    /// The same with `path` behind its own.
+    pub(super) fn joined(&self, path: &str) -> Self {
+        match self {
+            Self::At(server) => {
+                let path = target::joined(&server.path, path);
+                let url = format!("{}{path}", server.origin());
+                Self::At(TargetUrl { url, path, ..server.clone() })
+            }
+            Self::Made(Made { base, rest }) => {
+                Self::Made(Made { base: base.clone(), rest: target::joined(rest, path) })
+            }
+        }
+    }
+}
+
+impl Made {
+    fn of(typed: &str) -> Self {
+        let base = scenario::origin(typed).to_owned();
+        Self { rest: behind(typed, &base).to_owned(), base }
+    }
+
+    /// The URL with the places of its values, and the path that stands for it where it is not made
+    /// yet.
+    ///
+    /// # Errors
+    /// If a template is not understood.
+    pub(super) fn place(&self, meaning: &mut Meaning<'_>) -> Result<(Text, Url)> {
+        let (base, rest) = (meaning.text(&self.base)?, meaning.path(&self.rest)?);
+        let path = if self.rest.starts_with('/') { rest.clone() } else { Text::from("/") };
+        Ok((path, Url { base, rest }))
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.base, self.rest)
+    }
+}
+
+/// What of a template follows on `base`, without its fragment.
+fn behind<'t>(typed: &'t str, base: &str) -> &'t str {
+    let rest = typed.get(base.len()..).unwrap_or_default();
+    let end = scenario::veiled(rest).find('#').unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
+
+/// Where a URL leads, in which values may stand anywhere.
+pub(super) fn aim(typed: &str, meaning: &mut Meaning<'_>) -> Result<Aim> {
     let origin = scenario::origin(typed);
     // The path of a socket has no host before it.
     if !typed.contains("{{") || origin.eq_ignore_ascii_case("unix:") {
-        return target::parse(typed);
+        return target::parse(typed).map(Aim::At);
     }
     let known = meaning.known(origin).with_context(|| format!("target {}", Quoted(typed)))?;
-    let known = known.with_context(|| format!("target {} {}", Quoted(typed), scenario::VARIES))?;
+    let Some(known) = known else { return Ok(Aim::Made(Made::of(typed))) };
     let server = target::parse(&known)?;
-    let path = target::without_fragment(typed.get(origin.len()..).unwrap_or_default());
     // A variable may stand for more than the host.
-    let path = target::joined(&server.path, path);
-    Ok(TargetUrl { url: format!("{}{path}", server.origin()), path, ..server })
+    let path = match behind(typed, origin) {
+        "" => server.path.clone(),
+        query if query.starts_with('?') => format!("{}{query}", server.path),
+        path => target::joined(&server.path, path),
+    };
+    Ok(Aim::At(TargetUrl { url: format!("{}{path}", server.origin()), path, ..server }))
 }
 
-/// The same where no names are known.
-fn server_alone(typed: &str) -> Result<TargetUrl> {
+/// The same where no names are known: a server that has some is taken to be made of values.
+pub(super) fn aim_alone(typed: &str) -> Result<Aim> {
     let (mut variables, scope) = (Variables::default(), Scope::default());
-    server(typed, &mut Meaning { variables: &mut variables, scope: &scope })
+    let mut meaning = Meaning { variables: &mut variables, scope: &scope };
+    let origin = scenario::origin(typed);
+    if origin.contains("{{") && meaning.known(origin).is_err() {
+        return Ok(Aim::Made(Made::of(typed)));
+    }
+    aim(typed, &mut meaning)
 }
 
 /// Understands what was typed as the target.
@@ -121,7 +216,7 @@ pub(super) fn understand(args: &RunArgs) -> Result<Urls> {
     match spelling {
         Spelling::Plain => {
             let mut all = Gathered::default();
-            all.add(server_alone(typed)?)?;
+            all.add(aim_alone(typed)?)?;
             all.into_urls(None).context("no URL")
         }
         Spelling::File => from_file(typed),
@@ -154,7 +249,7 @@ fn from_file(name: &str) -> Result<Urls> {
     let at = |line: usize| format!("--urls-from-file: line {line} of {file}");
     let mut all = Gathered::default();
     for (number, line) in lines(&text) {
-        let url = server_alone(line).with_context(|| at(number))?;
+        let url = aim_alone(line).with_context(|| at(number))?;
         all.add(url).with_context(|| at(number))?;
     }
     all.into_urls(None).context("no URL")
@@ -187,7 +282,8 @@ fn from_pattern(typed: &str, args: &RunArgs) -> Result<Urls> {
         if dump.is_some() {
             printed.push(url.url.clone());
         }
-        all.add(url).with_context(|| format!("--rand-regex-url: {pattern} makes many hosts"))?;
+        let added = all.add(Aim::At(url));
+        added.with_context(|| format!("--rand-regex-url: {pattern} makes many hosts"))?;
     }
     all.into_urls(dump.map(|_| printed)).context("no URL")
 }
@@ -223,9 +319,9 @@ fn regex(typed: &str, repeat: u32) -> Result<Regex> {
 /// URLs, and where they lead.
 #[derive(Default)]
 struct Gathered {
-    first: Option<TargetUrl>,
+    first: Option<Aim>,
     servers: Servers,
-    paths: Vec<(u16, String)>,
+    places: Vec<Place>,
 }
 
 impl Gathered {
@@ -233,18 +329,29 @@ impl Gathered {
     ///
     /// # Errors
     /// If it leads to one server too many.
-    fn add(&mut self, url: TargetUrl) -> Result<()> {
-        self.paths.push((self.servers.number(&url)?, url.path.clone()));
+    fn add(&mut self, url: Aim) -> Result<()> {
+        self.places.push(match &url {
+            Aim::At(server) => Place::At(self.servers.number(server)?, server.path.clone()),
+            Aim::Made(made) => Place::Made(made.clone()),
+        });
         self.first.get_or_insert(url);
         Ok(())
     }
 
     fn into_urls(self, dump: Option<Vec<String>>) -> Option<Urls> {
-        let Self { first, servers, paths } = self;
-        let first = first?;
-        let same = paths.iter().all(|(server, path)| *server == 0 && *path == first.path);
-        let target = if same { first } else { first.root() };
-        Some(Urls { target, servers: servers.into_all(), paths, dump })
+        let Self { first, servers, places } = self;
+        let target = match first? {
+            Aim::At(first) => {
+                let only = Place::At(0, first.path.clone());
+                let same = places.iter().all(|place| *place == only);
+                Aim::At(if same { first } else { first.root() })
+            }
+            made @ Aim::Made(_) => made,
+        };
+        let servers = servers.into_all();
+        let made = |place: &Place| matches!(place, Place::Made(_));
+        let are_apart = servers.len() > 1 || (places.len() > 1 && places.iter().any(made));
+        Some(Urls { target, servers, places, are_apart, dump })
     }
 }
 
@@ -320,7 +427,18 @@ mod tests {
     }
 
     fn paths(urls: &Urls) -> Vec<&str> {
-        urls.paths.iter().map(|(_, path)| path.as_str()).collect()
+        fn path(place: &Place) -> &str {
+            match place {
+                Place::At(_, path) => path,
+                Place::Made(made) => panic!("{made}"),
+            }
+        }
+        urls.places.iter().map(path).collect()
+    }
+
+    fn target(urls: &Urls) -> &TargetUrl {
+        let Aim::At(target) = &urls.target else { panic!("{:?}", urls.target) };
+        target
     }
 
     fn of_file(text: impl AsRef<[u8]>) -> Result<Urls, String> {
@@ -335,22 +453,22 @@ mod tests {
         let urls =
             of_file("\n http://h:1/a?b \r\n\n\thttp://h:1/c#d\nh:1\nhttp://h:1/a?b").unwrap();
         assert_eq!(paths(&urls), ["/a?b", "/c", "/", "/a?b"]);
-        assert_eq!(urls.target.url, "http://h:1/");
-        assert_eq!(of_file("http://h:1/a").unwrap().target.url, "http://h:1/a");
-        assert_eq!(of_file("unix:/s:/a\nunix:/s:/b").unwrap().target.url, "unix:/s:/");
-        assert_eq!(of_file("https://h/\n").unwrap().target.scheme, Scheme::Https);
+        assert_eq!(target(&urls).url, "http://h:1/");
+        assert_eq!(target(&of_file("http://h:1/a").unwrap()).url, "http://h:1/a");
+        assert_eq!(target(&of_file("unix:/s:/a\nunix:/s:/b").unwrap()).url, "unix:/s:/");
+        assert_eq!(target(&of_file("https://h/\n").unwrap()).scheme, Scheme::Https);
     }
 
     #[test]
     fn urls_of_several_hosts_name_theirs_by_number() {
         let urls = of_file("http://h:1/a\nhttps://g/b\nh:1/c\nhttps://g:443/d").unwrap();
         let expected = [(0, "/a"), (1, "/b"), (0, "/c"), (1, "/d")];
-        assert_eq!(urls.paths, expected.map(|(server, path)| (server, path.to_owned())));
+        assert_eq!(urls.places, expected.map(|(server, path)| Place::At(server, path.to_owned())));
         let servers: Vec<_> = urls.servers.iter().map(TargetUrl::origin).collect();
         assert_eq!(servers, ["http://h:1", "https://g"]);
-        assert_eq!(urls.target.url, "http://h:1/");
+        assert_eq!(target(&urls).url, "http://h:1/");
         let urls = of("p http://[ab]c/ --rand-regex-url -n 50").unwrap();
-        assert_eq!((urls.servers.len(), urls.paths.len()), (2, 50));
+        assert_eq!((urls.servers.len(), urls.places.len()), (2, 50));
         let said = of("p http://h[0-9]{9}/ --rand-regex-url").unwrap_err();
         assert!(said.contains("makes many hosts: \"http://h"), "{said}");
     }
@@ -358,7 +476,7 @@ mod tests {
     #[test]
     fn as_many_urls_as_a_run_can_have_are_read_and_not_one_more() {
         let many = |count: usize| "http://h/a\n".repeat(count);
-        assert_eq!(of_file(many(STEPS_MAX)).unwrap().paths.len(), 65_535);
+        assert_eq!(of_file(many(STEPS_MAX)).unwrap().places.len(), 65_535);
         assert_eq!(
             of_file(many(STEPS_MAX + 1)).unwrap_err(),
             "--urls-from-file: \"FILE\" has 65536 URLs, and a run has 65535 at most; give fewer, \
@@ -390,7 +508,7 @@ mod tests {
     fn a_pattern_makes_urls_from_the_seed() {
         let made = |line: &str| of(&format!("p {line} --rand-regex-url")).unwrap();
         let urls = made(r"http://127\.0\.0\.1:1/[a-c]{2}/\d+\?q=(x|y) -n 500");
-        assert_eq!((urls.paths.len(), urls.target.host.as_str()), (500, "127.0.0.1"));
+        assert_eq!((urls.places.len(), target(&urls).host.as_str()), (500, "127.0.0.1"));
         for path in paths(&urls) {
             let (begin, end) = path.split_at(4);
             assert!(begin.starts_with('/') && begin.ends_with('/'), "{path}");
@@ -402,10 +520,10 @@ mod tests {
             assert!(["q=x", "q=y"].contains(&query), "{path}");
         }
         let again = made(r"http://127\.0\.0\.1:1/[a-c]{2}/\d+\?q=(x|y) -n 500 --seed 1");
-        assert_eq!(again.paths, urls.paths);
+        assert_eq!(again.places, urls.places);
         let other = made(r"http://127\.0\.0\.1:1/[a-c]{2}/\d+\?q=(x|y) -n 500 --seed 2");
-        assert_ne!(other.paths, urls.paths);
-        assert_eq!(made("http://h/[ab] --seed 9").paths.len(), STEPS_MAX);
+        assert_ne!(other.places, urls.places);
+        assert_eq!(made("http://h/[ab] --seed 9").places.len(), STEPS_MAX);
         let longest = |line: &str| paths(&made(line)).iter().map(|path| path.len()).max().unwrap();
         assert_eq!(longest("http://h/a* -n 200 --max-repeat 9"), 10);
         assert_eq!(longest("http://h/a* -n 200 --max-repeat 0"), 1);

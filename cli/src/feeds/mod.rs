@@ -137,6 +137,26 @@ impl Source {
         Ok((source, names))
     }
 
+    /// Has `each` look at the values in `columns` of row after row, as far as a file is looked at
+    /// before a run.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or what `each` says of a row.
+    pub(crate) fn look(
+        &self,
+        columns: Vec<Column>,
+        mut each: impl FnMut(&[Vec<u8>]) -> Result<(), String>,
+    ) -> Result<(), Fault> {
+        let mut records = self.records(PORTION)?;
+        records.pass_header(self)?;
+        let mut row = Row::new(columns, self.fields);
+        while records.position() <= CHECKED_MAX && records.next()? {
+            row.read(&records, self.format)?;
+            each(&row.values).map_err(|what| records.fault(what))?;
+        }
+        Ok(())
+    }
+
     /// Its records, from the beginning.
     fn records(&self, portion: usize) -> Result<Records, Fault> {
         let from: Box<dyn Input> = match &self.held {

@@ -72,6 +72,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
         feeds: fed::documents(report),
         redirects: redirects::document(report),
         unset_values: unset::documents(report),
+        other_host: redirects::other_host(report),
         shards: shards(report),
         coordinator: Coordinator {
             ticks: report.coordinator.count,

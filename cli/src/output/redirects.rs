@@ -1,9 +1,10 @@
-//! What became of redirects, where they are followed.
+//! What became of redirects, where they are followed, and of values that lead to no host of the
+//! run.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use pummel_engine::record::Unfollowed;
+use pummel_engine::record::{Cause, Trouble, Unfollowed};
 use pummel_engine::report::Report;
 use serde::Serialize;
 
@@ -16,28 +17,26 @@ pub(super) struct Document {
     followed: u64,
     /// Those that stand as the response, and are failures, by reason.
     not_followed: BTreeMap<&'static str, u64>,
-    /// One that was led to and is none of the run; null without any.
-    other_host: Option<String>,
 }
 
 /// Null where none are followed.
 pub(super) fn document(report: &Report) -> Option<Document> {
     let redirects = &report.totals.redirects;
-    report.plan.work.detours().map(|_| Document {
+    report.plan.work.redirects().then(|| Document {
         followed: redirects.followed,
         not_followed: redirects.unfollowed().map(|(why, count)| (why.name(), count)).collect(),
-        other_host: other_host(report),
     })
 }
 
-fn other_host(report: &Report) -> Option<String> {
+/// A host that redirects or values led to and that is none of the run, if there was one.
+pub(super) fn other_host(report: &Report) -> Option<String> {
     let name = String::from_utf8_lossy(report.totals.redirects.other_host());
     (!name.is_empty()).then(|| name.into_owned())
 }
 
 /// Writes it for a person, with what to do about it.
 pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    if report.plan.work.detours().is_none() {
+    if !report.plan.work.redirects() {
         return Ok(());
     }
     let redirects = &report.totals.redirects;
@@ -45,12 +44,24 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     for (why, count) in redirects.unfollowed().filter(|&(_, count)| count > 0) {
         let other_host = other_host(report).filter(|_| why == Unfollowed::OtherHost);
         let said = match other_host {
-            Some(host) => format!("another host; --redirect-host {host} allows it"),
+            Some(host) => format!("another host; --allow-host {host} allows it"),
             None => words(why).to_owned(),
         };
         text::line(to, "", &format!("{count} not followed: {said}"))?;
     }
     Ok(())
+}
+
+/// Writes what to do about requests whose values led to no host of the run, if there were some.
+pub(super) fn write_nowhere(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let rows = report.totals.errors.rows();
+    let led =
+        |(trouble, count): &(Trouble, u64)| (trouble.cause == Cause::OtherHost).then_some(*count);
+    let (Some(count), Some(host)) = (rows.iter().find_map(led), other_host(report)) else {
+        return Ok(());
+    };
+    let said = format!("{count} led by values to another host; --allow-host {host} allows it");
+    text::line(to, "", &said)
 }
 
 /// Why a redirect was not followed.

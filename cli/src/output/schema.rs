@@ -50,6 +50,8 @@ pub(super) struct Document<'r> {
     pub(super) redirects: Option<super::redirects::Document>,
     /// Each captured value that was used before there was one; empty where none was.
     pub(super) unset_values: Vec<super::unset::Document<'r>>,
+    /// One that redirects or values led to and that is none of the run; null without any.
+    pub(super) other_host: Option<String>,
     pub(super) shards: Vec<Shard>,
     pub(super) coordinator: Coordinator,
     pub(super) timeline: Timeline,

@@ -154,6 +154,7 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let other = Some(report.totals.errors.other()).filter(|&count| count > 0);
     let other = other.map(|count| format!("other: {count}"));
     list(to, "Errors", show(of_requests).chain(other))?;
+    redirects::write_nowhere(report, to)?;
     if !of_connections.is_empty() {
         list(to, "  connections", show(of_connections))?;
     }

@@ -12,7 +12,7 @@ const COLUMNS: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(super) span: Range<usize>,
-    pub(super) what: String,
+    pub(in crate::config) what: String,
 }
 
 /// A line of a file, and a part of it.

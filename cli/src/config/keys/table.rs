@@ -123,8 +123,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key::flag("disable_compression", "disable-compression", Bool, "Ask for none, the default")
         .rivals(&["compression"]),
     Key::flag("redirect", "redirect", Integer, "Most redirects that a request follows"),
-    Key::flag("redirect_hosts", "redirect-host", List, "Further hosts that they may lead to")
-        .alias(&["redirect_host"]),
+    Key::flag("allow_hosts", "allow-host", List, "Further hosts for redirects and for values")
+        .alias(&["allow_host"]),
     Key::flag("cookies", "cookies", Text, "Whether users keep cookies: off, on or iteration"),
     Key::flag("cookies_load", "cookies-load", Path, "File of cookies that each user has at first"),
     Key::flag("cookies_save", "cookies-save", Path, "File for those that users have in the end"),

@@ -29,6 +29,7 @@ use super::feeds::Feeds;
 use super::file::{Entry, Fault, File, Node};
 use super::request::Common;
 use super::target::TargetUrl;
+use super::urls::Aim;
 use crate::args::Quoted;
 
 /// Keys of a scenario.
@@ -59,22 +60,36 @@ const VERSION: u64 = 1;
 pub(super) fn base(root: &Node) -> Result<Option<String>, Fault> {
     let Some(scenario) = scenarios(root)?.into_iter().next() else { return first_target(root) };
     let mut names = step::names(scenario.get("vars")?)?;
+    let feeds = Part(root).get("feeds")?;
     if let Some(base) = scenario.get("base_url")? {
-        return known(base, base.text()?, names).map(Some);
+        return known((base, feeds), base.text()?, names).map(Some);
     }
     let steps = scenario.get("steps")?;
     let Some(first) = steps.and_then(|steps| steps.list().ok()?.first()) else { return Ok(None) };
     let Some(url) = Part(first).get("url")? else { return Ok(None) };
     names.extend(step::names(Part(first).get("vars")?)?);
-    known(url, origin(url.text()?), names).map(Some)
+    known((url, feeds), origin(url.text()?), names).map(Some)
 }
 
-/// What `text` of `node` is, with the values of `names` put in.
-fn known(node: &Node, text: &str, names: Vec<Name>) -> Result<String, Fault> {
+/// What `text` of `node` is, with the values of `names` put in; as it stands if it has values that
+/// are not known before the run, rows of `feeds` among them.
+fn known(
+    (node, feeds): (&Node, Option<&Node>),
+    text: &str,
+    names: Vec<Name>,
+) -> Result<String, Fault> {
     let (mut values, scope) = (Variables::default(), Scope { names, step: 1 });
-    let known = Meaning { variables: &mut values, scope: &scope }.known(text);
-    let known = known.map_err(|said| node.fault(&said.to_string()))?;
-    known.ok_or_else(|| node.fault(VARIES))
+    match (Meaning { variables: &mut values, scope: &scope }).known(text) {
+        Ok(known) => Ok(known.unwrap_or_else(|| text.to_owned())),
+        Err(_) if is_fed(feeds, text)? => Ok(text.to_owned()),
+        Err(said) => Err(node.fault(&said.to_string())),
+    }
+}
+
+/// Whether a template names one of `feeds`, as far as can be seen.
+fn is_fed(feeds: Option<&Node>, text: &str) -> Result<bool, Fault> {
+    let Some(feeds) = feeds else { return Ok(false) };
+    Ok(feeds.any_table()?.entries().any(|entry| text.contains(&entry.key)))
 }
 
 fn first_target(root: &Node) -> Result<Option<String>, Fault> {
@@ -88,7 +103,8 @@ fn first_target(root: &Node) -> Result<Option<String>, Fault> {
 pub(super) fn is_secured(root: &Node) -> bool {
     let secured = |text: &str| {
         let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-        ["https", "h2"].iter().any(|one| one.eq_ignore_ascii_case(scheme)) || scheme.contains("{{")
+        let varies = scheme.contains("{{") || text.starts_with("{{");
+        ["https", "h2"].iter().any(|one| one.eq_ignore_ascii_case(scheme)) || varies
     };
     let is = |part: Part<'_>, key: &str| part.text(key).ok().flatten().is_some_and(secured);
     let list = |part: Part<'_>, key: &str| {
@@ -100,16 +116,25 @@ pub(super) fn is_secured(root: &Node) -> bool {
     any || list(Part(root), "targets")
 }
 
-/// What is wrong with a URL whose host is made anew for each request.
-pub(super) const VARIES: &str = "has a host that varies from request to request, which is not \
-                                 supported; give each host a target or a scenario with a weight";
-
-/// Scheme and authority of a URL.
+/// Scheme and authority of a URL; what stands between braces is a part of either or of neither.
 pub(super) fn origin(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let rest = url.get(host..).unwrap_or_default();
+    let plain = veiled(url);
+    let host = plain.find("://").map_or(0, |at| at + 3);
+    let rest = plain.get(host..).unwrap_or_default();
     let end = rest.find(['/', '?', '#']).map_or(url.len(), |at| host + at);
     url.get(..end).unwrap_or(url)
+}
+
+/// A template of as many bytes, in which what stands between braces is made unreadable.
+pub(super) fn veiled(template: &str) -> String {
+    let (mut plain, mut rest) = (String::with_capacity(template.len()), template);
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((within, behind)) = after.split_once("}}") else { break };
+        plain.push_str(before);
+        plain.extend(core::iter::repeat_n('x', within.len() + 4));
+        rest = behind;
+    }
+    plain + rest
 }
 
 /// The first section of a file that says what is asked for, if there is one.
@@ -146,7 +171,7 @@ pub(super) fn left_aside(root: &Node) -> Option<Fault> {
 pub(super) fn work(
     file: &File,
     common: &Common<'_>,
-    target: &TargetUrl,
+    target: &Aim,
     epoch: Nanos,
 ) -> Result<Option<(Work, Vec<TargetUrl>)>, Fault> {
     let root = &file.root;
@@ -172,7 +197,7 @@ pub(super) fn work(
     }
     let rated = rates(root)?.map_or_else(Vec::new, |rates| rates.weights);
     all.iter_mut().zip(rated).for_each(|(scenario, weight)| scenario.weight = weight);
-    let ((requests, logic, (variables, feeds), servers), places) = builder.into_parts();
+    let ((requests, logic, (variables, feeds), servers), places) = builder.into_parts()?;
     let feeds = feeds.into_used()?;
     let work = Work::with_logic(requests, all, logic)
         .and_then(|work| work.with_variables(variables, epoch))

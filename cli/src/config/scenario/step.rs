@@ -5,9 +5,9 @@ use std::path::Path;
 
 use pummel_engine::judge::Condition;
 use pummel_engine::plan::{
-    Asking, ExpectedStatus, Logic, MARKS_MAX, Scenario, Step, Variable, WorkError,
+    Asking, ExpectedStatus, Logic, MARKS_MAX, Scenario, Step, Url, Variable, WorkError,
 };
-use pummel_proto_http::{Escape, Request, RequestBuilder, Slot, Text};
+use pummel_proto_http::{Escape, RequestBuilder, Slot, Text};
 
 use super::blocks::{self, BLOCK, Blocks};
 use super::template::{Meaning, Name, Scope, Variables};
@@ -17,9 +17,10 @@ use crate::config::file::{Fault, Node};
 use crate::config::form;
 use crate::config::redirects;
 use crate::config::request::{self, Body, Common};
+use crate::config::roam;
 use crate::config::servers::Servers;
-use crate::config::target::{self, TargetUrl};
-use crate::config::urls;
+use crate::config::target::TargetUrl;
+use crate::config::urls::{self, Aim};
 
 /// Keys of a step that makes a request.
 pub(super) const REQUEST: [&str; 16] = [
@@ -61,7 +62,7 @@ const TARGET: [&str; 13] = [
 /// Puts the requests of a file together.
 pub(super) struct Builder<'a> {
     common: &'a Common<'a>,
-    target: &'a TargetUrl,
+    target: &'a Aim,
     /// Where paths begin.
     folder: &'a Path,
     pub(super) variables: Variables,
@@ -71,6 +72,8 @@ pub(super) struct Builder<'a> {
     /// Blocks that are gone through once, so far.
     marks: u8,
     servers: Servers,
+    /// The requests whose servers are made of values, by number, and where that stands.
+    made: Vec<(usize, Node)>,
 }
 
 /// What comes of all steps: requests, what leads through them, values with their feeds, and servers
@@ -96,19 +99,32 @@ pub(super) struct Around<'n> {
 impl<'a> Builder<'a> {
     pub(super) fn new(
         common: &'a Common<'a>,
-        target: &'a TargetUrl,
+        target: &'a Aim,
         folder: &'a Path,
         feeds: Feeds,
     ) -> Self {
         let (variables, requests, logic) = (Variables::new(feeds), Vec::new(), Logic::default());
-        let (places, servers) = (Places::default(), Servers::default());
-        Self { common, target, folder, variables, requests, places, logic, marks: 0, servers }
+        let (places, servers, made) = (Places::default(), Servers::default(), Vec::new());
+        Self { common, target, folder, variables, requests, places, logic, marks: 0, servers, made }
     }
 
-    pub(super) fn into_parts(self) -> (Parts, Places) {
-        let servers = self.servers.into_all();
-        let parts = (self.requests, self.logic, self.variables.into_parts(), servers);
-        (parts, self.places)
+    /// What came of all steps, and where they stand.
+    ///
+    /// # Errors
+    /// If values lead to what is no server.
+    pub(super) fn into_parts(self) -> Result<(Parts, Places), Fault> {
+        let Self { requests, places, logic, mut servers, .. } = self;
+        let (variables, feeds) = self.variables.into_parts();
+        for (index, node) in self.made {
+            let url = requests.get(index).and_then(|asking| asking.url.as_ref());
+            let Some(Url { base, .. }) = url else { continue };
+            let all = roam::gather(base, (&variables, &feeds), &mut servers);
+            let all = all.map_err(|refusal| refusal.fault(&node))?;
+            if let (false, Aim::At(target)) = (all, self.target) {
+                servers.number(target).map_err(|said| node.because(&said))?;
+            }
+        }
+        Ok(((requests, logic, (variables, feeds), servers.into_all()), places))
     }
 
     /// Whether a scenario can be gone through; if not, why.
@@ -174,19 +190,19 @@ impl<'a> Builder<'a> {
     /// The step that asks for what `step` says.
     pub(super) fn request(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<Step, Fault> {
         let args = self.common.args;
-        let (server, path) = self.place(step, around)?;
+        let (node, aim) = self.aim(step, around)?;
+        let (path, url) = self.place(node, &aim, around)?;
         let body = self.body(step, around)?;
         let inherited = around.scenario.map(|part| part.text("method")).transpose()?.flatten();
         let method = step.text("method")?.or(inherited).or(args.request.method.as_deref());
         let method = request::method(method, body.is_some());
-        let name = match step.text("name")? {
-            Some(name) => name.to_owned(),
-            None => format!("{method} {}", String::from_utf8_lossy(path.literal())),
+        let name = match (step.text("name")?, &aim) {
+            (Some(name), _) => name.to_owned(),
+            (None, Aim::Made(made)) => format!("{method} {made}"),
+            (None, Aim::At(_)) => format!("{method} {}", String::from_utf8_lossy(path.literal())),
         };
-        let authority = args.wire.host.as_deref().unwrap_or(&server.authority);
-        let refused = |error| step.0.because(&request::reason(error));
-        let mut builder = Request::builder(&method, authority, path).map_err(refused)?;
-        builder = builder.scheme(server.scheme);
+        let begun = request::begin(&method, &aim, path, args.wire.host.as_deref());
+        let mut builder = begun.map_err(|error| step.0.because(&request::reason(error)))?;
         builder = request::common_fields(&args.request, builder, &mut self.meaning(&around.scope))
             .map_err(|reason| step.0.because(&reason))?;
         let lists = [around.scenario.map(|part| part.get("headers")), Some(step.get("headers"))];
@@ -214,46 +230,52 @@ impl<'a> Builder<'a> {
         };
         let checks = look::checks(step)?;
         let captures = look::captures(step, |name| self.variables.captured(name))?;
-        let origin = self.servers.number(&server).map_err(|said| step.0.because(&said))?;
+        let origin = match &aim {
+            Aim::At(server) => self.servers.number(server).map_err(|said| step.0.because(&said))?,
+            Aim::Made(_) => {
+                self.made.push((self.requests.len(), node.clone()));
+                0
+            }
+        };
         let asking = Asking { redirects, checks, captures, ..Asking::new(name, request, expected) };
-        self.requests.push(Asking { origin, ..asking });
+        self.requests.push(Asking { origin, url, ..asking });
         self.places.requests.push((step.0.path.clone(), step.0.span.clone()));
         let index = u16::try_from(self.requests.len() - 1);
         index.map(Step::Request).map_err(|_| step.0.fault("is one step too many"))
     }
 
-    /// The server that is asked, and for which path and query: those of the step's own URL, or its
-    /// path behind that of the target.
-    fn place(&mut self, step: Part<'_>, around: &Around<'_>) -> Result<(TargetUrl, Text), Fault> {
-        let (node, server, path) = match (step.get("url")?, step.get("path")?) {
-            (Some(url), Some(_)) => {
-                return Err(url.fault("and path do not go together; give one of them"));
-            }
+    /// Where the step's own URL leads, or its path behind that of the target; and where that is
+    /// said.
+    fn aim<'n>(&mut self, step: Part<'n>, around: &Around<'_>) -> Result<(&'n Node, Aim), Fault> {
+        match (step.get("url")?, step.get("path")?) {
+            (Some(url), Some(_)) => Err(url.fault("and path do not go together; give one of them")),
             (Some(url), None) => {
-                let (server, path) = self.parts_of(url, around)?;
-                (url, server, path)
+                let aim = urls::aim(url.text()?, &mut self.meaning(&around.scope));
+                aim.map(|aim| (url, aim)).map_err(|reason| url.because(&reason))
             }
-            (None, Some(path)) => {
-                (path, self.target.clone(), target::joined(&self.target.path, path.text()?))
-            }
-            (None, None) => (step.0, self.target.clone(), self.target.path.clone()),
+            (None, Some(path)) => Ok((path, self.target.joined(path.text()?))),
+            (None, None) => Ok((step.0, self.target.clone())),
+        }
+    }
+
+    /// Path and query that are asked for, and the URL if the server is made of values.
+    fn place(
+        &mut self,
+        node: &Node,
+        aim: &Aim,
+        around: &Around<'_>,
+    ) -> Result<(Text, Option<Url>), Fault> {
+        let mut meaning = self.meaning(&around.scope);
+        let place = match aim {
+            Aim::At(server) => meaning.path(&server.path).map(|path| (path, None)),
+            Aim::Made(made) => made.place(&mut meaning).map(|(path, url)| (path, Some(url))),
         };
-        let text = self.meaning(&around.scope).path(&path);
-        text.map(|text| (server, text)).map_err(|reason| node.because(&reason))
+        place.map_err(|reason| node.because(&reason))
     }
 
     /// What templates mean within `scope`.
     fn meaning<'m>(&'m mut self, scope: &'m Scope) -> Meaning<'m> {
         Meaning { variables: &mut self.variables, scope }
-    }
-
-    /// The server that a step's own URL leads to, and what is asked for there. Values may stand
-    /// anywhere, but those of scheme, host and port are known now.
-    fn parts_of(&mut self, node: &Node, around: &Around<'_>) -> Result<(TargetUrl, String), Fault> {
-        let server = urls::server(node.text()?, &mut self.meaning(&around.scope));
-        let server = server.map_err(|reason| node.because(&reason))?;
-        let path = server.path.clone();
-        Ok((server, path))
     }
 
     /// The body, if there is one, and where it comes from.

@@ -217,7 +217,10 @@ impl<'t> Settings<'t> {
     /// What is asked for: what a section of the file says, or what was typed, with the rows of its
     /// feeds.
     fn task(&self, common: &Common<'_>, urls: &Urls) -> Result<Task, Failure> {
-        let typed = |feeds| Task::typed(common, urls, feeds).map_err(Failure::usage);
+        let typed = |feeds| {
+            let typed = Task::typed(common, urls, feeds);
+            typed.map_err(|refusal| refusal.failure(self.file.as_ref()))
+        };
         let Some(file) = &self.file else { return typed(Feeds::default()).map(|(task, _)| task) };
         let said = |fault: Fault| file.failure(&fault);
         if let Some((work, servers)) =
