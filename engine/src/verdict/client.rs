@@ -118,8 +118,17 @@ fn network(report: &Report, machine: &Machine, findings: &mut Findings) {
         ));
     }
     let counts = [
-        ("listen_overflows", machine.listen_overflows, "connections found no room at a listener"),
+        (
+            "listen_overflows",
+            machine.listen_overflows,
+            "connections were lost at a listener of this machine",
+        ),
         ("packets_dropped", machine.packets_dropped, "packets were dropped by this machine"),
+        (
+            "firewall_dropped",
+            machine.firewall_dropped,
+            "packets were dropped by the firewall, whose table of connections was full",
+        ),
     ];
     for (code, count, words) in counts {
         if let Some(count @ 1..) = count {

@@ -18,10 +18,12 @@ pub struct Machine {
     pub throttled: Option<u64>,
     /// TCP segments sent again, over those sent, on the whole machine.
     pub retransmits: Option<f64>,
-    /// Connections that a listener on this machine had no room for.
+    /// Connections that a listener on this machine lost, mostly for want of room.
     pub listen_overflows: Option<u64>,
-    /// Packets that the kernel dropped on receipt because its queues were full.
+    /// Packets that the kernel or a card dropped because a queue was full.
     pub packets_dropped: Option<u64>,
+    /// Packets that a firewall of this machine dropped, since it had no room for their connections.
+    pub firewall_dropped: Option<u64>,
     /// Whether the clock is one that is precise and cannot step; with its name.
     pub clock: Option<(String, bool)>,
     /// The target is on this machine, and may use CPUs that carry shards.

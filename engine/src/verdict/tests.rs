@@ -242,6 +242,11 @@ fn facts_of_the_machine_count_above_their_limits() {
             Machine { packets_dropped: Some(0), ..base() },
             Machine { packets_dropped: Some(1), ..base() },
         ),
+        (
+            "firewall_dropped",
+            Machine { firewall_dropped: Some(0), ..base() },
+            Machine { firewall_dropped: Some(1), ..base() },
+        ),
     ];
     for (code, at, above) in cases {
         assert_eq!(on_machine(&at), NOTHING, "{code} at its limit: {at:?}");
