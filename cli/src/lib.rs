@@ -28,6 +28,8 @@ mod lookup;
 mod machine;
 mod output;
 mod progress;
+mod reach;
+mod seccomp;
 mod selftest;
 mod serve;
 mod threshold;

@@ -157,18 +157,31 @@ fn look(root: &Path, path: &str) -> Result<String, ApplyError> {
 
 /// Whether this program ever changes the file: a setting of the table, or one that a rule names.
 fn is_ours(path: &str) -> bool {
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let governor = || {
-        let rest = path.strip_prefix("/sys/devices/system/cpu/cpu")?;
-        Some(number(rest.strip_suffix("/cpufreq/scaling_governor")?))
-    };
-    let queue = || {
-        let rest = path.strip_prefix("/sys/class/net/")?.strip_suffix("/rps_cpus")?;
-        let (card, queue) = rest.split_once("/queues/rx-")?;
-        Some(!card.is_empty() && !card.starts_with('.') && !card.contains('/') && number(queue))
-    };
     let in_table = SETTINGS.iter().any(|setting| setting.path().as_deref() == Some(path));
-    in_table || governor() == Some(true) || queue() == Some(true)
+    in_table || is_of_cpu(path) == Some(true) || is_of_queue(path) == Some(true)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether it is a CPU's governor, or says whether it may go into an idle state.
+fn is_of_cpu(path: &str) -> Option<bool> {
+    let (cpu, file) = path.strip_prefix("/sys/devices/system/cpu/cpu")?.split_once('/')?;
+    let state = file.strip_prefix("cpuidle/state").and_then(|it| it.strip_suffix("/disable"));
+    Some(is_number(cpu) && (file == "cpufreq/scaling_governor" || state.is_some_and(is_number)))
+}
+
+/// Whether it says which CPUs a queue's packets go to or come from.
+fn is_of_queue(path: &str) -> Option<bool> {
+    let (card, rest) = path.strip_prefix("/sys/class/net/")?.split_once("/queues/")?;
+    let (queue, file) = rest.split_once('/')?;
+    let of = |kind: &str, files: &[&str]| {
+        Some(is_number(queue.strip_prefix(kind)?) && files.contains(&file))
+    };
+    let is_plain = !card.is_empty() && !card.starts_with('.') && !card.contains('/');
+    let known = of("rx-", &["rps_cpus", "rps_flow_cnt"]).or_else(|| of("tx-", &["xps_cpus"]));
+    Some(is_plain && known == Some(true))
 }
 
 fn at(root: &Path, path: &str) -> PathBuf {
@@ -341,6 +354,65 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_the_kernel_makes_another_is_told_as_it_is_and_taken_back() {
+        let machine = machine();
+        let undo = machine.root().join("undo");
+        // A file of the kernel's that makes its default of a zero.
+        let rounded = "/proc/sys/net/core/rps_sock_flow_entries";
+        machine.link(rounded, "/proc/self/timerslack_ns");
+        let before = text(&machine, rounded);
+        let wanted = changes(&[(rounded, "0"), (SOMAXCONN, "5000")]);
+        let done = apply(machine.root(), &wanted, &undo).unwrap();
+        assert_eq!(done[0].after, before.trim(), "what is there, and not what was written");
+        assert_eq!(done[0].before, before.trim());
+        revert(machine.root(), &undo).unwrap();
+        assert_eq!((text(&machine, rounded), text(&machine, SOMAXCONN)), (before, "4096\n".into()));
+    }
+
+    #[test]
+    fn changes_that_broke_off_in_the_middle_are_taken_back() {
+        let machine = machine();
+        let undo = machine.root().join("undo");
+        // Whoever was killed had written the undo file, and of two changes the first.
+        apply(machine.root(), &changes(&[(SOMAXCONN, "5000"), (RANGE, "1 2")]), &undo).unwrap();
+        machine.set(RANGE, "32768\t60999\n");
+        // A draft of an undo file that was never finished is in nobody's way.
+        machine.set("/undo.new", "half of");
+        revert(machine.root(), &undo).unwrap();
+        assert_eq!(text(&machine, SOMAXCONN), "4096\n");
+        assert_eq!(text(&machine, RANGE), "32768\t60999\n");
+        apply(machine.root(), &changes(&[(SOMAXCONN, "5000")]), &undo).unwrap();
+        revert(machine.root(), &undo).unwrap();
+        let error = revert(machine.root(), &undo).unwrap_err();
+        assert!(matches!(error, ApplyError::Undo { .. }), "{error}");
+        assert_eq!(text(&machine, SOMAXCONN), "4096\n");
+    }
+
+    #[test]
+    fn files_of_queues_and_idle_states_are_reverted_byte_for_byte() {
+        let machine = machine();
+        let undo = machine.root().join("undo");
+        let files = [
+            ("/sys/class/net/eth0/queues/rx-0/rps_cpus", "00000000,00000000\n", "3"),
+            ("/sys/class/net/eth0/queues/rx-0/rps_flow_cnt", "0\n", "32768"),
+            ("/sys/class/net/eth0/queues/tx-0/xps_cpus", "ff\n", "1"),
+            ("/sys/devices/system/cpu/cpu0/cpuidle/state3/disable", "0\n", "1"),
+        ];
+        for (path, before, _) in files {
+            machine.set(path, before);
+        }
+        let wanted: Vec<(&str, &str)> = files.iter().map(|(path, _, to)| (*path, *to)).collect();
+        apply(machine.root(), &changes(&wanted), &undo).unwrap();
+        for (path, _, value) in files {
+            assert_eq!(text(&machine, path).trim(), value, "{path}");
+        }
+        revert(machine.root(), &undo).unwrap();
+        for (path, before, _) in files {
+            assert_eq!(text(&machine, path), before, "{path}");
+        }
+    }
+
+    #[test]
     fn only_settings_of_ours_are_ever_written() {
         let machine = machine();
         let undo = machine.root().join("undo");
@@ -353,6 +425,11 @@ mod tests {
             "/sys/class/net/../queues/rx-0/rps_cpus",
             "/sys/class/net/a/b/queues/rx-0/rps_cpus",
             "/sys/class/net/eth0/queues/rx-/rps_cpus",
+            "/sys/class/net/eth0/queues/rx-0/../../device/remove",
+            "/sys/class/net/eth0/queues/tx-0/rps_cpus",
+            "/sys/devices/system/cpu/cpu3/cpuidle/state/disable",
+            "/sys/devices/system/cpu/cpu3/cpuidle/state1/../../../cpu4/online",
+            "/sys/devices/system/cpu/cpu3/online",
         ];
         for path in foreign {
             let error = apply(machine.root(), &changes(&[(path, "x")]), &undo).unwrap_err();
@@ -363,7 +440,14 @@ mod tests {
             fs::remove_file(&undo).unwrap();
         }
         assert_eq!(text(&machine, SOMAXCONN), "4096\n", "nothing was set back");
-        assert!(is_ours("/sys/class/net/eth0/queues/rx-12/rps_cpus"));
+        for path in [
+            "/sys/class/net/eth0/queues/rx-12/rps_cpus",
+            "/sys/class/net/eth0.7/queues/rx-0/rps_flow_cnt",
+            "/sys/class/net/eth0/queues/tx-3/xps_cpus",
+            "/sys/devices/system/cpu/cpu30/cpuidle/state2/disable",
+        ] {
+            assert!(is_ours(path), "{path}");
+        }
     }
 
     #[test]

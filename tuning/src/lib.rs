@@ -30,5 +30,5 @@ pub use host::cpu::{CpuList, CpuListError, Quota};
 pub use host::kernel::is_trusted_clock;
 pub use host::limits::{OpenFiles, PortRange, raise_open_files};
 pub use host::{Host, inspect, inspect_below};
-pub use peer::{Overlap, SharedCores, shares_cores};
+pub use peer::{Overlap, SharedCores, is_local, shares_cores};
 pub use placement::{Placement, PlacementError, Wanted, place};

@@ -8,14 +8,11 @@ use std::path::Path;
 use std::{env, fs};
 
 use crate::advice::codes;
-use crate::setting::{Choice, Group, Place, SETTINGS, Setting};
+use crate::setting::{Choice, Group, Place, RING_CALLS, SETTINGS, Setting};
 
 /// The guide; its text ends where the tables begin.
 const GUIDE: &str = "README.md";
 const GENERATED: &str = "<!-- From here on made from src/setting/table.rs. -->\n";
-
-/// The system calls of `io_uring`.
-const RING_CALLS: [&str; 3] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
 
 const GROUPS: [(Group, &str); 7] = [
     (Group::Connections, "Connections"),

@@ -78,7 +78,7 @@ pub fn shares_cores_below(
 ) -> Option<SharedCores> {
     let tree = Tree::below(root);
     let target = reached(target);
-    if !is_local(&tree, target.ip())? {
+    if !is_local_of(&tree, target.ip())? {
         return None;
     }
     let holders = Holders::of(&tree, &listeners(&tree, target));
@@ -96,6 +96,12 @@ pub fn shares_cores_below(
     Some(SharedCores { servers: holders.processes.iter().map(server).collect(), cpus, overlap })
 }
 
+/// Whether `ip` is an address of this machine; `None` if it does not say.
+#[must_use]
+pub fn is_local(ip: IpAddr) -> Option<bool> {
+    is_local_of(&Tree::below(Path::new("/")), ip.to_canonical())
+}
+
 /// Where a connection to `target` ends: the unspecified address stands for loopback, and an IPv4
 /// address in the clothes of IPv6 for itself.
 fn reached(target: SocketAddr) -> SocketAddr {
@@ -107,8 +113,7 @@ fn reached(target: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, target.port())
 }
 
-/// Whether `ip` is an address of this machine; `None` if it does not say.
-fn is_local(tree: &Tree, ip: IpAddr) -> Option<bool> {
+fn is_local_of(tree: &Tree, ip: IpAddr) -> Option<bool> {
     if ip.is_loopback() {
         return Some(true);
     }
@@ -467,7 +472,7 @@ Local:
     fn a_table_of_routes_that_is_cut_tells_only_what_it_has() {
         let machine = machine();
         machine.set("/proc/net/fib_trie", ROUTES.to_owned() + &" ".repeat(4 << 20));
-        let is_local = |ip: [u8; 4]| is_local(&machine.tree(), ip.into());
+        let is_local = |ip: [u8; 4]| is_local_of(&machine.tree(), ip.into());
         assert_eq!(is_local([192, 0, 2, 2]), Some(true));
         assert_eq!(is_local([203, 0, 113, 9]), None);
     }

@@ -122,10 +122,8 @@ fn by_worth(host: &Host) -> Vec<usize> {
         card.and_then(|card| card.node)
             .is_some_and(|near| topology.node_of(cpu).is_some_and(|node| node != near))
     };
-    let interrupted = |cpu| {
-        let cpus = card.and_then(|card| card.interrupted.as_ref());
-        cpus.is_some_and(|cpus| cpus.contains(cpu))
-    };
+    let busy = card.and_then(Card::interrupted);
+    let interrupted = |cpu| busy.as_ref().is_some_and(|cpus| cpus.contains(cpu));
     let mut cpus: Vec<usize> = host.cpus.allowed.iter().collect();
     cpus.sort_by_cached_key(|&cpu| {
         let is_lowest = Some(cpu) == lowest;
@@ -224,8 +222,8 @@ mod tests {
     #[test]
     fn cpus_on_which_the_card_interrupts_come_after_their_likes() {
         let mut host = host("0-3", None);
-        let interrupted = "1-2".parse().ok();
-        host.net.cards = vec![Card { interrupted, ..Card::default() }];
+        let interrupts = [(40, "1-2".parse().unwrap())].into();
+        host.net.cards = vec![Card { interrupts, ..Card::default() }];
         check(&host, 2, "", Ok((&[3, 1], Some(0))));
         host.net.cards.push(Card { speed: Some(100), ..Card::default() });
         check(&host, 2, "", Ok((&[1, 2], Some(0))));

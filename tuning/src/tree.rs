@@ -114,6 +114,17 @@ impl Tree {
     }
 }
 
+/// Longest text that is taken for a name.
+const NAME_MAX: usize = 128;
+
+/// A name in a text of the kernel's, without the white space around it; `None` for what is no name:
+/// nothing, much, several lines, or what a terminal would obey.
+pub(crate) fn named(text: &str) -> Option<&str> {
+    let name = text.trim();
+    let odd = |letter: char| letter.is_control() || letter == char::REPLACEMENT_CHARACTER;
+    (!name.is_empty() && name.len() <= NAME_MAX && !name.contains(odd)).then_some(name)
+}
+
 /// The number beside `key` in a text of lines that begin with keys: `key 1`, `key:  1`, `key : 1`.
 pub(crate) fn keyed(text: &str, key: &str) -> Option<u64> {
     let of_line = |line: &str| {
@@ -201,6 +212,15 @@ pub(crate) mod fake {
 mod tests {
     use super::fake::Machine;
     use super::*;
+
+    #[test]
+    fn a_name_is_short_and_of_one_line() {
+        assert_eq!(named(" cubic\n"), Some("cubic"));
+        assert_eq!(named("Some CPU @ 2.0 GHz"), Some("Some CPU @ 2.0 GHz"));
+        for odd in ["", " \n", "a\nb", "\u{1b}[2J", "a\u{fffd}", &"x".repeat(129)] {
+            assert_eq!(named(odd), None, "{odd:?}");
+        }
+    }
 
     #[test]
     fn a_number_stands_beside_its_key() {

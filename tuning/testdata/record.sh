@@ -4,7 +4,7 @@
 # A recording says nothing about anybody: names of the machine and addresses of its cards are not
 # in it. What is a symbolic link here is one in the recording.
 echo "# $(uname -srm), recorded by record.sh; say here what kind of machine it is."
-text() { [ -r "$1" ] && [ -f "$1" ] && { echo "== $1"; head -c 8192 "$1"; }; }
+text() { [ -r "$1" ] && [ -f "$1" ] && { echo "== $1"; head -c 8192 "$1" 2>/dev/null; }; }
 link() { [ -L "$1" ] && echo "== $1 -> $(readlink "$1")"; }
 for file in /proc/self/status /proc/self/limits /proc/self/cgroup /proc/loadavg /proc/meminfo \
     /proc/net/sockstat /proc/net/softnet_stat /proc/net/route /proc/sys/fs/file-nr; do
@@ -31,6 +31,13 @@ for file in /proc/sys/kernel/osrelease /proc/sys/kernel/io_uring_* /proc/sys/ker
     /sys/devices/system/node/node*/cpulist; do
     text "$file"
 done
+# Of routes by IPv6 only those to everywhere, without their gateways: others are made of addresses.
+echo "== /proc/net/ipv6_route"
+awk '$1 $2 ~ /^0+$/ && $10 != "lo" { gsub(/[0-9a-f]/, "0", $5); print }' /proc/net/ipv6_route
+for process in /proc/[0-9]*; do
+    [ "$(cat "$process/comm" 2>/dev/null)" = irqbalance ] && text "$process/comm"
+done
+text /sys/devices/system/cpu/cpuidle/current_driver
 for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
     text "$cpu/topology/thread_siblings_list"
     text "$cpu/cpufreq/scaling_governor"
@@ -38,9 +45,12 @@ for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
 done
 for card in /sys/class/net/*; do
     [ -e "$card/device" ] || continue
-    for file in operstate speed device/numa_node; do text "$card/$file"; done
+    for file in operstate speed device/numa_node statistics/rx_missed_errors; do
+        text "$card/$file"
+    done
     link "$card/device/driver"
-    for queue in "$card"/queues/rx-*; do text "$queue/rps_cpus"; done
+    for queue in "$card"/queues/rx-*; do text "$queue/rps_cpus"; text "$queue/rps_flow_cnt"; done
+    for queue in "$card"/queues/tx-*; do text "$queue/xps_cpus"; text "$queue/xps_rxqs"; done
     for irq in "$card"/device/msi_irqs/* "$card"/device/../msi_irqs/*; do
         number=${irq##*/}
         [ -r "$irq" ] || continue

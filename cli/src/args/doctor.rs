@@ -30,6 +30,9 @@ pub(crate) struct DoctorArgs {
     /// Set back what --apply changed
     #[arg(long)]
     pub(crate) revert: bool,
+    /// Print the container profile FILE (- is standard input) with the calls of io_uring allowed
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    pub(crate) seccomp: Option<PathBuf>,
     /// Where --apply writes what was there, and --revert reads it
     #[arg(long, value_name = "FILE", default_value = UNDO)]
     pub(crate) undo: PathBuf,

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::Control;
 use pummel_engine::reactor::{self, Kind, Wish};
-use pummel_tuning::advice::{Change, Demand, Ring, codes};
+use pummel_tuning::advice::{Change, Demand, Ring, codes, unknown};
 use pummel_tuning::apply::{self, Changed};
 use pummel_tuning::{Finding, Host, Severity, advise};
 
@@ -17,6 +17,13 @@ use crate::config::{self, Config, Settings, Surroundings};
 use crate::exit::{Code, Failure};
 use crate::output::doctor::Checkup;
 use crate::output::{self, stderr};
+use crate::reach::{self, Reach};
+use crate::seccomp;
+
+/// What to know of a profile with conditions.
+const CONDITIONAL: &str = "some rules of it hold for some machines or capabilities only, which \
+     Docker, Podman and CRI-O look at and containerd under Kubernetes does not: give there what \
+     crictl inspect prints of a container with the default profile";
 
 /// The machine that settings are changed on.
 const HERE: &str = "/";
@@ -29,13 +36,16 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Code, Failure> {
     if args.revert {
         return revert(&args.undo);
     }
+    if let Some(path) = &args.seccomp {
+        return admit(path);
+    }
     let host = run::inspect();
     let ring = tried();
-    let demand = match &args.run {
-        Some(line) => config::demand(&asked(line)?, &host, ring.clone()),
-        None => Demand { ring: ring.clone(), ..Demand::default() },
+    let (demand, way) = match &args.run {
+        Some(line) => demand(&asked(line)?, &host, ring.clone()),
+        None => (Demand { ring: ring.clone(), ..Demand::default() }, None),
     };
-    let findings = advise(&host, &demand);
+    let (findings, unknown) = (advise(&host, &demand), unknown(&host, &demand));
     if args.apply {
         return apply(args, &findings);
     }
@@ -46,14 +56,34 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Code, Failure> {
         ring: &ring,
         features: &features,
         run: args.run.as_deref(),
+        way: way.as_ref(),
         findings: &findings,
+        unknown: &unknown,
         calibration: calibration.as_ref(),
     };
     let write = if args.json { output::doctor::json } else { output::doctor::text };
     let printed = output::stdout(|to| write(&checkup, to));
     printed.context("cannot write what was found").map_err(Failure::impossible)?;
-    let grave = findings.iter().any(|finding| finding.severity >= Severity::Limits);
+    let lost = matches!(way, Some(Err(_)));
+    let grave = lost || findings.iter().any(|finding| finding.severity >= Severity::Limits);
     Ok(if grave { Code::Impossible } else { Code::Done })
+}
+
+/// Prints the profile of a container with the calls of rings allowed.
+fn admit(path: &Path) -> Result<Code, Failure> {
+    let named = || format!("--seccomp {}", Quoted(&path.display().to_string()));
+    let bytes = config::read(path).with_context(named).map_err(Failure::usage)?;
+    let profile = seccomp::admit(&String::from_utf8_lossy(&bytes));
+    let profile = profile.with_context(named).map_err(Failure::usage)?;
+    let printed = output::stdout(|to| {
+        serde_json::to_writer_pretty(&mut *to, &profile.document)?;
+        writeln!(to)
+    });
+    printed.context("cannot write the profile").map_err(Failure::impossible)?;
+    if profile.conditional {
+        stderr::line(CONDITIONAL);
+    }
+    Ok(Code::Done)
 }
 
 /// Whether rings work, by trying.
@@ -70,6 +100,19 @@ fn asked(line: &str) -> Result<Config, Failure> {
     let typed = typed.map_err(|said| Failure::usage(anyhow!("--for {}: {said}", Quoted(line))))?;
     let settings = Settings::gather(&typed, &Surroundings::of_process())?;
     settings.understand()
+}
+
+/// What the run asks of this machine, and the way that it takes from here, or why there is none.
+fn demand(config: &Config, host: &Host, ring: Ring) -> (Demand, Option<Result<Reach, String>>) {
+    let demand = config::demand(config, host, ring);
+    match reach::find(config) {
+        Ok(None) => (demand, None),
+        Ok(Some(to)) => {
+            let way = reach::to(to, &config.wire.sources, host);
+            (reach::aimed(demand, &way), Some(Ok(way)))
+        }
+        Err(error) => (demand, Some(Err(format!("{error:#}")))),
+    }
 }
 
 /// Requests per second at which the floor is measured: few enough for any machine.
@@ -95,7 +138,7 @@ fn apply(args: &DoctorArgs, findings: &[Finding]) -> Result<Code, Failure> {
     let only = args.only.as_deref().map(named).transpose()?;
     let meant = |finding: &&Finding| only.as_ref().is_none_or(|list| list.contains(&finding.code));
     let cures = findings.iter().filter(meant).flat_map(|finding| &finding.cures);
-    let changes: Vec<Change> = cures.flat_map(|cure| cure.changes.iter().cloned()).collect();
+    let changes: Vec<Change> = cures.flat_map(|cure| cure.changes().cloned()).collect();
     if changes.is_empty() {
         stderr::line("there is nothing to change in the kernel's settings");
         return Ok(Code::Done);

@@ -5,14 +5,13 @@ use anyhow::anyhow;
 use pummel_engine::plan::Plan;
 use pummel_engine::reactor::Kind;
 use pummel_tuning::advice::{About, Demand, Ring, To};
-use pummel_tuning::{CpuList, Finding, Host, Severity, advise};
+use pummel_tuning::{CpuList, Finding, Host, Severity, advise, is_local};
 
 use crate::config::{self, Config};
 use crate::exit::Failure;
 
-/// What is said elsewhere: ports that wait, by the plan; shards that take all CPUs, by the verdict,
-/// if that did any harm.
-const ELSEWHERE: [&str; 3] = ["new_connections", "timestamps", "crowded"];
+/// What is said elsewhere: ports that wait, by the plan.
+const ELSEWHERE: [&str; 2] = ["new_connections", "timestamps"];
 
 /// What was found before a run.
 #[derive(Debug)]
@@ -33,9 +32,11 @@ pub(super) fn judge(config: &Config, host: &Host, plan: &Plan) -> Result<Preflig
         Kind::Epoll => Ring::Unwanted,
     };
     let demand = config::demand(config, host, ring);
-    let to = plan.target.addresses.first().inet().map_or(To::Socket, |to| To::Address(to.ip()));
+    let to = plan.target.addresses.first().inet().map(|to| to.ip());
+    let here = to.and_then(is_local) == Some(true);
+    let to = to.map_or(To::Socket, To::Address);
     let shards = CpuList::new(plan.cores.cpus().iter().copied());
-    let findings = advise(host, &Demand { to, shards, ..demand });
+    let findings = advise(host, &Demand { to, here, shards, ..demand });
     Ok(Preflight { lines: weigh(&findings)?, findings })
 }
 
@@ -46,17 +47,16 @@ fn weigh(findings: &[Finding]) -> Result<Vec<String>, Failure> {
         grave && !ELSEWHERE.contains(&finding.code)
     };
     let said = |finding: &Finding| match finding.cures.first() {
-        Some(cure) => format!("{}; try: {}", finding.message, cure.how),
+        Some(cure) => format!("{}; try: {}", finding.message, cure.how()),
         None => finding.message.clone(),
     };
-    let mut lines = Vec::new();
-    for finding in findings.iter().filter(of_plan) {
-        if finding.severity == Severity::Impossible {
-            return Err(Failure::usage(anyhow!(said(finding))));
-        }
-        lines.push(said(finding));
+    // What is impossible is refused with all that is needed, and not again after the first of it.
+    let grave = |finding: &&Finding| finding.severity == Severity::Impossible;
+    let needed: Vec<String> = findings.iter().filter(of_plan).filter(grave).map(said).collect();
+    if !needed.is_empty() {
+        return Err(Failure::usage(anyhow!(needed.join("; and "))));
     }
-    Ok(lines)
+    Ok(findings.iter().filter(of_plan).map(said).collect())
 }
 
 #[cfg(test)]
@@ -74,11 +74,12 @@ mod tests {
         let findings = [
             finding("quota", Severity::Risky, About::Plan),
             finding("memory", Severity::Impossible, About::Plan),
+            finding("locked_memory", Severity::Impossible, About::Plan),
         ];
         let failure = weigh(&findings).unwrap_err();
         assert_eq!(
             (failure.code, failure.error.to_string()),
-            (Code::Usage, "memory is short".into())
+            (Code::Usage, "memory is short; and locked_memory is short".into())
         );
     }
 
@@ -88,10 +89,12 @@ mod tests {
             finding("conntrack", Severity::Limits, About::Plan),
             finding("quota", Severity::Risky, About::Plan),
             finding("new_connections", Severity::Limits, About::Plan),
+            finding("crowded", Severity::Risky, About::Plan),
             finding("siblings", Severity::Hint, About::Plan),
             finding("busy", Severity::Risky, About::Machine),
         ];
-        assert_eq!(weigh(&findings).unwrap(), ["conntrack is short", "quota is short"]);
+        let expected = ["conntrack is short", "quota is short", "crowded is short"];
+        assert_eq!(weigh(&findings).unwrap(), expected);
     }
 
     #[test]

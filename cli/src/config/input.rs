@@ -23,7 +23,7 @@ const STDIN: &str = "-";
 ///
 /// # Errors
 /// If it cannot be read, or is more than anybody should hold in memory.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     if is_stdin(path) { within(io::stdin().lock()) } else { within(File::open(path)?) }
 }
 

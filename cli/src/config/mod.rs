@@ -52,6 +52,7 @@ use pummel_tuning::Wanted;
 pub(crate) use change::change;
 pub(crate) use cookies::HTTP_ONLY;
 pub(crate) use demand::demand;
+pub(crate) use input::read;
 pub(crate) use load::Most;
 pub(crate) use plan::{look_up, plan};
 pub(crate) use settings::{Outline, Settings, Surroundings};

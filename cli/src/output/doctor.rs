@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::net::IpAddr;
 
-use pummel_tuning::advice::{Cure, Ring};
+use pummel_tuning::advice::{Cure, Ring, Unknown};
 use pummel_tuning::host::memory::Locked;
 use pummel_tuning::host::net::Card;
 use pummel_tuning::{Finding, Host, OpenFiles, Quota, is_trusted_clock};
@@ -14,6 +15,7 @@ use super::counted;
 use super::judgement::lines;
 use super::text::COLUMNS;
 use crate::calibrate::Calibration;
+use crate::reach::Reach;
 
 /// Width of the labels.
 const LABEL: usize = 13;
@@ -27,7 +29,10 @@ pub(crate) struct Checkup<'c> {
     pub(crate) features: &'c [&'static str],
     /// The run that the machine is judged for, as it was given.
     pub(crate) run: Option<&'c str>,
+    /// The way that it takes, or why none is known; `None` if nobody looked.
+    pub(crate) way: Option<&'c Result<Reach, String>>,
     pub(crate) findings: &'c [Finding],
+    pub(crate) unknown: &'c [Unknown],
     pub(crate) calibration: Option<&'c Calibration>,
 }
 
@@ -37,12 +42,22 @@ pub(crate) fn text(checkup: &Checkup<'_>, to: &mut dyn Write) -> io::Result<()> 
     if let Some(run) = checkup.run {
         row(to, "Run", run)?;
     }
+    if let Some(way) = checkup.way {
+        row(to, "Way", &way.as_ref().map_or_else(String::clone, described_way))?;
+    }
     writeln!(to)?;
     for finding in checkup.findings {
         row(to, finding.severity.name(), &format!("{} ({})", finding.message, finding.code))?;
         for (at, cure) in finding.cures.iter().enumerate() {
-            row(to, if at == 0 { "        try" } else { "         or" }, &cure.how)?;
+            let mut label = if at == 0 { "        try" } else { "         or" };
+            for step in &cure.steps {
+                row(to, label, &step.how)?;
+                label = "       then";
+            }
         }
+    }
+    for Unknown { what, ask } in checkup.unknown {
+        row(to, "unknown", &format!("{what}: ask {ask}"))?;
     }
     if checkup.findings.is_empty() {
         row(to, "Found", "nothing that would hold a run back")?;
@@ -74,7 +89,8 @@ fn facts(checkup: &Checkup<'_>, to: &mut dyn Write) -> io::Result<()> {
         ("Kernel", host.kernel.release.clone().unwrap_or_else(unknown)),
         ("CPUs", cpus(host)),
         ("Quota", host.cpus.quota.map_or("none".to_owned(), quota)),
-        ("Governor", host.cpus.governor.clone().unwrap_or_else(unknown)),
+        ("Governor", host.cpus.rest.governor().unwrap_or_else(unknown)),
+        ("Idle states", idle(host).unwrap_or_else(unknown)),
         ("Clock", host.kernel.clocksource.as_deref().map_or_else(unknown, clock)),
         ("Memory", memory(host)),
         ("Open files", files(&host.files)),
@@ -99,6 +115,16 @@ fn cpus(host: &Host) -> String {
         host.cpus.model.as_ref().map(|model| format!(", {model}")),
     ];
     parts.into_iter().flatten().collect()
+}
+
+/// How deeply the allowed CPUs sleep.
+fn idle(host: &Host) -> Option<String> {
+    let rest = &host.cpus.rest;
+    let by = rest.driver.as_ref().map_or(String::new(), |driver| format!(" ({driver})"));
+    match rest.wake_up_micros(&host.cpus.allowed) {
+        Some(micros) => Some(format!("a CPU wakes up within {micros} µs{by}")),
+        None => rest.driver.as_ref().map(|_| format!("the kernel chooses none{by}")),
+    }
 }
 
 fn quota(quota: Quota) -> String {
@@ -137,11 +163,20 @@ fn files(files: &OpenFiles) -> String {
     format!("{} (hard limit {}){open}", limit(files.soft), limit(files.hard))
 }
 
+fn described_way(way: &Reach) -> String {
+    let from: Vec<String> = way.from.iter().map(ToString::to_string).collect();
+    let from = (!from.is_empty()).then(|| format!(" from {}", from.join(", ")));
+    let by = way.by.as_ref().map(|interface| format!(" by {interface}"));
+    let here = way.here.then(|| ", which is this machine".to_owned());
+    let parts = [Some(format!("to {}", way.to)), from, by, here];
+    parts.into_iter().flatten().collect()
+}
+
 fn described(card: &Card) -> String {
     let speed = card.speed.map(|speed| format!("{speed} Mbit/s"));
     let node = card.node.map(|node| format!("memory node {node}"));
-    let interrupts = card.interrupted.as_ref().map(|cpus| format!("interrupts on CPU {cpus}"));
-    let queues = counted(card.queues as u64, "queue");
+    let interrupts = card.interrupted().map(|cpus| format!("interrupts on CPU {cpus}"));
+    let queues = counted(card.queues.receiving as u64, "queue");
     let parts =
         [Some(card.name.clone()), card.driver.clone(), speed, Some(queues), node, interrupts];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -162,11 +197,31 @@ struct Document<'c> {
     #[serde(rename = "for")]
     run: Option<&'c str>,
     host: Machine<'c>,
+    /// Where the run goes; null if nobody looked.
+    way: Option<Leads<'c>>,
     /// How everything is set that stands in a file, by key.
     settings: BTreeMap<&'static str, Option<&'c str>>,
     /// Gravest first.
     findings: Vec<Found<'c>>,
+    /// What matters to the run and stands in no file, with the command that tells it.
+    unknown: Vec<Asked<'c>>,
     calibration: Option<Best>,
+}
+
+#[derive(Serialize)]
+struct Leads<'c> {
+    to: Option<IpAddr>,
+    from: &'c [IpAddr],
+    interface: Option<&'c str>,
+    this_machine: Option<bool>,
+    /// Why it is not known.
+    error: Option<&'c str>,
+}
+
+#[derive(Serialize)]
+struct Asked<'c> {
+    what: &'c str,
+    ask: &'c str,
 }
 
 #[derive(Serialize)]
@@ -176,7 +231,8 @@ struct Machine<'c> {
     cpus_allowed: String,
     cpu_quota: Option<f64>,
     cpu_model: Option<&'c str>,
-    cpu_governor: Option<&'c str>,
+    cpu_governor: Option<String>,
+    cpu_wake_up_micros: Option<u64>,
     cores: usize,
     memory_nodes: usize,
     load_1m: Option<f64>,
@@ -214,7 +270,9 @@ struct Found<'c> {
 
 #[derive(Serialize)]
 struct Help<'c> {
-    how: &'c str,
+    how: String,
+    /// What is needed together, in the order in which it is to be done.
+    steps: Vec<&'c str>,
     /// What `--apply` would write, by file.
     changes: BTreeMap<&'c str, &'c str>,
 }
@@ -228,14 +286,16 @@ struct Best {
 
 /// Writes it for a program.
 pub(crate) fn json(checkup: &Checkup<'_>, to: &mut dyn Write) -> io::Result<()> {
-    let Checkup { host, ring, features, run, findings, calibration } = *checkup;
+    let Checkup { host, ring, features, run, way, findings, unknown, calibration } = *checkup;
     let settings = host.settings.iter();
     let document = Document {
         schema_version: super::schema::VERSION,
         run,
         host: machine(host, (ring, features)),
+        way: way.map(leads),
         settings: settings.map(|(key, _)| (key, host.settings.text(key))).collect(),
         findings: findings.iter().map(found).collect(),
+        unknown: unknown.iter().map(|Unknown { what, ask }| Asked { what, ask }).collect(),
         calibration: calibration.map(|calibration| Best {
             floor_p50_ns: calibration.floor.map(|floor| floor.p50.get()),
             floor_p99_ns: calibration.floor.map(|floor| floor.p99.get()),
@@ -254,7 +314,8 @@ fn machine<'c>(host: &'c Host, (ring, features): (&Ring, &'c [&'static str])) ->
         cpus_allowed: cpus.allowed.to_string(),
         cpu_quota: cpus.quota.map(Quota::cpus),
         cpu_model: cpus.model.as_deref(),
-        cpu_governor: cpus.governor.as_deref(),
+        cpu_governor: cpus.rest.governor(),
+        cpu_wake_up_micros: cpus.rest.wake_up_micros(&cpus.allowed),
         cores: cpus.topology.cores.len(),
         memory_nodes: cpus.topology.nodes.len(),
         load_1m: cpus.load,
@@ -271,14 +332,26 @@ fn machine<'c>(host: &'c Host, (ring, features): (&Ring, &'c [&'static str])) ->
     }
 }
 
+fn leads(way: &Result<Reach, String>) -> Leads<'_> {
+    let error = way.as_ref().err().map(String::as_str);
+    let way = way.as_ref().ok();
+    Leads {
+        to: way.map(|way| way.to),
+        from: way.map_or(&[], |way| way.from.as_slice()),
+        interface: way.and_then(|way| way.by.as_deref()),
+        this_machine: way.map(|way| way.here),
+        error,
+    }
+}
+
 fn network_card(card: &Card) -> NetworkCard<'_> {
     NetworkCard {
         name: &card.name,
         driver: card.driver.as_deref(),
         speed_mbit: card.speed,
-        queues: card.queues,
+        queues: card.queues.receiving,
         memory_node: card.node,
-        interrupts_on: card.interrupted.as_ref().map(ToString::to_string),
+        interrupts_on: card.interrupted().map(|cpus| cpus.to_string()),
     }
 }
 
@@ -294,6 +367,7 @@ fn found(finding: &Finding) -> Found<'_> {
 }
 
 fn help(cure: &Cure) -> Help<'_> {
-    let changes = cure.changes.iter().map(|it| (it.path.as_str(), it.value.as_str()));
-    Help { how: &cure.how, changes: changes.collect() }
+    let changes = cure.changes().map(|it| (it.path.as_str(), it.value.as_str()));
+    let steps = cure.steps.iter().map(|step| step.how.as_str()).collect();
+    Help { how: cure.how(), steps, changes: changes.collect() }
 }

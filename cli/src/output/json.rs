@@ -200,7 +200,7 @@ fn surroundings<'r>(report: &'r Report, environment: &'r Environment) -> schema:
         cpus_allowed: host.cpus.allowed.to_string(),
         cpu_quota: host.cpus.quota.map(pummel_tuning::Quota::cpus),
         cpu_model: host.cpus.model.as_deref(),
-        cpu_governor: host.cpus.governor.as_deref(),
+        cpu_governor: host.cpus.rest.governor(),
         clocksource: host.kernel.clocksource.as_deref(),
         open_files_limit: host.files.soft,
         findings: environment.findings.iter().map(|finding| finding.code).collect(),

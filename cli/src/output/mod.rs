@@ -268,7 +268,7 @@ pub(crate) mod tests {
         chronicle
     }
 
-    pub(super) fn sample(load: Load) -> Report {
+    pub(crate) fn sample(load: Load) -> Report {
         let shard = |cpu, requests| ShardReport {
             cpu,
             pinned: cpu != 2,
@@ -307,7 +307,7 @@ pub(crate) mod tests {
         Environment { started_at, host, findings, seen, calibration, rehearsed }
     }
 
-    pub(super) fn closed() -> Load {
+    pub(crate) fn closed() -> Load {
         Load::Closed { pipeline: NonZeroU8::MIN, spawn: None }
     }
 

@@ -245,7 +245,7 @@ pub(super) struct Environment<'r> {
     /// CPUs' worth of time that the control groups grant.
     pub(super) cpu_quota: Option<f64>,
     pub(super) cpu_model: Option<&'r str>,
-    pub(super) cpu_governor: Option<&'r str>,
+    pub(super) cpu_governor: Option<String>,
     pub(super) clocksource: Option<&'r str>,
     pub(super) open_files_limit: Option<u64>,
     /// The names of what `pummel doctor` would have said of the machine before this run.
@@ -521,10 +521,20 @@ pub(super) struct Seen {
     pub(super) steal_worst: Option<f64>,
     pub(super) cpu_pressure_worst: Option<f64>,
     pub(super) throttled: Option<u64>,
+    pub(super) throttled_s: Option<f64>,
     pub(super) tcp_retransmits: Option<u64>,
     pub(super) tcp_segments_sent: Option<u64>,
     pub(super) listen_overflows: Option<u64>,
+    pub(super) listen_drops: Option<u64>,
+    /// By the queues between cards and protocols.
     pub(super) packets_dropped: Option<u64>,
+    /// By interfaces on receipt, those that nobody here speaks among them, and on sending.
+    pub(super) received_dropped: Option<u64>,
+    pub(super) sent_dropped: Option<u64>,
+    /// For want of room in cards.
+    pub(super) missed: Option<u64>,
+    pub(super) firewall_dropped: Option<u64>,
+    pub(super) firewall_tracked_max: Option<u64>,
     pub(super) major_faults: Option<u64>,
     pub(super) shards: Vec<SeenShard>,
 }

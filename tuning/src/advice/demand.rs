@@ -13,6 +13,8 @@ pub struct Demand {
     pub to_one: u64,
     /// Where they lead.
     pub to: To,
+    /// Whether that is an address of this machine.
+    pub here: bool,
     /// Local addresses that they come from; zero counts as one.
     pub sources: u64,
     /// Connections that are opened one after the other.
@@ -70,10 +72,12 @@ impl Demand {
     /// Whether the target is on this machine.
     #[must_use]
     pub fn stays_here(&self) -> bool {
-        match self.to {
-            To::Somewhere => false,
-            To::Address(ip) => ip.to_canonical().is_loopback(),
-            To::Socket => true,
-        }
+        self.here || self.to == To::Socket || self.is_loopback()
+    }
+
+    /// Whether connections go to an address of the loopback interface.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.to, To::Address(ip) if ip.to_canonical().is_loopback())
     }
 }

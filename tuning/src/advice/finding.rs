@@ -45,13 +45,31 @@ pub struct Finding {
     pub cures: Vec<Cure>,
 }
 
-/// Something that helps.
+/// Something that matters to a load, and that nothing here tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// What it is.
+    pub what: String,
+    /// The command that tells it.
+    pub ask: String,
+}
+
+/// Something that helps: what is needed together, in the order in which it is to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cure {
-    /// The command or the flag.
+    /// Each is a command, flags, or words.
+    pub steps: Vec<Step>,
+}
+
+/// A part of a cure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// A command for a shell, flags of pummel, or words.
     pub how: String,
     /// The files that it writes, if that is all it does.
     pub changes: Vec<Change>,
+    /// Whether it is a command that an administrator gives.
+    privileged: bool,
 }
 
 /// A value for a file.
@@ -83,9 +101,14 @@ impl fmt::Display for Severity {
 }
 
 impl Cure {
-    /// A command or a flag, for the reader.
+    /// Flags of pummel or a command, for everybody; or words.
     pub(super) fn by(how: impl Into<String>) -> Self {
-        Self { how: how.into(), changes: Vec::new() }
+        Step { how: how.into(), changes: Vec::new(), privileged: false }.into()
+    }
+
+    /// A command that an administrator gives.
+    pub(super) fn command(how: impl Into<String>) -> Self {
+        Step { how: how.into(), changes: Vec::new(), privileged: true }.into()
     }
 
     /// Sets a setting of the table that stands in a file.
@@ -94,16 +117,52 @@ impl Cure {
         let setting = Setting::of(key);
         let how = setting.map_or_else(|| key.to_owned(), |setting| setting.command(&value));
         let path = setting.and_then(Setting::path);
-        Self { how, changes: path.map(|path| Change { path, value }).into_iter().collect() }
+        let changes = path.map(|path| Change { path, value }).into_iter().collect();
+        Step { how, changes, privileged: true }.into()
     }
 
-    /// Writes `value` into several files; `how` says it in a line.
-    pub(super) fn write(
-        how: impl Into<String>,
-        paths: impl IntoIterator<Item = String>,
-        value: &str,
-    ) -> Self {
+    /// Writes `value` into several files; `shown` stands for them in the command.
+    pub(super) fn write(shown: &str, paths: impl IntoIterator<Item = String>, value: &str) -> Self {
         let change = |path| Change { path, value: value.to_owned() };
-        Self { how: how.into(), changes: paths.into_iter().map(change).collect() }
+        let changes = paths.into_iter().map(change).collect();
+        Step { how: format!("echo {value} | tee {shown}"), changes, privileged: true }.into()
+    }
+
+    /// With what is to be done after it, as without that it does not help.
+    pub(super) fn then(mut self, next: Self) -> Self {
+        self.steps.extend(next.steps);
+        self
+    }
+
+    /// With what is to be done before it, if there is anything.
+    pub(super) fn after(self, first: Option<Self>) -> Self {
+        first.unwrap_or_default().then(self)
+    }
+
+    /// For somebody who is no administrator: commands ask for the rights.
+    pub(super) fn ask(&mut self) {
+        for step in self.steps.iter_mut().filter(|step| step.privileged) {
+            let piped = step.how.replace(" > ", " | sudo tee ").replace(" | tee ", " | sudo tee ");
+            step.how = if piped == step.how { format!("sudo {}", step.how) } else { piped };
+            step.privileged = false;
+        }
+    }
+
+    /// All of it in a line.
+    #[must_use]
+    pub fn how(&self) -> String {
+        let steps: Vec<&str> = self.steps.iter().map(|step| step.how.as_str()).collect();
+        steps.join(", then ")
+    }
+
+    /// What it writes, in the order of its steps.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.steps.iter().flat_map(|step| &step.changes)
+    }
+}
+
+impl From<Step> for Cure {
+    fn from(step: Step) -> Self {
+        Self { steps: vec![step] }
     }
 }

@@ -18,8 +18,8 @@ mod tests;
 use core::cmp::Reverse;
 
 pub use demand::{Churn, Demand, Ring, To};
-pub use finding::{About, Change, Cure, Finding, Severity};
-pub use rules::codes;
+pub use finding::{About, Change, Cure, Finding, Severity, Step, Unknown};
+pub use rules::{codes, unknown};
 
 use crate::host::Host;
 
@@ -29,5 +29,8 @@ pub fn advise(host: &Host, demand: &Demand) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         rules::RULES.iter().filter_map(|rule| rule.apply(host, demand)).collect();
     findings.sort_by_key(|finding| Reverse(finding.severity));
+    if host.kernel.rights.administers() != Some(true) {
+        findings.iter_mut().flat_map(|finding| &mut finding.cures).for_each(Cure::ask);
+    }
     findings
 }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::setting::SETTINGS;
 use crate::tree::fake::Machine;
@@ -15,7 +17,14 @@ const CONTAINER: &str = include_str!("../../testdata/container.txt");
 const OLD: &str = include_str!("../../testdata/old.txt");
 
 const TW_REUSE: &str = "/proc/sys/net/ipv4/tcp_tw_reuse";
+const TRACKED: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 const DISABLED: &str = "/proc/sys/kernel/io_uring_disabled";
+const BALANCER: &str = "/proc/612/comm";
+const FLOWS: &str = "/proc/sys/net/core/rps_sock_flow_entries";
+const FLOWS_OF_QUEUE: &str = "/sys/class/net/eth0/queues/rx-0/rps_flow_cnt";
+const SENT: [&str; 2] =
+    ["/sys/class/net/eth0/queues/tx-0/xps_cpus", "/sys/class/net/eth0/queues/tx-1/xps_cpus"];
+const SENT_BY_QUEUE: &str = "/sys/class/net/eth0/queues/tx-1/xps_rxqs";
 const LOADAVG: &str = "/proc/loadavg";
 const STATUS: &str = "/proc/self/status";
 const ORDINARY: &str = "CapEff:\t0000000000000000\nGid:\t7\t7\t7\t7\nGroups:\t7 12 \nSeccomp:\t0\n\
@@ -273,6 +282,41 @@ const CASES: &[Case] = &[
         says: None,
     },
     Case {
+        code: "socket_buffers",
+        machine: OLD,
+        edits: &[],
+        demand: |it| {
+            many(it, 30_000);
+            it.memory = Some(200 << 20);
+        },
+        says: Some((
+            Hint,
+            "up to 144 KiB for each connection, 4.1 GiB in all",
+            "tcp_rmem='4096 16",
+        )),
+    },
+    Case {
+        code: "socket_buffers",
+        machine: OLD,
+        edits: &[("/proc/sys/net/ipv4/tcp_rmem", "4096\t16384\t6291456\n")],
+        demand: |it| {
+            many(it, 30_000);
+            it.memory = Some(200 << 20);
+        },
+        says: None,
+    },
+    Case {
+        code: "socket_buffers",
+        machine: OLD,
+        edits: &[],
+        // More than there is: that is said by another rule.
+        demand: |it| {
+            many(it, 30_000);
+            it.memory = Some(4 << 30);
+        },
+        says: None,
+    },
+    Case {
         code: "tcp_memory",
         machine: OLD,
         edits: &[],
@@ -294,7 +338,7 @@ const CASES: &[Case] = &[
         says: Some((
             Impossible,
             "lock about 9 MiB, and this user may lock 8 MiB",
-            "ulimit -l 16384",
+            "prlimit --pid $$ --memlock=16777216",
         )),
     },
     Case {
@@ -347,7 +391,11 @@ const CASES: &[Case] = &[
         machine: CONTAINER,
         edits: &[],
         demand: |it| it.ring = Ring::Refused("Operation not permitted".to_owned()),
-        says: Some((Risky, "a seccomp filter looks at", "--security-opt seccomp=FILE")),
+        says: Some((
+            Risky,
+            "a seccomp filter looks at",
+            "pummel doctor --seccomp FILE > pummel.json",
+        )),
     },
     Case {
         code: "ring",
@@ -443,14 +491,14 @@ const CASES: &[Case] = &[
         machine: BARE_METAL,
         edits: &[],
         demand: nothing,
-        says: Some((Hint, "the governor powersave", "cpupower frequency-set -g performance")),
+        says: Some((Hint, "the governor powersave", "echo performance | sudo tee /sys/")),
     },
     Case {
         code: "governor",
         machine: BARE_METAL,
         edits: &[],
         demand: |it| it.scheduled = true,
-        says: Some((Risky, "the governor powersave", "cpupower")),
+        says: Some((Risky, "the governor powersave", "echo performance")),
     },
     Case { code: "governor", machine: OLD, edits: &[], demand: nothing, says: None },
     Case { code: "governor", machine: VM, edits: &[], demand: nothing, says: None },
@@ -459,7 +507,7 @@ const CASES: &[Case] = &[
         machine: BARE_METAL,
         edits: &[],
         demand: |it| it.scheduled = true,
-        says: Some((Hint, "up to 170 µs to wake up", "cpupower idle-set -D 50")),
+        says: Some((Hint, "up to 170 µs to wake up", "--pacing spin")),
     },
     Case {
         code: "idle_states",
@@ -504,7 +552,7 @@ const CASES: &[Case] = &[
         machine: VM,
         edits: &[],
         demand: |it| shards(it, "1"),
-        says: Some((Hint, "interrupts of eth0 arrive on CPU 1", "stop irqbalance, and write 0")),
+        says: Some((Hint, "interrupts of eth0 arrive on CPU 1", "| tee /proc/irq/$i/smp_aff")),
     },
     Case {
         code: "interrupts",
@@ -535,6 +583,140 @@ const CASES: &[Case] = &[
         says: None,
     },
     Case {
+        code: "governor",
+        machine: BARE_METAL,
+        edits: &[("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n")],
+        // The shard's CPU is not slowed down, whatever the others do.
+        demand: |it| shards(it, "0"),
+        says: None,
+    },
+    Case {
+        code: "irqbalance",
+        machine: VM,
+        edits: &[(BALANCER, "irqbalance\n")],
+        demand: |it| shards(it, "1"),
+        says: Some((Hint, "it may move interrupts of eth0", "systemctl stop irqbalance")),
+    },
+    Case {
+        code: "irqbalance",
+        machine: VM,
+        edits: &[(BALANCER, "irqbalance\n")],
+        // Nothing leaves by the card.
+        demand: |it| {
+            shards(it, "1");
+            it.to = To::Address([127, 0, 0, 1].into());
+        },
+        says: None,
+    },
+    Case { code: "irqbalance", machine: VM, edits: &[], demand: |it| shards(it, "1"), says: None },
+    Case {
+        code: "spread_twice",
+        machine: BARE_METAL,
+        edits: &[("/sys/class/net/ens2f0/queues/rx-3/rps_cpus", "000000ff\n")],
+        demand: |it| shards(it, "8-15"),
+        says: Some((Hint, "hands packets of ens2f0 on", "echo 0 | sudo tee /sys/class/net/ens2f0")),
+    },
+    Case {
+        code: "spread_twice",
+        machine: OLD,
+        edits: &[("/sys/class/net/enp3s0/queues/rx-0/rps_cpus", "f\n")],
+        demand: |it| shards(it, "1-2"),
+        says: None,
+    },
+    Case {
+        code: "spread_twice",
+        machine: BARE_METAL,
+        edits: &[],
+        demand: |it| shards(it, "8-15"),
+        says: None,
+    },
+    Case {
+        code: "flow_steering",
+        machine: OLD,
+        edits: &[
+            ("/sys/class/net/enp3s0/queues/rx-0/rps_cpus", "f\n"),
+            ("/sys/class/net/enp3s0/queues/rx-0/rps_flow_cnt", "0\n"),
+        ],
+        demand: |it| shards(it, "1-2"),
+        says: Some((
+            Hint,
+            "without regard to the shard",
+            "rps_sock_flow_entries='32768', then echo 32768 | sudo tee /sys/class/net/enp3s0",
+        )),
+    },
+    Case {
+        code: "flow_steering",
+        machine: VM,
+        edits: &[(FLOWS, "4096\n"), (FLOWS_OF_QUEUE, "0\n")],
+        demand: |it| shards(it, "1"),
+        says: Some((Hint, "is 4096, and no queue of eth0 has a part", "echo 32768 | tee")),
+    },
+    Case {
+        code: "flow_steering",
+        machine: VM,
+        edits: &[(FLOWS_OF_QUEUE, "2048\n")],
+        demand: |it| shards(it, "1"),
+        says: Some((Hint, "is 0: none is", "sysctl -w net.core.rps_sock_flow_entries=")),
+    },
+    Case {
+        code: "flow_steering",
+        machine: VM,
+        edits: &[(FLOWS, "4096\n"), (FLOWS_OF_QUEUE, "2048\n")],
+        demand: |it| shards(it, "1"),
+        says: None,
+    },
+    Case {
+        code: "flow_steering",
+        machine: VM,
+        edits: &[(FLOWS_OF_QUEUE, "0\n")],
+        demand: |it| shards(it, "0-1"),
+        says: None,
+    },
+    Case {
+        code: "shared_queue",
+        machine: VM,
+        edits: &[(SENT[0], "3\n"), (SENT[1], "0\n"), (SENT_BY_QUEUE, "0\n")],
+        demand: |it| shards(it, "0-1"),
+        says: Some((
+            Hint,
+            "2 shards send through the same queues of eth0, which has 2",
+            "echo 1 | tee /sys/class/net/eth0/queues/tx-0/xps_cpus, then echo 2 | tee",
+        )),
+    },
+    Case {
+        code: "shared_queue",
+        machine: VM,
+        edits: &[(SENT[0], "1\n"), (SENT[1], "2\n")],
+        demand: |it| shards(it, "0-1"),
+        says: None,
+    },
+    Case {
+        code: "shared_queue",
+        machine: VM,
+        edits: &[(SENT[0], "0\n"), (SENT[1], "0\n"), (SENT_BY_QUEUE, "1\n")],
+        // Who sends through what depends on where packets come in.
+        demand: |it| shards(it, "0-1"),
+        says: None,
+    },
+    Case {
+        code: "card_drops",
+        machine: BARE_METAL,
+        edits: &[("/sys/class/net/ens2f0/statistics/rx_missed_errors", "12\n")],
+        demand: |it| shards(it, "8-15"),
+        says: Some((Hint, "ens2f0 had no room for 12 packets", "ethtool -g ens2f0")),
+    },
+    Case {
+        code: "card_drops",
+        machine: BARE_METAL,
+        edits: &[
+            ("/sys/class/net/ens2f0/statistics/rx_missed_errors", "0\n"),
+            ("/sys/class/net/eno1/statistics/rx_missed_errors", "12\n"),
+        ],
+        // The other card does.
+        demand: |it| shards(it, "8-15"),
+        says: None,
+    },
+    Case {
         code: "congestion",
         machine: VM,
         edits: &[],
@@ -547,7 +729,7 @@ const CASES: &[Case] = &[
         machine: BARE_METAL,
         edits: &[],
         demand: |it| it.scheduled = true,
-        says: Some((Hint, "for all programs", "echo 'madvise' > /sys/kernel/mm")),
+        says: Some((Hint, "for all programs", "echo 'madvise' | sudo tee /sys/")),
     },
     Case {
         code: "huge_pages",
@@ -607,12 +789,89 @@ fn each_rule_speaks_where_it_should_and_is_silent_elsewhere() {
             (Some((severity, message, cure)), Some(finding)) => {
                 assert_eq!(finding.severity, severity, "{place}");
                 assert!(finding.message.contains(message), "{place}");
-                let first = finding.cures.first().map_or("", |cure| cure.how.as_str());
+                let first = finding.cures.first().map(Cure::how).unwrap_or_default();
                 assert!(first.contains(cure), "{place}");
             }
             _ => panic!("{place}"),
         }
     }
+}
+
+/// The steps of all cures of a finding, as they are shown.
+fn cures(code: &str, machine: (&str, &[(&str, &str)]), demand: fn(&mut Demand)) -> Vec<String> {
+    let mut wanted = Demand::default();
+    demand(&mut wanted);
+    let findings = advise(&host(machine.0, machine.1), &wanted);
+    let found = findings.iter().find(|finding| finding.code == code).unwrap();
+    found.cures.iter().map(Cure::how).collect()
+}
+
+#[test]
+fn what_helps_only_together_is_named_together_and_in_order() {
+    let root = (STATUS, "CapEff:\t000001ffffffffff\nCpus_allowed_list:\t0-31\n");
+    let shell = "prlimit --pid $$ --nofile=2000064, then run in the same shell";
+    assert_eq!(
+        cures("open_files", (BARE_METAL, &[root]), |it| many(it, 2_000_000))[..2],
+        [
+            format!("sysctl -w fs.nr_open='2000064', then {shell}"),
+            "sysctl -w fs.nr_open='2000064', then LimitNOFILE=2000064 of its unit, or limits.d and \
+             a new login"
+                .to_owned(),
+        ]
+    );
+    let user = cures("open_files", (BARE_METAL, &[]), |it| many(it, 600_000));
+    assert_eq!(user[0], "sudo prlimit --pid $$ --nofile=600064, then run in the same shell");
+    // All ports there are do not suffice, and neither do as many addresses without them.
+    assert_eq!(
+        cures("local_ports", (BARE_METAL, &[]), |it| many_here(it, 150_000)),
+        [
+            "sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535', then --source-ip \
+             127.0.0.1,127.0.0.2,127.0.0.3",
+            "--source-ip 127.0.0.1,127.0.0.2,127.0.0.3,127.0.0.4,127.0.0.5,127.0.0.6",
+        ]
+    );
+    assert_eq!(
+        cures("local_ports", (BARE_METAL, &[root]), |it| many(it, 64_000)),
+        [
+            "sysctl -w net.ipv4.ip_local_port_range='1024 65535'",
+            "ip address add ADDRESS dev CARD, for each that is missing of 3, then --source-ip with \
+             3 addresses",
+        ]
+    );
+    assert_eq!(
+        cures("new_connections", (OLD, &[]), |it| churn(it, 40_000.0))[1],
+        "sudo sysctl -w net.ipv4.tcp_timestamps='1', then sudo sysctl -w \
+         net.ipv4.tcp_tw_reuse='1', then sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'"
+    );
+    assert_eq!(
+        cures("accept_queue", (BARE_METAL, &[root]), |it| many_here(it, 9_000)),
+        ["sysctl -w net.core.somaxconn='65535', then start the server again, with a backlog of \
+          9000 or more"]
+    );
+    let untracked = "-j CT --notrack";
+    assert_eq!(
+        cures("conntrack", (VM, &[(TRACKED, "1\n")]), |it| many(it, 300_000))[1],
+        format!(
+            "iptables -t raw -I OUTPUT -p tcp -d 192.168.100.7 {untracked}, then iptables \
+             -t raw -I PREROUTING -p tcp -s 192.168.100.7 {untracked}"
+        )
+    );
+    let refused = |it: &mut Demand| it.ring = Ring::Refused("Operation not permitted".to_owned());
+    assert_eq!(
+        cures("ring", (CONTAINER, &[(DISABLED, "2\n")]), refused),
+        ["sudo sysctl -w kernel.io_uring_disabled='0', then pummel doctor --seccomp FILE > \
+          pummel.json, with the profile of the engine as FILE, then run the container with \
+          --security-opt seccomp=pummel.json"]
+    );
+    assert_eq!(
+        cures("interrupts", (VM, &[(BALANCER, "irqbalance\n")]), |it| shards(it, "1")),
+        ["systemctl stop irqbalance, then for i in 38; do echo 0 | tee \
+          /proc/irq/$i/smp_affinity_list; done"]
+    );
+    assert_eq!(
+        cures("idle_states", (BARE_METAL, &[]), |it| shards(it, "0"))[1],
+        "echo 1 | sudo tee /sys/devices/system/cpu/cpu*/cpuidle/state3/disable"
+    );
 }
 
 #[test]
@@ -644,10 +903,77 @@ fn a_machine_that_tells_nothing_is_not_judged() {
     for path in [STATUS, LOADAVG, "/proc/self/limits", "/proc/meminfo", "/proc/net/softnet_stat"] {
         odd.set(path, "???: [,-\n\u{0}");
     }
-    let findings = advise(&crate::inspect_below(odd.root()), &demand);
-    let codes: Vec<&str> = findings.iter().map(|finding| finding.code).collect();
-    // A congestion control may have any name.
-    assert_eq!(codes, ["congestion"], "{findings:#?}");
+    assert_eq!(advise(&crate::inspect_below(odd.root()), &demand), []);
+}
+
+#[test]
+fn what_only_a_card_tells_is_unknown_where_the_load_leaves_by_one() {
+    let mut demand = Demand::default();
+    many(&mut demand, 100);
+    let host = host(BARE_METAL, &[]);
+    let asked = |demand: &Demand| -> Vec<String> {
+        unknown(&host, demand).into_iter().map(|unknown| unknown.ask).collect()
+    };
+    assert_eq!(asked(&demand), ["ethtool -g ens2f0", "ethtool -c ens2f0", "ethtool -k ens2f0"]);
+    assert_eq!(unknown(&host, &demand)[0].what, "the rings of ens2f0");
+    for (to, here) in [
+        (To::Address([127, 0, 0, 1].into()), false),
+        (demand.to, true),
+        (To::Socket, false),
+        (To::Somewhere, false),
+    ] {
+        assert_eq!(asked(&Demand { to, here, ..demand.clone() }), [""; 0], "{to:?}");
+    }
+}
+
+/// What files may hold that nobody expects.
+fn odd() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(Vec::new()),
+        proptest::collection::vec(any::<u8>(), 0..64),
+        "[0-9a-f, \\n-]{0,40}".prop_map(String::into_bytes),
+        any::<i128>().prop_map(|number| format!("{number}\n").into_bytes()),
+        any::<u64>().prop_map(|number| format!("{number} {number}\t0-{number}\n").into_bytes()),
+        Just(b"max\n".to_vec()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Whatever stands in the files, all rules run, and no number comes of nothing.
+    #[test]
+    fn odd_files_are_no_panic(
+        recording in prop_oneof![Just(BARE_METAL), Just(VM), Just(CONTAINER), Just(OLD)],
+        texts in proptest::collection::vec(odd(), 8),
+        every in 1_usize..4,
+    ) {
+        let machine = Machine::recorded(recording);
+        let paths = recording.lines().filter_map(|line| line.strip_prefix("== "));
+        let files = paths.filter(|path| !path.contains(" -> "));
+        for ((at, path), text) in files.enumerate().zip(texts.iter().cycle()) {
+            if at % every == 0 {
+                machine.set(path, text);
+            }
+        }
+        let host = crate::inspect_below(machine.root());
+        let mut demand = Demand::default();
+        for load in [many, many_here] {
+            shards(&mut demand, "0-1");
+            load(&mut demand, 50_000);
+            demand.churn = Some(Churn { per_second: 1e6, seconds: 1e9, reset: false });
+            (demand.memory, demand.locked) = (Some(u64::MAX), Some(u64::MAX));
+            demand.ring = Ring::Refused("Operation not permitted".to_owned());
+            for finding in advise(&host, &demand) {
+                prop_assert!(finding.value.is_none_or(f64::is_finite), "{finding:?}");
+                prop_assert!(!finding.message.contains('\n'), "{finding:?}");
+                for change in finding.cures.iter().flat_map(Cure::changes) {
+                    prop_assert!(!change.value.contains('\n'), "{change:?}");
+                }
+            }
+            let _ = unknown(&host, &demand);
+        }
+    }
 }
 
 #[test]
@@ -670,7 +996,7 @@ fn changes_are_for_files_of_the_kernel_alone() {
         let mut demand = Demand::default();
         (case.demand)(&mut demand);
         for finding in advise(&hosts.of(case), &demand) {
-            for change in finding.cures.iter().flat_map(|cure| &cure.changes) {
+            for change in finding.cures.iter().flat_map(Cure::changes) {
                 let below = ["/proc/sys/", "/sys/"].iter().any(|top| change.path.starts_with(top));
                 assert!(below && !change.path.contains(".."), "{change:?}");
                 assert!(!change.value.is_empty() && !change.value.contains('\n'), "{change:?}");

@@ -10,17 +10,12 @@ use std::path::Path;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::cgroup;
+use super::idle::Rest;
 use super::topology::Topology;
-use crate::tree::Tree;
+use crate::tree::{Tree, named};
 
 /// Highest CPU number that is taken for one; the kernel's own bound is 8,192.
 const CPU_MAX: usize = 8_191;
-
-/// CPUs whose governors are looked at: a file each. Beyond so many, the others are the same.
-const GOVERNORS_MAX: usize = 256;
-
-/// Idle states of a CPU that are looked at; the kernel's own bound is ten.
-const IDLE_STATES_MAX: usize = 16;
 
 /// Facts about the CPUs.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,15 +28,10 @@ pub struct Cpus {
     pub quota: Option<Quota>,
     /// The processor's name.
     pub model: Option<String>,
-    /// Who chooses the clock rate of the allowed CPUs: `performance`, or another governor, which
-    /// lowers it where there is little to do. Several are joined by commas; `None` if none is
-    /// visible, as in most virtual machines.
-    pub governor: Option<String>,
+    /// Who chooses their clock rates, and how deeply they sleep.
+    pub rest: Rest,
     /// Which of the allowed CPUs are hyperthreads of one core, and which memory is near them.
     pub topology: Topology,
-    /// How long a CPU takes at most to wake up, in µs: out of the deepest idle state that the
-    /// kernel may choose.
-    pub wake_up_micros: Option<u64>,
     /// Tasks that ran or waited for a CPU, on average over the last minute; of the whole machine.
     pub load: Option<f64>,
     /// Share of all CPUs' time since the start that the hypervisor gave to somebody else.
@@ -236,30 +226,16 @@ pub(super) fn inspect(tree: &Tree) -> Cpus {
         (None, None) => CpuList(BTreeSet::from([0])),
     };
     let load = tree.text("/proc/loadavg");
-    let first = allowed.iter().next();
     Cpus {
         online: online.map(|list| list.len()),
-        governor: governor(&allowed, read),
+        rest: Rest::inspect(tree, &allowed),
         topology: Topology::inspect(tree, &allowed),
-        wake_up_micros: first.and_then(|cpu| wake_up_micros(tree, cpu)),
         load: load.and_then(|text| text.split(' ').next()?.parse().ok()),
         steal: tree.text("/proc/stat").and_then(|text| parse_steal(&text)),
         allowed,
         quota: cgroup::quota(read),
         model: read(Path::new("/proc/cpuinfo")).and_then(|text| parse_model(&text)),
     }
-}
-
-/// The longest time that `cpu` takes to leave an idle state which is not disabled, in µs; `None` if
-/// the kernel does not choose among any, as in most virtual machines.
-fn wake_up_micros(tree: &Tree, cpu: usize) -> Option<u64> {
-    let folder = format!("/sys/devices/system/cpu/cpu{cpu}/cpuidle");
-    let of_state = |state: String| {
-        let number =
-            |file: &str| tree.text(format!("{folder}/{state}/{file}"))?.trim().parse().ok();
-        (number("disable") != Some(1_u64)).then(|| number("latency"))?
-    };
-    tree.names(&folder, IDLE_STATES_MAX).into_iter().filter_map(of_state).max()
 }
 
 /// The share of stolen ticks in the first line of `/proc/stat`: user, nice, system, idle, waiting,
@@ -271,18 +247,6 @@ fn parse_steal(stat: &str) -> Option<f64> {
     let all = ticks.iter().fold(0_u64, |sum, ticks| sum.saturating_add(*ticks));
     #[expect(clippy::cast_precision_loss, reason = "a share for comparison")]
     (all > 0).then(|| stolen as f64 / all as f64)
-}
-
-/// The governors of `cpus`, in alphabetical order, each once.
-fn governor(cpus: &CpuList, read: &impl Fn(&Path) -> Option<String>) -> Option<String> {
-    let of_cpu = |cpu: usize| {
-        let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
-        let name = read(Path::new(&path))?.trim().to_owned();
-        (!name.is_empty()).then_some(name)
-    };
-    let names: BTreeSet<String> = cpus.iter().take(GOVERNORS_MAX).filter_map(of_cpu).collect();
-    let names: Vec<String> = names.into_iter().collect();
-    (!names.is_empty()).then(|| names.join(","))
 }
 
 /// The CPUs of the calling thread's affinity mask; of another machine's process, what it says.
@@ -299,13 +263,12 @@ fn affinity(tree: &Tree) -> Option<CpuList> {
 /// The processor's name in the text of `/proc/cpuinfo`; not every architecture has one there.
 fn parse_model(text: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
+    named(line.split_once(':')?.1).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::fake::Machine;
 
     #[test]
     fn a_cpu_list_reads_what_it_writes() {
@@ -356,33 +319,6 @@ mod tests {
         let text = "processor\t: 0\nmodel\t\t: 1\nmodel name\t: Some CPU @ 2.0 GHz\n";
         assert_eq!(parse_model(text).as_deref(), Some("Some CPU @ 2.0 GHz"));
         assert_eq!(parse_model("processor : 0\n"), None);
-    }
-
-    #[test]
-    fn the_governors_of_the_allowed_cpus_are_named_once_each() {
-        let governors = ["performance\n", "powersave\n", "performance\n", "\n"];
-        let read = |path: &Path| {
-            let rest = path.to_str()?.strip_prefix("/sys/devices/system/cpu/cpu")?;
-            let (cpu, file) = rest.split_once('/')?;
-            let text = governors.get(cpu.parse::<usize>().ok()?)?;
-            (file == "cpufreq/scaling_governor").then(|| (*text).to_owned())
-        };
-        let of = |cpus: &str| governor(&cpus.parse().unwrap(), &read);
-        assert_eq!(of("0,2").as_deref(), Some("performance"));
-        assert_eq!(of("0-3").as_deref(), Some("performance,powersave"));
-        assert_eq!(of("3-9"), None, "an empty file, and none");
-    }
-
-    #[test]
-    fn the_deepest_idle_state_that_is_not_disabled_decides() {
-        let folder = "/sys/devices/system/cpu/cpu3/cpuidle";
-        let machine = Machine::of(&[]);
-        for (state, latency, disable) in [(0, 0, 0), (1, 2, 0), (2, 133, 0), (3, 890, 1)] {
-            machine.set(&format!("{folder}/state{state}/latency"), format!("{latency}\n"));
-            machine.set(&format!("{folder}/state{state}/disable"), format!("{disable}\n"));
-        }
-        assert_eq!(wake_up_micros(&machine.tree(), 3), Some(133));
-        assert_eq!(wake_up_micros(&machine.tree(), 4), None);
     }
 
     #[test]

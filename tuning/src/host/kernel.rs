@@ -1,6 +1,6 @@
 //! The kernel's release and the settings of it that decide how a run is measured.
 
-use crate::tree::Tree;
+use crate::tree::{Tree, named};
 
 /// Facts about the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub fn is_trusted_clock(clocksource: &str) -> bool {
 }
 
 pub(super) fn inspect(tree: &Tree) -> Kernel {
-    let word = |path: &str| tree.text(path).map(|text| text.trim().to_owned());
+    let word = |path: &str| named(&tree.text(path)?).map(str::to_owned);
     Kernel {
         release: word("/proc/sys/kernel/osrelease"),
         clocksource: word("/sys/devices/system/clocksource/clocksource0/current_clocksource"),

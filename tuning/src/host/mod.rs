@@ -3,10 +3,13 @@
 
 pub(crate) mod cgroup;
 pub mod cpu;
+pub mod idle;
 pub mod kernel;
 pub mod limits;
 pub mod memory;
 pub mod net;
+pub mod queues;
+mod routes;
 pub mod topology;
 
 use std::path::Path;

@@ -1,9 +1,12 @@
 //! Network cards with their queues and interrupts, and what the kernel's network holds at this
 //! moment; of this process's network namespace.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::cpu::CpuList;
+use super::queues::Queues;
+use super::routes::Routes;
 use crate::tree::Tree;
 
 /// Interfaces that are looked at. A host of containers has thousands, and none of them is a card.
@@ -12,8 +15,15 @@ const INTERFACES_MAX: usize = 4_096;
 /// Cards that are looked at closely.
 const CARDS_MAX: usize = 32;
 
-/// Queues and interrupts of a card that are looked at.
-const QUEUES_MAX: usize = 512;
+/// Interrupts of a card that are looked at.
+const INTERRUPTS_MAX: usize = 512;
+
+/// Processes among which the one is looked for that moves interrupts: a file each. It is started
+/// with the machine, and is among the first.
+const PROCESSES_MAX: usize = 8_192;
+
+/// The program that moves interrupts from CPU to CPU.
+const BALANCER: &str = "irqbalance";
 
 /// Facts about the network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +38,9 @@ pub struct Net {
     pub backlog_drops: Option<u64>,
     /// Open files of the whole machine.
     pub files_open: Option<u64>,
-    routes: Vec<Route>,
+    /// Whether `irqbalance` is seen, which moves interrupts. One outside of this container is not.
+    pub balanced: bool,
+    routes: Routes,
 }
 
 /// A network card, as the kernel shows it.
@@ -40,22 +52,14 @@ pub struct Card {
     pub speed: Option<u64>,
     /// Its driver.
     pub driver: Option<String>,
-    /// Queues of received packets.
-    pub queues: usize,
-    /// Whether received packets are spread over CPUs by the kernel (RPS), and not by the card.
-    pub spread: bool,
+    /// Its queues, and what the kernel does with their packets.
+    pub queues: Queues,
+    /// Packets for which it had no room since it was started.
+    pub missed: Option<u64>,
     /// The memory node that it is attached to, if there is more than one.
     pub node: Option<usize>,
-    /// On which CPUs its interrupts arrive, all together; `None` if it does not say.
-    pub interrupted: Option<CpuList>,
-}
-
-/// A line of the routing table: addresses that begin so go there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Route {
-    interface: String,
-    network: u32,
-    mask: u32,
+    /// Its interrupts, and on which CPUs each of them arrives, as far as it says.
+    pub interrupts: BTreeMap<u32, CpuList>,
 }
 
 impl Net {
@@ -74,30 +78,34 @@ impl Net {
             tracked: number("/proc/sys/net/netfilter/nf_conntrack_count"),
             backlog_drops: softnet.and_then(|text| parse_drops(&text)),
             files_open: number("/proc/sys/fs/file-nr"),
-            routes: routes(tree),
+            balanced: is_balanced(tree),
+            routes: Routes::inspect(tree),
         }
+    }
+
+    /// The interface through which packets to `ip` leave, if there is a route; no address of this
+    /// machine has one.
+    #[must_use]
+    pub fn interface_to(&self, ip: IpAddr) -> Option<&str> {
+        (!ip.to_canonical().is_loopback()).then(|| self.routes.interface_to(ip))?
     }
 
     /// The card through which packets to `ip` leave; `None` if there is none, or it is not known.
-    /// Of IPv6 it is not, unless there is only one.
     #[must_use]
     pub fn card_to(&self, ip: IpAddr) -> Option<&Card> {
-        let ip = match ip.to_canonical() {
-            ip if ip.is_loopback() => return None,
-            IpAddr::V4(ip) => ip,
-            IpAddr::V6(_) => return self.only_card(),
-        };
-        let fits = |route: &&Route| ip.to_bits() & route.mask == route.network;
-        let route = self.routes.iter().filter(fits).max_by_key(|route| route.mask)?;
-        self.cards.iter().find(|card| card.name == route.interface)
+        let interface = self.interface_to(ip)?;
+        self.cards.iter().find(|card| card.name == interface)
     }
+}
 
-    fn only_card(&self) -> Option<&Card> {
-        match self.cards.as_slice() {
-            [card] => Some(card),
-            _ => None,
-        }
-    }
+/// Whether `irqbalance` is among the first processes.
+fn is_balanced(tree: &Tree) -> bool {
+    let Some(processes) = tree.numbers("/proc", PROCESSES_MAX) else { return false };
+    let is_balancer = |process: &u32| {
+        let name = tree.text(format!("/proc/{process}/comm"));
+        name.is_some_and(|name| name.trim_end() == BALANCER)
+    };
+    processes.of.iter().any(is_balancer)
 }
 
 /// Whether there is hardware behind an interface, real or the hypervisor's, and it is in use.
@@ -112,56 +120,39 @@ impl Card {
         let folder = format!("/sys/class/net/{name}");
         let number = |file: &str| tree.text(format!("{folder}/{file}"))?.trim().parse::<i64>().ok();
         let driver = tree.link(format!("{folder}/device/driver"));
-        let queues = tree.names(format!("{folder}/queues"), 2 * QUEUES_MAX);
-        let received: Vec<String> =
-            queues.into_iter().filter(|queue| queue.starts_with("rx-")).collect();
-        let spread = |queue: &String| {
-            let mask = tree.text(format!("{folder}/queues/{queue}/rps_cpus")).unwrap_or_default();
-            mask.chars().any(|digit| digit.is_ascii_hexdigit() && digit != '0')
-        };
         Self {
             speed: number("speed").and_then(|speed| u64::try_from(speed).ok()),
             driver: driver.and_then(|path| Some(path.rsplit('/').next()?.to_owned())),
-            queues: received.len(),
-            spread: received.iter().take(1).any(spread),
+            queues: Queues::inspect(tree, &folder),
+            missed: number("statistics/rx_missed_errors").and_then(|it| u64::try_from(it).ok()),
             node: number("device/numa_node").and_then(|node| usize::try_from(node).ok()),
-            interrupted: interrupted(tree, &folder),
+            interrupts: interrupts(tree, &folder),
             name,
         }
     }
+
+    /// On which CPUs its interrupts arrive, all together; `None` if it does not say.
+    #[must_use]
+    pub fn interrupted(&self) -> Option<CpuList> {
+        CpuList::new(self.interrupts.values().flat_map(CpuList::iter))
+    }
 }
 
-/// The CPUs of a card's interrupts. A paravirtual card's belong to the device above it.
-fn interrupted(tree: &Tree, folder: &str) -> Option<CpuList> {
+/// The interrupts of a card. A paravirtual card's belong to the device above it.
+fn interrupts(tree: &Tree, folder: &str) -> BTreeMap<u32, CpuList> {
     let numbers = |below: &str| {
-        let found = tree.numbers(format!("{folder}/{below}"), QUEUES_MAX)?.of;
+        let found = tree.numbers(format!("{folder}/{below}"), INTERRUPTS_MAX)?.of;
         (!found.is_empty()).then_some(found)
     };
-    let numbers = numbers("device/msi_irqs").or_else(|| numbers("device/../msi_irqs"))?;
+    let numbers = numbers("device/msi_irqs").or_else(|| numbers("device/../msi_irqs"));
     let cpus = |number: &u32| {
         let of = |file: &str| -> Option<CpuList> {
             tree.text(format!("/proc/irq/{number}/{file}"))?.trim().parse().ok()
         };
         of("effective_affinity_list").or_else(|| of("smp_affinity_list"))
     };
-    let lists: Vec<CpuList> = numbers.iter().filter_map(cpus).collect();
-    CpuList::new(lists.iter().flat_map(CpuList::iter))
-}
-
-/// The routes of IPv4 in `/proc/net/route`, whose addresses are as they lie in memory.
-fn routes(tree: &Tree) -> Vec<Route> {
-    let table = tree.head("/proc/net/route").map(|head| head.of).unwrap_or_default();
-    let parse = |line: &str| {
-        let mut words = line.split_whitespace();
-        let (interface, network) = (words.next()?.to_owned(), words.next()?);
-        let mask = words.nth(5)?;
-        let bits = |digits: &str| {
-            let number = u32::from_str_radix(digits, 16).ok()?;
-            Some(Ipv4Addr::from(number.to_ne_bytes()).to_bits())
-        };
-        Some(Route { interface, network: bits(network)?, mask: bits(mask)? })
-    };
-    table.lines().skip(1).filter_map(parse).collect()
+    let numbers = numbers.unwrap_or_default();
+    numbers.iter().filter_map(|number| Some((*number, cpus(number)?))).collect()
 }
 
 /// The sockets in `TIME_WAIT` in a line of `/proc/net/sockstat`: `TCP: inuse 1 orphan 0 tw 7 …`.
@@ -183,8 +174,7 @@ mod tests {
 
     const ROUTES: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n\
                           eth0\t00000000\t0102000A\t0003\t0\t0\t0\t00000000\n\
-                          eth1\t0000A8C0\t00000000\t0001\t0\t0\t0\t0000FFFF\n\
-                          odd\tx\n";
+                          eth1\t0000A8C0\t00000000\t0001\t0\t0\t0\t0000FFFF\n";
 
     fn machine() -> Machine {
         let machine = Machine::of(&[
@@ -210,6 +200,7 @@ mod tests {
         machine.set("/sys/class/net/eth0/device/numa_node", "-1\n");
         machine.set("/sys/class/net/eth1/device/msi_irqs/40", "msix\n");
         machine.set("/sys/class/net/eth1/device/msi_irqs/41", "msix\n");
+        machine.set("/sys/class/net/eth1/statistics/rx_missed_errors", "7\n");
         machine.link("/sys/class/net/eth1/device/driver", "../../../bus/pci/drivers/ixgbe");
         machine
     }
@@ -217,18 +208,17 @@ mod tests {
     #[test]
     fn a_card_has_queues_interrupts_and_a_place() {
         let net = Net::inspect(&machine().tree());
-        let expected = Card {
-            name: "eth1".to_owned(),
-            speed: Some(10_000),
-            driver: Some("ixgbe".to_owned()),
-            queues: 2,
-            spread: true,
-            node: Some(1),
-            interrupted: "2-3".parse().ok(),
-        };
-        assert_eq!(net.cards[1], expected);
-        let plain = Card { name: "eth0".to_owned(), queues: 1, ..Card::default() };
-        assert_eq!(net.cards[0], plain);
+        let card = &net.cards[1];
+        assert_eq!((card.name.as_str(), card.speed), ("eth1", Some(10_000)));
+        assert_eq!((card.driver.as_deref(), card.node), (Some("ixgbe"), Some(1)));
+        assert_eq!((card.queues.receiving, card.queues.spread().count()), (2, 1));
+        assert_eq!(card.missed, Some(7));
+        let interrupts = [(40, "2".parse().unwrap()), (41, "3".parse().unwrap())];
+        assert_eq!(card.interrupts, BTreeMap::from(interrupts));
+        assert_eq!(card.interrupted(), "2-3".parse().ok());
+        let plain = &net.cards[0];
+        assert_eq!((plain.speed, plain.node, plain.missed), (None, None, None));
+        assert_eq!((plain.queues.receiving, plain.interrupted()), (1, None));
         assert_eq!(net.cards.len(), 2, "loopback is no card");
         assert_eq!((net.time_wait, net.backlog_drops), (Some(17), Some(0x7a + 0x1d3)));
     }
@@ -241,8 +231,18 @@ mod tests {
         assert_eq!(name("192.169.7.7"), Some("eth0"));
         assert_eq!(name("::ffff:192.168.7.7"), Some("eth1"));
         assert_eq!((name("127.0.0.1"), name("::1")), (None, None));
-        assert_eq!(name("2001:db8::1"), None, "there are two");
+        assert_eq!(name("2001:db8::1"), None, "there is no route");
         assert_eq!(Net::default().card_to("192.0.2.1".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn who_moves_interrupts_is_known_by_its_name() {
+        let machine = Machine::of(&[("/proc/1/comm", "init\n"), ("/proc/self/comm", "x\n")]);
+        assert!(!Net::inspect(&machine.tree()).balanced);
+        machine.set("/proc/612/comm", "irqbalance-ui\n");
+        assert!(!Net::inspect(&machine.tree()).balanced);
+        machine.set("/proc/613/comm", "irqbalance\n");
+        assert!(Net::inspect(&machine.tree()).balanced);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use core::fmt;
 pub use readings::{Reading, Settings};
 pub use table::SETTINGS;
 
+/// The system calls of `io_uring`, which the filters of containers forbid.
+pub const RING_CALLS: [&str; 3] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
+
 /// Something that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {

@@ -30,7 +30,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "2.6.25",
         risk: "Some programs close every number up to their limit when they start.",
-        source: "Documentation/admin-guide/sysctl/fs.rst",
+        source: "proc(5), Documentation/admin-guide/sysctl/fs.rst",
     },
     Setting {
         key: "fs.file-max",
@@ -55,7 +55,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Set("1024 65535"),
         since: "2.2",
         risk: "A port of a service that starts later may be taken: reserve those.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "ip(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.ip_local_reserved_ports",
@@ -81,7 +81,7 @@ pub const SETTINGS: &[Setting] = &[
         since: "2.4.19",
         risk: "Needs timestamps on both ends; a late packet of the old connection is told by them \
                alone.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_tw_reuse_delay",
@@ -106,7 +106,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "2.4",
         risk: "Memory: about 250 bytes each.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_fin_timeout",
@@ -119,7 +119,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "2.2",
         risk: "A slow peer is cut off while it still sends.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.netfilter.nf_conntrack_max",
@@ -156,7 +156,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "2.2",
         risk: "Without them (0) ports wait for 60 s, and round trips are measured less often.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.core.somaxconn",
@@ -166,9 +166,9 @@ pub const SETTINGS: &[Setting] = &[
         default: "4096 (128 before 5.4)",
         throughput: Choice::AtLeast("65535"),
         latency: Choice::AtLeast("65535"),
-        since: "2.4",
+        since: "2.4.25",
         risk: "Memory; the server has to ask for as many, and be started again.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "listen(2), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_max_syn_backlog",
@@ -181,7 +181,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::AtLeast("65535"),
         since: "2.2",
         risk: "Memory: about 300 bytes each.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_syncookies",
@@ -195,7 +195,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "2.2",
         risk: "Without (0) a flood of connections keeps everybody out.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_congestion_control",
@@ -233,7 +233,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Set("0"),
         since: "2.6.18",
         risk: "Bursts after pauses.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_no_metrics_save",
@@ -245,7 +245,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Set("1"),
         since: "2.6.6",
         risk: "Runs begin alike, and large transfers more slowly.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_autocorking",
@@ -258,7 +258,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "3.14",
         risk: "Without (0) there are more packets.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_rmem",
@@ -270,7 +270,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "2.4",
         risk: "A smaller first one saves memory only where data waits to be read.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_wmem",
@@ -282,7 +282,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "2.4",
         risk: "A larger one hides a slow network for longer.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.ipv4.tcp_mem",
@@ -295,7 +295,7 @@ pub const SETTINGS: &[Setting] = &[
         latency: Choice::Keep,
         since: "2.4",
         risk: "Memory that cannot be swapped out.",
-        source: "Documentation/networking/ip-sysctl.rst",
+        source: "tcp(7), Documentation/networking/ip-sysctl.rst",
     },
     Setting {
         key: "net.core.rmem_max",
@@ -547,7 +547,7 @@ pub const SETTINGS: &[Setting] = &[
         since: "2.6.25",
         risk: "With -1, a shard that spins with real-time priority stops the machine. Leave \
                shards as they are.",
-        source: "Documentation/scheduler/sched-rt-group.rst",
+        source: "proc(5), Documentation/scheduler/sched-rt-group.rst",
     },
     Setting {
         key: "kernel.nmi_watchdog",
@@ -665,22 +665,23 @@ pub const SETTINGS: &[Setting] = &[
         key: "memlock",
         group: Group::Ring,
         place: Place::Limit("memlock", "l"),
-        what: "Memory that a user may lock, in KiB. Before 5.12 and again since 6.14, rings \
-               count; pummel's take about 0.1 MiB per shard, and up to 1.1 MiB with many \
-               connections.",
+        what: "Memory that a user may lock, in KiB. Before 5.12 and again since 6.14, rings count \
+               (measured on 6.18): pummel's take about 0.1 MiB per shard, and up to 1.1 MiB with \
+               many connections.",
         default: "8192 (64 before 5.16)",
         throughput: Choice::AtLeast("65536"),
         latency: Choice::AtLeast("65536"),
         since: "2.6.9; rings as told",
         risk: "A user can keep memory from being swapped.",
-        source: "io_uring_setup(2)",
+        source: "getrlimit(2), io_uring_register(2)",
     },
     Setting {
         key: "seccomp",
         group: Group::Ring,
         place: Place::Tool {
             check: "grep Seccomp /proc/self/status",
-            set: "docker run --security-opt seccomp=FILE",
+            set: "pummel doctor --seccomp default.json > pummel.json; docker run --security-opt \
+                  seccomp=pummel.json",
             undo: "docker run without it",
         },
         what: "The filter of a container's system calls. Those of Docker 25 and later, containerd \

@@ -60,6 +60,7 @@ pub struct Counters {
 pub struct Sources {
     tree: Tree,
     quota_files: Vec<PathBuf>,
+    card_files: Vec<PathBuf>,
 }
 
 /// What happened to the machine and to this process while somebody watched. Shares go from 0 to 1;
@@ -92,6 +93,7 @@ pub struct Watch {
     steal_worst: Option<Peak>,
     pressure_worst: Option<Peak>,
     time_wait: Option<TimeWait>,
+    tracked_max: Option<u64>,
     census: Census,
 }
 
@@ -107,8 +109,8 @@ impl Sources {
     #[must_use]
     pub fn below(root: &Path) -> Self {
         let tree = Tree::below(root);
-        let quota_files = cpu::quota_files(&tree);
-        Self { tree, quota_files }
+        let (quota_files, card_files) = (cpu::quota_files(&tree), net::card_files(&tree));
+        Self { tree, quota_files, card_files }
     }
 
     /// Reads them all: some ten files, and three per thread.
@@ -116,7 +118,7 @@ impl Sources {
     pub fn read(&self) -> Counters {
         Counters {
             cpu: CpuCounters::read(&self.tree, &self.quota_files),
-            net: NetCounters::read(&self.tree),
+            net: NetCounters::read(&self.tree, &self.card_files),
             threads: ThreadsCounters::read(&self.tree),
             faults_major: self
                 .tree
@@ -143,6 +145,7 @@ impl Watch {
             first: counters.clone(),
             census: Census::begin(&counters.threads),
             time_wait: counters.net.time_wait.map(TimeWait::of),
+            tracked_max: counters.net.tracked,
             last: Sample { at: Duration::ZERO, counters },
             recent: VecDeque::with_capacity(RECENT_MAX),
             samples: 1,
@@ -163,6 +166,7 @@ impl Watch {
         if let Some(count) = counters.net.time_wait {
             self.time_wait.get_or_insert(TimeWait::of(count)).note(count);
         }
+        self.tracked_max = self.tracked_max.max(counters.net.tracked);
         let before = std::mem::replace(&mut self.last, Sample { at, counters });
         if self.recent.len() < RECENT_MAX {
             self.recent.push_back(before);
@@ -183,7 +187,11 @@ impl Watch {
                 pressure_worst: self.pressure_worst,
                 ..last.cpu.since(&self.first.cpu, whole)
             },
-            net: NetDisturbance { time_wait: self.time_wait, ..last.net.since(&self.first.net) },
+            net: NetDisturbance {
+                time_wait: self.time_wait,
+                tracked_max: self.tracked_max,
+                ..last.net.since(&self.first.net)
+            },
             threads: self.census.end(),
             faults_major: grown(self.first.faults_major, last.faults_major),
         }

@@ -2,9 +2,14 @@
 //! it together.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::growth::{grown, share};
 use crate::tree::Tree;
+
+/// Interfaces among which cards are looked for, and cards that are watched: a file each per sample.
+const INTERFACES_MAX: usize = 4_096;
+const CARDS_MAX: usize = 32;
 
 /// Counters about the network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +20,12 @@ pub struct NetCounters {
     pub softnet: Option<SoftnetCounters>,
     /// Packets that interfaces dropped, by name; loopback excluded.
     pub interfaces: BTreeMap<String, Drops>,
+    /// Packets for which network cards had no room, summed over them; no loss of another kind.
+    pub missed: Option<u64>,
+    /// Packets that the firewall dropped since it could not track their connections.
+    pub firewall_dropped: Option<u64>,
+    /// Connections that the firewall tracks at this moment.
+    pub tracked: Option<u64>,
     /// Sockets in `TIME_WAIT` at this moment.
     pub time_wait: Option<u64>,
 }
@@ -72,6 +83,12 @@ pub struct NetDisturbance {
     pub received_dropped: Option<u64>,
     /// Packets that interfaces dropped instead of sending them.
     pub sent_dropped: Option<u64>,
+    /// Packets for which network cards had no room.
+    pub missed: Option<u64>,
+    /// Packets that the firewall dropped since it could not track their connections.
+    pub firewall_dropped: Option<u64>,
+    /// Most connections that the firewall tracked in any sample.
+    pub tracked_max: Option<u64>,
     /// Sockets in `TIME_WAIT`.
     pub time_wait: Option<TimeWait>,
 }
@@ -119,20 +136,34 @@ impl TimeWait {
     }
 }
 
+/// The files in which network cards tell of packets for which they had no room.
+pub(super) fn card_files(tree: &Tree) -> Vec<PathBuf> {
+    let names = tree.names("/sys/class/net", INTERFACES_MAX).into_iter();
+    let cards = names.filter(|name| tree.exists(format!("/sys/class/net/{name}/device")));
+    let files = cards.map(|name| format!("/sys/class/net/{name}/statistics/rx_missed_errors"));
+    files.filter(|file| tree.text(file).is_some()).take(CARDS_MAX).map(PathBuf::from).collect()
+}
+
 impl NetCounters {
-    pub(super) fn read(tree: &Tree) -> Self {
+    /// Reads them; `card_files` are those of [`card_files`].
+    pub(super) fn read(tree: &Tree, card_files: &[PathBuf]) -> Self {
         let text = |path: &str| tree.text(path).unwrap_or_default();
         let (dev, sockets) = (text("/proc/net/dev"), text("/proc/net/sockstat"));
         Self {
             tcp: TcpCounters::parse(&text("/proc/net/snmp"), &text("/proc/net/netstat")),
             softnet: parse_softnet(&text("/proc/net/softnet_stat")),
             interfaces: dev.lines().filter_map(parse_interface).collect(),
+            missed: sum_of(tree, card_files),
+            firewall_dropped: parse_firewall(&text("/proc/net/stat/nf_conntrack")),
+            tracked: tree
+                .text("/proc/sys/net/netfilter/nf_conntrack_count")
+                .and_then(|text| text.trim().parse().ok()),
             time_wait: parse_time_wait(&sockets),
         }
     }
 
-    /// What happened since `before`; without the sockets in `TIME_WAIT`, which are counted at
-    /// every sample.
+    /// What happened since `before`; without the sockets in `TIME_WAIT` and the connections that
+    /// are tracked, which are counted at every sample.
     pub(super) fn since(&self, before: &Self) -> NetDisturbance {
         let softnet = |value: fn(SoftnetCounters) -> u64| {
             let (before, after) = (before.softnet?, self.softnet?);
@@ -146,6 +177,9 @@ impl NetCounters {
             softnet_squeezed: softnet(|softnet| softnet.squeezed),
             received_dropped: self.drops_since(before, |drops| drops.received),
             sent_dropped: self.drops_since(before, |drops| drops.sent),
+            missed: grown(before.missed, self.missed),
+            firewall_dropped: grown(before.firewall_dropped, self.firewall_dropped),
+            tracked_max: None,
             time_wait: None,
         }
     }
@@ -219,6 +253,24 @@ fn parse_softnet(text: &str) -> Option<SoftnetCounters> {
     (all.cpus > 0).then_some(all)
 }
 
+/// The sum of files with a number each. All must speak, or none does: one that is gone would make
+/// the sum run backwards.
+fn sum_of(tree: &Tree, files: &[PathBuf]) -> Option<u64> {
+    let known = (!files.is_empty()).then_some(0);
+    let number = |file: &PathBuf| tree.text(file)?.trim().parse::<u64>().ok();
+    files.iter().try_fold(known?, |sum: u64, file| sum.checked_add(number(file)?))
+}
+
+/// Sums what the firewall dropped over CPUs: names in the first line of the text, a line of values
+/// for each CPU below it, in hexadecimal.
+fn parse_firewall(text: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let column = lines.next()?.split_whitespace().position(|name| name == "drop")?;
+    let of_cpu = |line: &str| u64::from_str_radix(line.split_whitespace().nth(column)?, 16).ok();
+    let all: Option<Vec<u64>> = lines.map(of_cpu).collect();
+    all?.into_iter().map(Some).reduce(|one, other| one?.checked_add(other?))?
+}
+
 /// Parses a line of `/proc/net/dev`: a name, eight counters of what was received, eight of what was
 /// sent. The fourth of each counts drops; on receipt it contains what the card itself missed.
 fn parse_interface(line: &str) -> Option<(String, Drops)> {
@@ -272,7 +324,7 @@ eth1.7:1 1 0 5 0 0 0 0 1 1 0 6 0 0 0 0
             listen_overflows: Some(3),
             listen_drops: Some(5),
         };
-        assert_eq!(NetCounters::read(&machine.tree()).tcp, expected);
+        assert_eq!(NetCounters::read(&machine.tree(), &[]).tcp, expected);
     }
 
     #[test]
@@ -291,6 +343,31 @@ eth1.7:1 1 0 5 0 0 0 0 1 1 0 6 0 0 0 0
         for odd in ["", "1\n", "1 2\n", "1 2 x\n", "1 2 3\ngarbage\n"] {
             assert_eq!(parse_softnet(odd), None, "{odd:?}");
         }
+    }
+
+    #[test]
+    fn the_firewall_tells_its_drops_by_name_and_per_cpu() {
+        let text = "entries found drop early_drop\n00000005 00000000 00000010 1\n5 0 1 2\n";
+        assert_eq!(parse_firewall(text), Some(17));
+        for odd in ["", "entries drop\n", "entries\n1\n", "a drop\n1\n", "a drop\n1 x\n"] {
+            assert_eq!(parse_firewall(odd), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn cards_are_summed_and_all_of_them_have_to_tell() {
+        let machine = Machine::of(&[("/sys/class/net/veth1/statistics/rx_missed_errors", "9\n")]);
+        for (card, missed) in [("eth0", "3\n"), ("eth1", "4\n")] {
+            let folder = format!("/sys/class/net/{card}");
+            machine.set(&format!("{folder}/device/vendor"), "x\n");
+            machine.set(&format!("{folder}/statistics/rx_missed_errors"), missed);
+        }
+        let files = card_files(&machine.tree());
+        assert_eq!(files.len(), 2, "behind others there is no hardware");
+        assert_eq!(sum_of(&machine.tree(), &files), Some(7));
+        machine.set("/sys/class/net/eth1/statistics/rx_missed_errors", "-1\n");
+        assert_eq!(sum_of(&machine.tree(), &files), None);
+        assert_eq!(sum_of(&machine.tree(), &[]), None);
     }
 
     #[test]

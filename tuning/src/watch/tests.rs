@@ -5,6 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::tree::fake::Machine;
 
+const MISSED: &str = "/sys/class/net/eth0/statistics/rx_missed_errors";
+const DEVICE: &str = "/sys/class/net/eth0/device/vendor";
+const FIREWALL: &str = "/proc/net/stat/nf_conntrack";
+const TRACKED: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+
 /// A machine at rest, and where it says so.
 const REST: &[(&str, &str)] = &[
     ("/proc/stat", "cpu  100 0 50 850 0 0 0 0 0 0\ncpu0 100 0 50 850 0 0 0 0 0 0\nintr 5 0\n"),
@@ -20,6 +25,10 @@ const REST: &[(&str, &str)] = &[
     ),
     ("/proc/net/softnet_stat", "000340fe 00000001 00000002 00000000\n"),
     ("/proc/net/dev", "  lo: 1 1 0 3 0 0 0 0 1 1 0 3 0\neth0: 1 1 0 4 0 0 0 0 1 1 0 5 0\n"),
+    (DEVICE, "0x1af4\n"),
+    (MISSED, "7\n"),
+    (FIREWALL, "entries drop\n28 1\n28 2\n"),
+    (TRACKED, "40\n"),
     ("/proc/net/sockstat", "TCP: inuse 1 orphan 0 tw 6 alloc 1 mem 0\n"),
     ("/proc/self/stat", "7 (a) b) c) S 1 2 3 4 5 6 7 8 9 10 11 12\n"),
     (
@@ -93,6 +102,9 @@ fn at_rest_everything_is_known_and_nothing_grew() {
         softnet_squeezed: Some(0),
         received_dropped: Some(0),
         sent_dropped: Some(0),
+        missed: Some(0),
+        firewall_dropped: Some(0),
+        tracked_max: Some(40),
         time_wait: Some(TimeWait::of(6)),
     };
     assert_eq!(known.net, net);
@@ -195,6 +207,15 @@ fn drops_show() {
 }
 
 #[test]
+fn what_a_card_or_the_firewall_had_no_room_for_shows() {
+    check(MISSED, "12\n", |seen| seen.net.missed = Some(5));
+    check(FIREWALL, "entries drop\n29 3\n29 f\n", |seen| {
+        seen.net.firewall_dropped = Some(15);
+    });
+    check(TRACKED, "90\n", |seen| seen.net.tracked_max = Some(90));
+}
+
+#[test]
 fn sockets_in_time_wait_show() {
     check("/proc/net/sockstat", "TCP: inuse 1 orphan 0 tw 4 alloc 1 mem 0\n", |seen| {
         seen.net.time_wait = Some(TimeWait { first: 6, last: 4, max: 6 });
@@ -245,9 +266,13 @@ fn a_file_that_goes_makes_its_own_signal_unknown_and_no_other() {
     for (path, _) in REST.iter().filter(|(path, _)| !path.contains("/task/")) {
         let lost = seen(|machine| machine.remove(path));
         match *path {
-            // The first two are read once, to find others; the third has numbers of the moment, and
-            // what was seen stays true.
-            "/proc/self/cgroup" | "/proc/self/mountinfo" | "/proc/net/sockstat" => {
+            // The first three are read once, to find others; the last two have numbers of the
+            // moment, and what was seen stays true.
+            "/proc/self/cgroup"
+            | "/proc/self/mountinfo"
+            | DEVICE
+            | "/proc/net/sockstat"
+            | TRACKED => {
                 assert_eq!(lost, rest(), "{path}");
             }
             _ => assert_ne!(lost, rest(), "{path}"),

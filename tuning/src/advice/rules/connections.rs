@@ -1,5 +1,7 @@
 //! What bounds connections: files, ports, the tables that remember them.
 
+use std::net::Ipv4Addr;
+
 use super::super::demand::{Churn, Demand, To};
 use super::super::finding::{Cure, Severity};
 use super::Said;
@@ -9,14 +11,21 @@ use crate::host::Host;
 const FILES_RESERVED: u64 = 64;
 
 /// The first port that needs no privileges, and the last one.
-const PORT_FIRST: u64 = 1_024;
-const PORT_LAST: u64 = 65_535;
+const PORT_FIRST: u16 = 1_024;
+const PORT_LAST: u16 = 65_535;
 
 /// How long a port waits after a connection that this side has closed (`TCP_TIMEWAIT_LEN`).
 const WAITING_S: f64 = 60.0;
 
 /// How long it does where it may be used again, in ms; the sysctl says so since Linux 6.14.
 const REUSE_DELAY_MS: u64 = 1_000;
+
+/// How long a server's queue may be where that is no concern, and at most.
+const BACKLOG_USUAL: u64 = 65_535;
+const BACKLOG_MAX: u64 = 2_147_483_647;
+
+/// Addresses that are written out where a command names some.
+const ADDRESSES_SHOWN_MAX: u64 = 8;
 
 /// How long a firewall keeps what was closed, in seconds, unless its sysctl says otherwise.
 const TRACKED_S: u64 = 120;
@@ -25,18 +34,21 @@ const TRACKED_S: u64 = 120;
 pub(super) fn open_files(host: &Host, demand: &Demand) -> Option<Said> {
     let (connections, limit) = (demand.connections?, host.files.hard?);
     let need = connections.saturating_add(host.files.open.unwrap_or(0) + FILES_RESERVED);
-    let most = host.settings.number("fs.nr_open").filter(|most| *most < need);
     (need > limit).then(|| {
+        // No hard limit may be above this one, so that it is raised first.
+        let most = host.settings.number("fs.nr_open").filter(|most| *most < need);
+        let first = || most.map(|_| Cure::set("fs.nr_open", need.to_string()));
         let message = format!(
             "{connections} connections need {need} open files, and the hard limit is {limit}"
         );
+        let shell = Cure::command(format!("prlimit --pid $$ --nofile={need}"));
+        let unit = format!("LimitNOFILE={need} of its unit, or limits.d and a new login");
+        let engine = format!("in a container: docker run --ulimit nofile={need}");
         Said::new(Severity::Impossible, message)
             .counts(need, limit)
-            .cure_if(most.map(|_| Cure::set("fs.nr_open", need.to_string())))
-            .cure(Cure::by(format!(
-                "sudo prlimit --pid $$ --nofile={need}, then run in the same shell"
-            )))
-            .cure(Cure::by("for good: limits.d or LimitNOFILE= of its unit"))
+            .cure(shell.then(Cure::by("run in the same shell")).after(first()))
+            .cure(Cure::by(unit).after(first()))
+            .cure(Cure::by(engine).after(first()))
     })
 }
 
@@ -56,26 +68,50 @@ pub(super) fn system_files(host: &Host, demand: &Demand) -> Option<Said> {
     })
 }
 
+/// The ports from `first` to `last` that are not reserved.
+fn free_ports(host: &Host, first: u16, last: u16) -> u64 {
+    let reserved = host.settings.text("net.ipv4.ip_local_reserved_ports").unwrap_or_default();
+    let within = |part: &str| {
+        let (low, high) = part.split_once('-').unwrap_or((part, part));
+        let (low, high) = (low.trim().parse::<u16>().ok()?, high.trim().parse::<u16>().ok()?);
+        let (low, high) = (low.max(first), high.min(last));
+        (low <= high).then(|| u64::from(high - low) + 1)
+    };
+    let reserved: u64 = reserved.split(',').filter_map(within).sum();
+    (u64::from(last.saturating_sub(first)) + 1).saturating_sub(reserved)
+}
+
 /// The local ports that connections from one address to one server can have.
 fn ports(host: &Host) -> Option<u64> {
     let range = host.ports?;
-    let reserved = host.settings.text("net.ipv4.ip_local_reserved_ports").unwrap_or_default();
-    let within = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?);
-        let (first, last) = (first.max(range.first), last.min(range.last));
-        (first <= last).then(|| u64::from(last - first) + 1)
-    };
-    let reserved: u64 = reserved.split(',').filter_map(within).sum();
-    Some(u64::from(range.count()).saturating_sub(reserved))
+    Some(free_ports(host, range.first, range.last))
 }
 
-/// Sets as many ports as there can be, if these are more than there are.
-fn more_ports(host: &Host) -> Option<Cure> {
-    let range = host.ports?;
-    let most = PORT_LAST - PORT_FIRST + 1;
-    (u64::from(range.count()) < most)
-        .then(|| Cure::set("net.ipv4.ip_local_port_range", format!("{PORT_FIRST} {PORT_LAST}")))
+/// What gives `need` ports to one server: as many as there can be, if these are more than there
+/// are, and where they do not suffice more addresses that they are from.
+fn more_ports(host: &Host, demand: &Demand, need: u64) -> Option<Cure> {
+    let (have, most) = (ports(host)?, free_ports(host, PORT_FIRST, PORT_LAST));
+    let widened = (have < most)
+        .then(|| Cure::set("net.ipv4.ip_local_port_range", format!("{PORT_FIRST} {PORT_LAST}")));
+    let each = if widened.is_some() { most } else { have };
+    if need <= each.saturating_mul(demand.sources.max(1)) {
+        return widened;
+    }
+    Some(more_addresses(demand, need.div_ceil(each.max(1))).after(widened))
+}
+
+/// So many local addresses. All that begin with 127 are there; others are to be added.
+fn more_addresses(demand: &Demand, count: u64) -> Cure {
+    if !demand.is_loopback() || count > ADDRESSES_SHOWN_MAX {
+        let added = Cure::command(format!(
+            "ip address add ADDRESS dev CARD, for each that is missing of {count}"
+        ));
+        let named = Cure::by(format!("--source-ip with {count} addresses"));
+        return if demand.is_loopback() { named } else { added.then(named) };
+    }
+    let first = Ipv4Addr::LOCALHOST.to_bits();
+    let all = (first..).zip(0..count).map(|(bits, _)| Ipv4Addr::from_bits(bits).to_string());
+    Cure::by(format!("--source-ip {}", all.collect::<Vec<_>>().join(",")))
 }
 
 /// A connection needs a port of its own for each pair of addresses.
@@ -89,11 +125,10 @@ pub(super) fn local_ports(host: &Host, demand: &Demand) -> Option<Said> {
              {sources} local address{}",
             if sources > 1 { "es" } else { "" }
         );
-        let addresses = need.div_ceil(each.max(1));
         Said::new(Severity::Impossible, message)
             .counts(need, have)
-            .cure_if(more_ports(host))
-            .cure(Cure::by(format!("--source-ip with {addresses} addresses")))
+            .cure_if(more_ports(host, demand, need))
+            .cure(more_addresses(demand, need.div_ceil(each.max(1))))
     })
 }
 
@@ -106,17 +141,29 @@ fn waiting(demand: &Demand) -> Option<Churn> {
 fn waiting_s(host: &Host, demand: &Demand) -> f64 {
     let reused = match host.settings.number("net.ipv4.tcp_tw_reuse") {
         Some(1) => true,
-        Some(2) => demand.stays_here(),
+        Some(2) => demand.is_loopback(),
         _ => false,
     };
     let stamped = host.settings.number("net.ipv4.tcp_timestamps") != Some(0);
+    if reused && stamped { reuse_s(host) } else { WAITING_S }
+}
+
+/// For how long it does where it may be used again, in seconds.
+fn reuse_s(host: &Host) -> f64 {
     let delay = host.settings.number("net.ipv4.tcp_tw_reuse_delay").unwrap_or(REUSE_DELAY_MS);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a sysctl")]
-    if reused && stamped { delay as f64 / 1e3 } else { WAITING_S }
+    {
+        delay as f64 / 1e3
+    }
 }
 
 /// Ports that wait after their connections are missing for new ones.
-#[expect(clippy::cast_precision_loss, reason = "numbers of ports")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers of ports, at least zero"
+)]
 pub(super) fn new_connections(host: &Host, demand: &Demand) -> Option<Said> {
     let (churn, wait) = (waiting(demand)?, waiting_s(host, demand));
     let have = ports(host)?.saturating_mul(demand.sources.max(1)) as f64;
@@ -128,14 +175,32 @@ pub(super) fn new_connections(host: &Host, demand: &Demand) -> Option<Said> {
             churn.per_second,
             have / wait
         );
-        let reuse = wait >= WAITING_S && host.settings.number("net.ipv4.tcp_tw_reuse") != Some(1);
+        let soon = (churn.per_second * reuse_s(host).min(churn.seconds)).ceil();
+        let reuse = (wait >= WAITING_S).then(|| {
+            let more = (soon > have).then(|| more_ports(host, demand, soon as u64)).flatten();
+            let reuse = reused(host, demand);
+            match more {
+                Some(more) => reuse.then(more),
+                None => reuse,
+            }
+        });
         Said::new(Severity::Limits, message)
             .numbers(need, have)
             .cure(Cure::by("--close rst"))
-            .cure_if(reuse.then(|| Cure::set("net.ipv4.tcp_tw_reuse", "1")))
-            .cure_if(more_ports(host))
-            .cure(Cure::by("--source-ip with more addresses"))
+            .cure_if(reuse)
+            .cure_if(more_ports(host, demand, need.ceil() as u64))
     })
+}
+
+/// What lets a port be used again early: both ends have to stamp their segments.
+fn reused(host: &Host, demand: &Demand) -> Cure {
+    let off = host.settings.number("net.ipv4.tcp_timestamps") == Some(0);
+    let stamped = off.then(|| Cure::set("net.ipv4.tcp_timestamps", "1"));
+    match host.settings.number("net.ipv4.tcp_tw_reuse") {
+        Some(1) => stamped.unwrap_or_default(),
+        Some(2) if demand.is_loopback() => stamped.unwrap_or_default(),
+        _ => Cure::set("net.ipv4.tcp_tw_reuse", "1").after(stamped),
+    }
 }
 
 /// Without timestamps, no port is used again early.
@@ -194,22 +259,36 @@ pub(super) fn conntrack(host: &Host, demand: &Demand) -> Option<Said> {
         Said::new(Severity::Limits, message)
             .counts(need, have)
             .cure(Cure::set("net.netfilter.nf_conntrack_max", most))
-            .cure(Cure::by("iptables -t raw -I OUTPUT -p tcp --dport PORT -j NOTRACK"))
+            .cure_if(untracked(demand))
     })
+}
+
+/// Rules by which the firewall lets the packets of this load pass; those of one direction alone
+/// would be without a beginning.
+fn untracked(demand: &Demand) -> Option<Cure> {
+    let To::Address(ip) = demand.to else { return None };
+    let ip = ip.to_canonical();
+    let tables = if ip.is_ipv4() { "iptables" } else { "ip6tables" };
+    let rule = |chain, side| {
+        Cure::command(format!("{tables} -t raw -I {chain} -p tcp {side} {ip} -j CT --notrack"))
+    };
+    Some(rule("OUTPUT", "-d").then(rule("PREROUTING", "-s")))
 }
 
 /// Connections that come all at once wait for a server's accept.
 pub(super) fn accept_queue(host: &Host, demand: &Demand) -> Option<Said> {
     let (need, have) = (demand.to_one, host.settings.number("net.core.somaxconn")?);
-    let here = matches!(demand.to, To::Address(ip) if ip.to_canonical().is_loopback());
+    let here = demand.stays_here() && demand.to != To::Socket;
     (here && demand.connections.is_some() && need > have).then(|| {
         let message = format!(
             "{need} connections open at once, and {have} may wait for a server on this machine \
              to accept them: the others try again after 1 s"
         );
-        Said::new(Severity::Risky, message)
-            .counts(need, have)
-            .cure(Cure::set("net.core.somaxconn", PORT_LAST.to_string()))
-            .cure(Cure::by("start the server again, and have it ask for as many"))
+        let most = need.clamp(BACKLOG_USUAL, BACKLOG_MAX);
+        Said::new(Severity::Risky, message).counts(need, have).cure(
+            Cure::set("net.core.somaxconn", most.to_string()).then(Cure::by(format!(
+                "start the server again, with a backlog of {need} or more"
+            ))),
+        )
     })
 }

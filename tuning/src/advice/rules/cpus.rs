@@ -1,10 +1,13 @@
 //! CPUs: how many, how much of them, and what keeps them from being at hand.
 
+use std::collections::BTreeSet;
+
 use super::super::demand::Demand;
 use super::super::finding::{Cure, Severity};
 use super::Said;
 use crate::host::Host;
 use crate::host::cpu::{CpuList, Quota};
+use crate::host::idle::IdleState;
 use crate::host::kernel::is_trusted_clock;
 
 /// Share of the CPUs that others may use before a run starts.
@@ -12,6 +15,9 @@ const LOAD_SHARE: f64 = 0.5;
 
 /// Share of the time that a hypervisor may have given to others.
 const STEAL_SHARE: f64 = 0.01;
+
+/// The governor that does not lower the clock rate.
+const FAST_GOVERNOR: &str = "performance";
 
 /// Longest time to wake up that is not worth a word, in µs.
 const WAKE_UP_MICROS: u64 = 50;
@@ -27,10 +33,12 @@ pub(super) fn quota(host: &Host, demand: &Demand) -> Option<Said> {
         );
         let fewer = (whole > 0).then(|| Cure::by(format!("--shards {whole}")));
         #[expect(clippy::cast_precision_loss, reason = "numbers of CPUs")]
-        Said::new(Severity::Risky, message)
-            .numbers(shards as f64, own)
-            .cure_if(fewer)
-            .cure(Cure::by("a larger quota: docker --cpus, limits.cpu, CPUQuota="))
+        Said::new(Severity::Risky, message).numbers(shards as f64, own).cure_if(fewer).cure(
+            Cure::by(format!(
+                "a larger quota: docker update --cpus={shards}, limits.cpu: {shards}, \
+                 CPUQuota={shards}00%"
+            )),
+        )
     })
 }
 
@@ -102,26 +110,54 @@ pub(super) fn steal(host: &Host, _: &Demand) -> Option<Said> {
     Some(Said::new(Severity::Risky, message).numbers(steal, STEAL_SHARE).cure(cure))
 }
 
+/// The CPUs that matter: those of shards, or all that are allowed.
+fn ours<'h>(host: &'h Host, demand: &'h Demand) -> &'h CpuList {
+    demand.shards.as_ref().unwrap_or(&host.cpus.allowed)
+}
+
 /// A lower clock makes requests after pauses slow.
 pub(super) fn governor(host: &Host, demand: &Demand) -> Option<Said> {
-    let governor = host.cpus.governor.as_deref().filter(|name| *name != "performance")?;
-    let message = format!("the governor {governor} lowers the clock rate where there are pauses");
-    let path = |cpu| format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
-    let how = "cpupower frequency-set -g performance";
-    let cure = Cure::write(how, host.cpus.allowed.iter().map(path), "performance");
-    let severity = if demand.scheduled { Severity::Risky } else { Severity::Hint };
-    Some(Said::new(severity, message).cure(cure))
+    let slow = host.cpus.rest.governors.iter().filter(|(name, _)| name != FAST_GOVERNOR);
+    let of_ours = |(name, cpus): &(String, CpuList)| {
+        cpus.common(ours(host, demand)).map(|cpus| format!("{name} (CPU {cpus})"))
+    };
+    let slow: Vec<&(String, CpuList)> =
+        slow.filter(|governor| of_ours(governor).is_some()).collect();
+    let named: Vec<String> = slow.iter().filter_map(|governor| of_ours(governor)).collect();
+    (!named.is_empty()).then(|| {
+        let message = format!(
+            "the governor {} lowers the clock rate where there are pauses",
+            named.join(", ")
+        );
+        let path = |cpu: &str| format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
+        let cpus = slow.iter().flat_map(|(_, cpus)| cpus.iter());
+        let paths = cpus.map(|cpu| path(&cpu.to_string()));
+        let cure = Cure::write(&path("*"), paths, FAST_GOVERNOR);
+        let severity = if demand.scheduled { Severity::Risky } else { Severity::Hint };
+        Said::new(severity, message).cure(cure)
+    })
 }
 
 /// A CPU that sleeps deeply wakes up late.
 #[expect(clippy::cast_precision_loss, reason = "microseconds")]
 pub(super) fn idle_states(host: &Host, demand: &Demand) -> Option<Said> {
-    let micros = host.cpus.wake_up_micros.filter(|micros| *micros > WAKE_UP_MICROS)?;
+    let rest = &host.cpus.rest;
+    let micros = rest.wake_up_micros(ours(host, demand)).filter(|it| *it > WAKE_UP_MICROS)?;
     demand.scheduled.then(|| {
         let message = format!("an idle CPU takes up to {micros} µs to wake up");
+        let path = |cpu: &str, state: usize| {
+            format!("/sys/devices/system/cpu/cpu{cpu}/cpuidle/state{state}/disable")
+        };
+        let deep = || rest.states.iter().filter(|state| state.micros > WAKE_UP_MICROS);
+        let shown: BTreeSet<String> = deep().map(|state| path("*", state.number)).collect();
+        let shown: Vec<String> = shown.into_iter().collect();
+        let of_state = |state: &IdleState| {
+            let number = state.number;
+            state.cpus.iter().map(move |cpu| path(&cpu.to_string(), number)).collect::<Vec<_>>()
+        };
         Said::new(Severity::Hint, message)
             .numbers(micros as f64, WAKE_UP_MICROS as f64)
-            .cure(Cure::by(format!("cpupower idle-set -D {WAKE_UP_MICROS}")))
             .cure(Cure::by("--pacing spin"))
+            .cure(Cure::write(&shown.join(" "), deep().flat_map(of_state), "1"))
     })
 }

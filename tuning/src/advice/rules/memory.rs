@@ -1,6 +1,6 @@
 //! Memory: what a run takes, what it may lock, and what the kernel does with pages meanwhile.
 
-use super::super::demand::{Demand, Ring};
+use super::super::demand::{Demand, Ring, To};
 use super::super::finding::{Cure, Severity};
 use super::{Said, bytes};
 use crate::host::Host;
@@ -9,6 +9,9 @@ use crate::host::memory::Locked;
 /// Pages of a connection with data on its way in both directions: a few KiB, and what accompanies
 /// them.
 const PAGES_PER_CONNECTION: u64 = 2;
+
+/// Smaller buffers for receiving, that grow as far as they do by default.
+const RECEIVE_SMALL: &str = "4096 16384 6291456";
 
 /// The run and the kernel's part of it.
 pub(super) fn memory(host: &Host, demand: &Demand) -> Option<Said> {
@@ -19,14 +22,62 @@ pub(super) fn memory(host: &Host, demand: &Demand) -> Option<Said> {
         _ => "the machine has",
     };
     if need > most {
-        let message = format!("it takes about {}, and {bound} {}", bytes(need), bytes(most));
+        let message = format!(
+            "by estimate, with the kernel's part, it takes about {}, and {bound} {}",
+            bytes(need),
+            bytes(most)
+        );
         let said = Said::new(Severity::Impossible, message).counts(need, most);
-        return Some(said.cure(Cure::by("fewer connections (-c), or more memory")));
+        let fewer = Cure::by("fewer connections (-c)");
+        return Some(said.cure(fewer).cure(more_memory(host, need)));
     }
     let free = free.filter(|free| need > *free)?;
-    let message = format!("it takes about {}, and {} are free", bytes(need), bytes(free));
+    let message = format!(
+        "by estimate, with the kernel's part, it takes about {}, and {} are free",
+        bytes(need),
+        bytes(free)
+    );
     let said = Said::new(Severity::Limits, message).counts(need, free);
     Some(said.cure(Cure::by("fewer connections (-c), or end other programs")))
+}
+
+/// What the kernel may keep of each connection's data before it looks at how fast it is read, both
+/// directions together, in bytes.
+fn buffers(host: &Host) -> Option<u64> {
+    let second = |key: &str| -> Option<u64> {
+        host.settings.text(key)?.split_whitespace().nth(1)?.parse().ok()
+    };
+    second("net.ipv4.tcp_rmem")?.checked_add(second("net.ipv4.tcp_wmem")?)
+}
+
+/// Large answers take more than what is sure.
+pub(super) fn socket_buffers(host: &Host, demand: &Demand) -> Option<Said> {
+    let (sure, each, free) = (demand.memory?, buffers(host)?, host.memory.free()?);
+    let more = demand.connections?.saturating_mul(each);
+    let need = sure.saturating_add(more);
+    (demand.to != To::Socket && sure <= free && need > free).then(|| {
+        let message = format!(
+            "if bodies are large, the kernel may keep up to {} for each connection, {} in all, \
+             and {} are free",
+            bytes(each),
+            bytes(more),
+            bytes(free)
+        );
+        Said::new(Severity::Hint, message)
+            .counts(need, free)
+            .cure(Cure::set("net.ipv4.tcp_rmem", RECEIVE_SMALL))
+    })
+}
+
+/// Where `need` bytes come from.
+fn more_memory(host: &Host, need: u64) -> Cure {
+    let enough = host.memory.total.is_some_and(|total| total >= need);
+    if !enough || host.memory.group.is_none() {
+        return Cure::by("a machine with more memory");
+    }
+    let mib = need.div_ceil(1 << 20);
+    let group = format!("docker run --memory={mib}m, limits.memory: {mib}Mi, MemoryMax={mib}M");
+    Cure::by(format!("a larger control group: {group}"))
 }
 
 /// The kernel saves memory of all connections from a number of pages on.
@@ -56,9 +107,12 @@ pub(super) fn locked_memory(host: &Host, demand: &Demand) -> Option<Said> {
     (!matches!(demand.ring, Ring::Unwanted | Ring::Refused(_))).then(|| {
         let message =
             format!("the rings lock about {}, and this user may lock {}", bytes(need), bytes(have));
+        let enough = need.next_power_of_two();
+        let shell = Cure::command(format!("prlimit --pid $$ --memlock={enough}"));
         Said::new(Severity::Impossible, message)
             .counts(need, have)
-            .cure(Cure::by(format!("ulimit -l {}", need.div_ceil(1 << 10).next_power_of_two())))
+            .cure(shell.then(Cure::by("run in the same shell")))
+            .cure(Cure::by(format!("in a container: docker run --ulimit memlock={enough}")))
             .cure(Cure::by("--reactor epoll"))
     })
 }

@@ -8,7 +8,7 @@ mod network;
 mod ring;
 
 use super::demand::Demand;
-use super::finding::{About, Cure, Finding, Severity};
+use super::finding::{About, Cure, Finding, Severity, Unknown};
 use crate::host::Host;
 
 /// A rule.
@@ -46,6 +46,7 @@ pub(super) const RULES: &[Rule] = &[
     plan("conntrack", connections::conntrack),
     plan("accept_queue", connections::accept_queue),
     plan("memory", memory::memory),
+    plan("socket_buffers", memory::socket_buffers),
     plan("tcp_memory", memory::tcp_memory),
     plan("locked_memory", memory::locked_memory),
     machine("ring", ring::ring),
@@ -60,7 +61,12 @@ pub(super) const RULES: &[Rule] = &[
     machine("backlog", network::backlog),
     plan("far_card", network::far_card),
     plan("interrupts", network::interrupts),
+    plan("irqbalance", network::irqbalance),
     plan("single_queue", network::single_queue),
+    plan("spread_twice", network::spread_twice),
+    plan("flow_steering", network::flow_steering),
+    plan("shared_queue", network::shared_queue),
+    plan("card_drops", network::card_drops),
     machine("congestion", network::congestion),
     machine("huge_pages", memory::huge_pages),
     machine("numa_balancing", memory::numa_balancing),
@@ -69,6 +75,12 @@ pub(super) const RULES: &[Rule] = &[
 /// The names of all findings that there can be.
 pub fn codes() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|rule| rule.code)
+}
+
+/// What matters to this load, and stands in no file: what only the card that it leaves by tells.
+#[must_use]
+pub fn unknown(host: &Host, demand: &Demand) -> Vec<Unknown> {
+    network::unknown(host, demand)
 }
 
 impl Rule {

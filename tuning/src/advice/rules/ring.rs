@@ -18,7 +18,12 @@ pub(super) fn ring(host: &Host, demand: &Demand) -> Option<Said> {
         Ring::Untried => None,
         Ring::Refused(error) => Some(error),
     };
-    let known = forbidden(host).or_else(|| trial.and_then(|_| suspected(host)));
+    let suspected = trial.and_then(|_| suspected(host));
+    let known = match (forbidden(host), suspected) {
+        // The filter comes first: what it says of rings is not known until they are not forbidden.
+        (Some(Reason(why, cure)), Some(Reason(_, more))) => Some(Reason(why, cure.then(more))),
+        (known, suspected) => known.or(suspected),
+    };
     let (why, cure) = match (known, trial) {
         (Some(Reason(why, cure)), _) => (why, Some(cure)),
         (None, Some(error)) => (error.clone(), None),
@@ -58,8 +63,12 @@ fn forbidden(host: &Host) -> Option<Reason> {
 fn suspected(host: &Host) -> Option<Reason> {
     (host.kernel.rights.filtered == Some(true)).then(|| {
         let why = "a seccomp filter looks at system calls, as in containers".to_owned();
-        let how = "run the container with --security-opt seccomp=FILE, where FILE also allows \
-                   io_uring_setup, io_uring_enter and io_uring_register";
-        Reason(why, Cure::by(how))
+        Reason(why, admitted())
     })
+}
+
+/// A filter that lets rings pass, and nothing else that the one before did not.
+fn admitted() -> Cure {
+    Cure::by("pummel doctor --seccomp FILE > pummel.json, with the profile of the engine as FILE")
+        .then(Cure::by("run the container with --security-opt seccomp=pummel.json"))
 }
