@@ -422,3 +422,9 @@ fn a_line_of_wrk_is_told_what_it_says_here() {
         assert!(taken.stderr.contains(said), "{taken:?}\nexpected {said}");
     }
 }
+
+#[test]
+fn cookies_are_not_saved_to_a_file_of_that_name() {
+    let outcome = tests::run(&mut pummel(["http://127.0.0.1:1/", "--cookies-save", "-"])).unwrap();
+    check_refusal(&outcome, 2, &["--cookies-save - is no file", "give a name"]);
+}

@@ -141,6 +141,8 @@ mod tests {
             check(&format!("p x {flag} -1"), &format!("{flag}: {reason}"));
         }
         check("p demo -c -1", "--connections: \"-1\" is no whole number; give 1 or more");
+        check("p x --redirect -1", "--redirect: \"-1\" is no whole number; give 0 or more");
+        check("p x --redirect=-1", "--redirect: \"-1\" is no whole number; give 0 or more");
         check("p x --seed -1", "--seed: \"-1\" is no whole number; give 0 or more");
         check("p target --listen x", "--listen \"x\": invalid socket address syntax");
         check(

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::whole::whole;
+
 /// The request.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Request")]
@@ -56,7 +58,8 @@ pub(crate) struct RequestArgs {
     #[arg(long)]
     pub(crate) disable_compression: bool,
     /// Most redirects that a request follows, one after the other [default: 0]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true,
+          value_parser = whole::<u64>(0))]
     pub(crate) redirect: Option<u64>,
     /// Another host that redirects and URLs of values may lead to, as
     /// http://host:port; may be repeated

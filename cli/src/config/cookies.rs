@@ -35,6 +35,10 @@ pub(super) fn understand(args: &RequestArgs) -> Result<Option<(Cookies, Option<P
         }
     };
     let loaded = args.cookies_load.as_deref().map(load).transpose()?.unwrap_or_default();
+    ensure!(
+        args.cookies_save.as_deref().is_none_or(|path| !input::is_stdin(path)),
+        "--cookies-save - is no file, and standard output has the report; give a name"
+    );
     let cookies = Cookies { until, loaded, told: args.cookies_save.is_some() };
     Ok(Some((cookies, args.cookies_save.clone())))
 }

@@ -262,8 +262,10 @@ pub(super) fn written(root: &Node) -> Result<Vec<(String, String, Range<usize>)>
     let targets = Part(root).get("targets")?.map(Node::list).transpose()?.unwrap_or_default();
     let mut all = Vec::new();
     let feeds = Part(root).get("feeds")?.map(Part);
-    for part in scenarios(root)?.into_iter().chain(targets.iter().map(Part)).chain(feeds) {
-        let fixed = |entry: &&Entry| !["weight", "rate"].contains(&entry.key.as_str());
+    let shared = scenarios(root)?.into_iter().chain(targets.iter().map(Part));
+    // A feed may be called like a key that is live.
+    for (part, live) in shared.map(|part| (part, true)).chain(feeds.map(|part| (part, false))) {
+        let fixed = |entry: &&Entry| !(live && ["weight", "rate"].contains(&entry.key.as_str()));
         let entries = part.0.any_table()?.entries().filter(fixed);
         all.extend(
             entries.map(|Entry { node, .. }| (node.path.clone(), node.shown(), node.span.clone())),

@@ -588,3 +588,12 @@ fn blocks_that_make_no_sense_are_named_with_their_place() {
         assert!(error.contains(said), "{list}: {error}");
     }
 }
+
+#[test]
+fn a_feed_is_told_whatever_it_is_called_and_a_weight_is_not() {
+    let toml = "[feeds.weight]\nfile = \"a\"\n[feeds.rate]\nfile = \"b\"\n\
+                [[targets]]\nurl = \"http://h\"\nweight = 2\n";
+    let file = from_text("p.toml", toml).unwrap();
+    let paths: Vec<String> = written(&file.root).unwrap().into_iter().map(|it| it.0).collect();
+    assert_eq!(paths, ["targets[0].url", "feeds.weight", "feeds.rate"]);
+}
