@@ -88,6 +88,8 @@ enum Fate {
     Ok,
     Error,
     Unsent,
+    /// Nobody has begun.
+    Never,
 }
 
 const WELL: Slot =
@@ -115,6 +117,9 @@ fn run(slot: impl Fn(u64) -> Slot) -> Report {
     for k in 0..SLOTS {
         let Slot { late, waited, took, light, end } = slot(k);
         let intended = barrier + GAP.saturating_mul(k);
+        if let Fate::Never = end {
+            continue;
+        }
         if let Fate::Unsent = end {
             recorder.unsent(intended, window.to, Unsent::Unfinished, 1);
             continue;
@@ -278,6 +283,23 @@ fn surroundings_are_told_and_make_nothing_worse() {
         ..Machine::default()
     };
     assert_eq!(notes(&Verdict::of(&well(), &machine)), NOTHING);
+}
+
+#[test]
+fn a_closed_loop_without_a_server_says_for_how_long_in_the_middle_and_to_the_end() {
+    for (from, to, silent) in [(3_000, 7_000, 0.4), (5_000, SLOTS, 0.5)] {
+        let is_gone = |k| (from..to).contains(&k);
+        let mut report =
+            run(|k| Slot { end: if is_gone(k) { Fate::Never } else { Fate::Ok }, ..WELL });
+        report.plan = Arc::new(plan(false));
+        report.totals.ledger.scheduled -= to - from;
+        assert!(!reasons(&report).contains(&"target_gone"), "a slow server is not gone");
+        let refused = Trouble { phase: Phase::Connect, cause: Cause::System(Errno::REFUSED) };
+        report.totals.errors.count(refused);
+        let verdict = judge(&report);
+        let reason = verdict.reasons.iter().find(|reason| reason.code == "target_gone").unwrap();
+        assert_eq!(reason.value, Amount::Share(silent), "{}", reason.message);
+    }
 }
 
 /// A shard that was kept from its CPU is late for that reason, and for no other.

@@ -1,12 +1,15 @@
 //! Redirects: what is asked for where they lead, for how long they are followed, and that each
 //! request still has one outcome.
 
+use core::cell::Cell;
+
 use proptest::prelude::*;
 use pummel_proto_http::Scheme;
+use pummel_proto_http::h2::frame::{self, Code, END_HEADERS, END_STREAM, Header, Kind, PREFACE};
 
 use super::users::{asking as step, work_of};
 use super::*;
-use crate::plan::{Cookies, Lookup, Origin, Place, Step, Until};
+use crate::plan::{Cookies, Lookup, Origin, Place, Protocol, Step, Until};
 use crate::record::Unfollowed;
 
 const SERVICE: Nanos = Nanos::from_millis(1);
@@ -265,6 +268,97 @@ fn a_redirect_waits_for_a_connection_no_longer_than_the_timeout() {
     assert_eq!(ended.numbers.ledger.timeouts, 3);
     assert_eq!(ended.numbers.latency.all().censored.max(), millis(50));
     assert_eq!(count(&ended.numbers, "queue_timeout"), 2, "{:?}", ended.numbers.errors.rows());
+    // What was never sent on was not followed, and its host has not had it.
+    assert_eq!(ended.numbers.redirects.followed, 1);
+    assert_eq!(ended.numbers.origins.iter().map(|it| it.requests).collect::<Vec<_>>(), [3, 1]);
+}
+
+#[test]
+fn the_pool_of_a_host_that_only_redirects_lead_to_grows_as_others_do() {
+    let mut load = open(500);
+    if let Load::Open { on_full, .. } = &mut load {
+        *on_full = OnFull::Grow { most: NonZeroU32::new(20).unwrap() };
+    }
+    let work = only(asking("GET", false));
+    let plan = following(&load, Limit::Duration(millis(200)), work, (1, 2));
+    let room = plan.room.get().max(20);
+    let mut script = prompt(SERVICE);
+    script.hear = Some(Box::new(move |slot, _| match slot.0 / room {
+        0 => {
+            let on = head(302, "http://other.example:81/");
+            vec![(SERVICE, Act::Say(on.into_bytes()))]
+        }
+        _ => vec![(millis(9), Act::Say(OK.to_vec()))],
+    }));
+    let ended = run(plan, script);
+    assert_eq!((ended.numbers.ledger.ok, ended.numbers.redirects.followed), (100, 100));
+    let to = |last| ended.log.dialled.iter().filter(|(_, _, to)| *to == address(last)).count();
+    assert!((4..=8).contains(&to(2)), "{} of one, {} of the other", to(1), to(2));
+    let most = ended.numbers.latency.all().known.max();
+    assert!(most <= SERVICE + millis(10), "{most}: connections are opened, and not waited for");
+}
+
+/// A response of HTTP/2 that leads to the other host.
+fn leads_on(stream: u32) -> Vec<u8> {
+    let to = b"http://other.example:81/";
+    let mut fields = b"\x08\x03302\x0f\x1f".to_vec();
+    fields.push(u8::try_from(to.len()).unwrap());
+    fields.extend_from_slice(to);
+    let (length, flags) = (u32::try_from(fields.len()).unwrap(), END_HEADERS | END_STREAM);
+    let mut out = Vec::new();
+    frame::write_header(&mut out, Header { length, kind: Kind::Headers, flags, stream });
+    out.extend_from_slice(&fields);
+    out
+}
+
+/// Requests in HTTP/2 that are redirected from one host to the other, one after the other; the
+/// second one answers as `serve` says, which is told how many connections it has taken, how many
+/// requests it has had on this one, and the stream.
+fn over_http2(
+    count: u64,
+    mut serve: impl FnMut(u32, u32, u32) -> Vec<(Nanos, Vec<u8>)> + 'static,
+) -> Ended {
+    let work = only(asking("GET", false));
+    let mut plan = following(&closed(1), requests(count), work, (1, 2));
+    plan.wire.protocol = Protocol::Http2;
+    plan.timeouts.request = millis(50);
+    let lives = Rc::new(Cell::new(0));
+    let taken = Rc::clone(&lives);
+    let mut first = ways::serving(|_, stream| vec![(SERVICE, leads_on(stream))]).hear.unwrap();
+    let other = ways::serving(move |nth, stream| serve(lives.get(), nth, stream));
+    let mut second = other.hear.unwrap();
+    let mut script = ways::serving(|_, _| Vec::new());
+    script.hear = Some(Box::new(move |slot, bytes| {
+        if slot.0 == 0 {
+            return first(slot, bytes);
+        }
+        taken.set(taken.get() + u32::from(bytes.starts_with(PREFACE)));
+        second(slot, bytes)
+    }));
+    run(plan, script)
+}
+
+#[test]
+fn a_connection_of_http2_that_redirects_lead_to_is_replaced_when_it_is_dead() {
+    // The first one never answers.
+    let ended = over_http2(3, |lives, _, stream| match lives {
+        1 => Vec::new(),
+        _ => vec![(SERVICE, ways::ok(stream))],
+    });
+    assert_eq!((ended.numbers.ledger.timeouts, ended.numbers.ledger.ok), (1, 2));
+    let opened: Vec<u64> = ended.numbers.origins.iter().map(|it| it.opened).collect();
+    assert_eq!(opened, [1, 2]);
+}
+
+#[test]
+fn a_redirect_that_is_sent_again_is_followed_once() {
+    let ended = over_http2(2, |_, nth, stream| match nth % 2 {
+        0 => vec![(SERVICE, ways::reset(stream, Code::RefusedStream))],
+        _ => vec![(SERVICE, ways::ok(stream))],
+    });
+    let (numbers, retried) = (&ended.numbers, ended.numbers.multiplexed.retried);
+    assert_eq!((numbers.ledger.ok, retried, numbers.redirects.followed), (2, 2, 2));
+    assert_eq!(numbers.origins.iter().map(|it| it.requests).collect::<Vec<_>>(), [2, 2]);
 }
 
 #[test]
@@ -353,7 +447,7 @@ proptest! {
         let mut plan = following(&load, requests(count), work, (most, hosts));
         plan.timeouts.request = millis(20);
         plan.timeouts.deadline = deadline.then(|| millis(25));
-        let turn = core::cell::Cell::new(0);
+        let turn = Cell::new(0);
         let mut script = prompt(SERVICE);
         script.hear = Some(Box::new(move |_, bytes: &[u8]| {
             let heads = bytes.windows(9).filter(|part| *part == b"HTTP/1.1\r").count();

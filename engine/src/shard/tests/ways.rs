@@ -64,7 +64,7 @@ pub(super) fn ok(stream: u32) -> Vec<u8> {
     out
 }
 
-fn reset(stream: u32, code: Code) -> Vec<u8> {
+pub(super) fn reset(stream: u32, code: Code) -> Vec<u8> {
     let mut out = Vec::new();
     frame::write_rst_stream(&mut out, stream, code);
     out
