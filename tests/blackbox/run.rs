@@ -227,3 +227,26 @@ fn a_server_that_dies_in_the_middle_leaves_bounds_and_an_invalid_run() {
     assert!(outcome.stdout.contains("see to the server first"), "{outcome:?}");
     assert!(outcome.stderr.contains("connection trouble"), "{outcome:?}");
 }
+
+#[test]
+fn a_report_says_who_never_joined_and_tells_scenarios_from_requests() {
+    let recorder = tests::Recorder::new().unwrap();
+    let target = recorder.target();
+    let joining = ["-c", "5", "-n", "3", "--spawn-rate", "1", "--spawn-interval", "100s"];
+    let of = |words: &[&str]| {
+        let outcome = tests::run(&mut pummel(words.iter().copied())).unwrap();
+        assert!(outcome.went_well(), "{outcome:?}");
+        outcome.stdout
+    };
+    let text = of(&[&[target.as_str()][..], &joining].concat());
+    assert!(text.contains("reopened, 4 had still to join in when the run ended\n"), "{text}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("two.toml").display().to_string();
+    let toml = format!("[[scenario.steps]]\nurl = \"http://{target}/a?b\"\n[[scenario.steps]]\n");
+    std::fs::write(&path, toml).unwrap();
+    let text = of(&["--config", &path, "--rate", "100", "-n", "10"]);
+    assert!(text.contains(&format!("Target         GET http://{target}  (")), "{text}");
+    for said in ["scenarios: offered ", "   completed ", "; requests: achieved ", "   good "] {
+        assert!(text.contains(said), "{text}\nexpected {said}");
+    }
+}

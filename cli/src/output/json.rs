@@ -13,8 +13,8 @@ use super::schema::{
     Latencies, Plan, Rates, Shard, Stage, Tool, VERSION, Window,
 };
 use super::{
-    Environment, Paper, analysis, calibration, changes, fed, load, looked, origins, quantiles,
-    redirects, schema, thresholds, unset, wire,
+    Environment, Paper, analysis, calibration, changes, fed, load, looked, not_joined, origins,
+    quantiles, redirects, schema, thresholds, unset, wire,
 };
 
 /// Writes the document and a line break, and nothing else.
@@ -52,6 +52,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
             offered_per_s: report.offered_per_second(),
             achieved_per_s: report.achieved_per_second(),
             goodput_per_s: report.goodput_per_second(),
+            scenarios_per_s: load::scenarios_per_second(report),
         },
         bytes: Bytes { sent: totals.bytes_sent, received: totals.bytes_received },
         connections: Connections {
@@ -60,6 +61,7 @@ fn document<'r>(paper: &Paper<'r>, environment: &'r Environment) -> Document<'r>
             cut_off: totals.connections.cut_off,
             doubtful: totals.connections.doubtful,
             reconnects: totals.connections.reconnects,
+            not_joined: not_joined(report),
         },
         origins: origins::documents(report),
         tls: secured.then(|| wire::handshakes(&totals.secured)),
@@ -129,6 +131,7 @@ fn plan(report: &Report) -> Plan<'_> {
     };
     Plan {
         url: &plan.target.url,
+        hosts: origins::hosts(plan).collect(),
         addresses: plan.target.addresses.all().iter().map(ToString::to_string).collect(),
         method: plan.work.method().unwrap_or("several"),
         protocol: plan.wire.protocol.name(),

@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use pummel_engine::plan::{
     Arrivals, Cookies, Load, OnFull, Pacing, Plan, Shape, Spawn, Stage, Stages, Timetable, Until,
 };
+use pummel_engine::report::Report;
 use pummel_engine::units::{Nanos, Rate};
 
 use super::{counted, per_time, wire};
@@ -15,6 +16,17 @@ pub(super) const fn model(load: &Load) -> &'static str {
         Load::Closed { .. } => "closed",
         Load::Open { .. } => "open",
     }
+}
+
+/// Scenarios of the window that were gone through to their ends, per second; `None` where each is
+/// one request, or where there are too many to tell.
+#[expect(clippy::cast_precision_loss, reason = "a rate for display")]
+pub(super) fn scenarios_per_second(report: &Report) -> Option<f64> {
+    let flows = report.plan.work.flows().into_iter().zip(&report.totals.flows);
+    let scenarios = flows.filter(|(flow, _)| !flow.group).map(|(_, flow)| flow.completed);
+    let completed = scenarios.reduce(|sum, more| sum + more)?;
+    let window = report.window;
+    Some(if window == Nanos::ZERO { 0.0 } else { completed as f64 / window.as_secs_f64() })
 }
 
 /// The name of the arrivals, as a flag and in JSON.

@@ -27,6 +27,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::SystemTime;
 
+use pummel_engine::plan::Load;
 use pummel_engine::record::{Histogram, Quantile};
 use pummel_engine::report::Report;
 use pummel_engine::verdict::Verdict;
@@ -88,6 +89,18 @@ pub(crate) fn warning(report: &Report) -> Option<String> {
             loose.join(",")
         )
     })
+}
+
+/// Connections that were still to join in, group by group, when the run ended. What an edit changed
+/// meanwhile is not taken into account.
+fn not_joined(report: &Report) -> u64 {
+    let plan = &report.plan;
+    let Load::Closed { spawn: Some(_), .. } = plan.load else { return 0 };
+    let all = u64::from(plan.connections.get()).saturating_mul(plan.servers() as u64);
+    let lives = report.totals.connections;
+    let unchanged = report.changes.list.is_empty();
+    let joined = lives.opened.saturating_sub(lives.reconnects);
+    if unchanged { all.saturating_sub(joined) } else { 0 }
 }
 
 /// A number of things, in words that agree.
@@ -153,8 +166,8 @@ pub(crate) mod tests {
 
     use pummel_engine::coordinator::Lateness;
     use pummel_engine::plan::{
-        Addresses, Arrivals, Cores, ExpectedStatus, Limit, Load, OnFull, Pacing, Plan, Shape,
-        Spawn, Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, Work,
+        Addresses, Arrivals, Cores, ExpectedStatus, Limit, OnFull, Pacing, Plan, Shape, Spawn,
+        Stage, Stages, Stop, Target, Timeouts, Timetable, Wire, Work,
     };
     use pummel_engine::reactor::{Description, Errno, Kind};
     use pummel_engine::record::{

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use pummel_engine::plan::Means;
+use pummel_engine::plan::{Means, Plan};
 use pummel_engine::report::Report;
 use serde::Serialize;
 
@@ -10,6 +10,9 @@ use super::{counted, text};
 
 /// Most servers that a person is shown.
 const SHOWN: usize = 10;
+
+/// Most servers that are named in one line.
+const NAMED: usize = 3;
 
 /// A server of several, as JSON.
 #[derive(Serialize)]
@@ -78,21 +81,39 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// What is asked, in words: the only URL, or the first server and how many there are.
-pub(crate) fn named(plan: &pummel_engine::plan::Plan) -> String {
-    match plan.servers() {
-        1 => plan.target.url.clone(),
-        2 => format!("{} and 1 other host", plan.target.url),
-        count => format!("{} and {} other hosts", plan.target.url, count - 1),
+/// What is asked, in words: the only URL, or where there are several the first hosts, and how many
+/// there are beside them.
+pub(crate) fn named(plan: &Plan) -> String {
+    if plan.work.requests().len() == 1 && plan.servers() == 1 {
+        return plan.target.url.clone();
     }
+    let named: Vec<&str> = hosts(plan).take(NAMED).collect();
+    let more = match plan.servers().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", named.join(", "))
+}
+
+/// The servers of a plan by number, as URLs without a path.
+pub(super) fn hosts(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.targets().map(|target| host(&target.url))
+}
+
+/// Scheme and authority of a URL.
+fn host(url: &str) -> &str {
+    let from = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(from..).unwrap_or_default();
+    let end = rest.find(['/', '?', '#']).map_or(url.len(), |at| from + at);
+    url.get(..end).unwrap_or(url)
 }
 
 #[cfg(test)]
 mod tests {
-    use core::num::NonZeroU8;
+    use core::num::{NonZeroU8, NonZeroU32};
     use std::sync::Arc;
 
-    use pummel_engine::plan::{Load, Lookup, Origin, Target};
+    use pummel_engine::plan::{Load, Lookup, Origin, Scenario, Step, Target, Work};
     use pummel_engine::record::Reached;
 
     use super::*;
@@ -119,6 +140,21 @@ mod tests {
         assert!(lines[1].trim() == "http://g/  0 requests; 0 opened, 0 reopened", "{shown}");
         assert!(lines[SHOWN].ends_with("and 3 more (--json has all)"), "{shown}");
         assert_eq!(documents(&report).len(), 13);
-        assert!(named(&report.plan).ends_with("/a and 12 other hosts"));
+        let all = "http://localhost:8080, http://g, http://g and 10 more";
+        assert_eq!(named(&report.plan), all);
+    }
+
+    #[test]
+    fn of_several_urls_of_one_host_the_host_is_named() {
+        let mut plan = plan(Load::Closed { pipeline: NonZeroU8::MIN, spawn: None });
+        let one = plan.work.requests()[0].clone();
+        let step = |index| vec![Step::Request(index)];
+        let scenario =
+            |index| Scenario { name: String::new(), weight: NonZeroU32::MIN, steps: step(index) };
+        plan.work = Work::new(vec![one.clone(), one], vec![scenario(0), scenario(1)]).unwrap();
+        assert_eq!(named(&plan), "http://localhost:8080");
+        for url in ["http://h?x", "http://h#x", "http://h/x://y"] {
+            assert_eq!(host(url), "http://h");
+        }
     }
 }

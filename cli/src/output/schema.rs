@@ -138,7 +138,10 @@ pub(super) struct Tool {
 
 #[derive(Serialize)]
 pub(super) struct Plan<'r> {
+    /// Of several URLs the first that leads to the first host.
     pub(super) url: &'r str,
+    /// All servers, as URLs without a path.
+    pub(super) hosts: Vec<&'r str>,
     pub(super) addresses: Vec<String>,
     pub(super) method: &'r str,
     /// `http/1.0`, `http/1.1`, `h2`, or `negotiated`: one of the last two, as the server chooses.
@@ -274,6 +277,8 @@ pub(super) struct Rates {
     pub(super) offered_per_s: Option<f64>,
     pub(super) achieved_per_s: f64,
     pub(super) goodput_per_s: f64,
+    /// Scenarios that were gone through; null where they are not told apart from requests.
+    pub(super) scenarios_per_s: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -291,6 +296,8 @@ pub(super) struct Connections {
     /// By pummel, for a response that told its length in two ways.
     pub(super) doubtful: u64,
     pub(super) reconnects: u64,
+    /// Those that were still to join in when the run ended.
+    pub(super) not_joined: u64,
 }
 
 /// Handshakes of the whole run.

@@ -8,8 +8,8 @@ use pummel_engine::report::{Ending, Report};
 use pummel_engine::units::Nanos;
 
 use super::{
-    Environment, Paper, calibration, changes, counted, fed, judgement, load, looked, origins,
-    per_time, redirects, table, thresholds, unpinned, unset, wire,
+    Environment, Paper, calibration, changes, counted, fed, judgement, load, looked, not_joined,
+    origins, per_time, redirects, table, thresholds, unpinned, unset, wire,
 };
 
 /// Widest line.
@@ -129,16 +129,7 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let shown = main.into_iter().chain(rare.into_iter().filter(|&(_, count)| count > 0));
     let terms: Vec<String> = shown.map(|(name, count)| format!("{count} {name}")).collect();
     line(to, "Requests", &format!("{} scheduled = {}", ledger.scheduled, terms.join(" + ")))?;
-    // A closed loop offers nothing.
-    let rates = [
-        ("offered", report.offered_per_second()),
-        ("achieved", Some(report.achieved_per_second())),
-        ("good", Some(report.goodput_per_second())),
-    ];
-    let rates = rates.into_iter().filter_map(|(name, rate)| Some((name, rate?)));
-    let rates: Vec<String> =
-        rates.map(|(name, rate)| format!("{name} {}", per_time(rate))).collect();
-    line(to, "Rates", &rates.join(APART))?;
+    rates(report, to)?;
     let statuses =
         report.totals.statuses.rows().map(|(status, count)| format!("{status}: {count}"));
     list(to, "Statuses", statuses)?;
@@ -159,6 +150,25 @@ fn requests(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         list(to, "  connections", show(of_connections))?;
     }
     Ok(())
+}
+
+/// What was offered beside what came of it. Slots of a schedule are scenarios, so that where these
+/// have several requests they are told apart.
+fn rates(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let (achieved, good) = (report.achieved_per_second(), report.goodput_per_second());
+    let of_requests = format!("achieved {}{APART}good {}", per_time(achieved), per_time(good));
+    // A closed loop offers nothing.
+    let said = match (report.offered_per_second(), load::scenarios_per_second(report)) {
+        (None, _) => of_requests,
+        (Some(offered), None) => format!("offered {}{APART}{of_requests}", per_time(offered)),
+        (Some(offered), Some(completed)) => {
+            let (offered, completed) = (per_time(offered), per_time(completed));
+            format!(
+                "scenarios: offered {offered}{APART}completed {completed}; requests: {of_requests}"
+            )
+        }
+    };
+    line(to, "Rates", &said)
 }
 
 /// A list of items over as many lines as it takes; `none` if there is no item.
@@ -196,6 +206,7 @@ fn connections(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let seldom = [
         (lives.cut_off, "cut off without a close_notify"),
         (lives.doubtful, "given up after a length told in two ways"),
+        (not_joined(report), "had still to join in when the run ended"),
     ];
     let seldom = seldom.into_iter().filter(|&(count, _)| count > 0);
     let seldom = seldom.map(|(count, words)| format!("{count} {words}"));
