@@ -11,6 +11,7 @@ use crate::Request;
 use crate::fuzz::h2::{BODY_BYTES, GET, HEAD, POST, Transcript, requests, say};
 use crate::limits::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{format, vec};
@@ -1460,6 +1461,110 @@ proptest! {
             tags.sort_unstable();
             open.sort_unstable();
             prop_assert_eq!(&tags, &open);
+        }
+    }
+
+    // Whoever cancels and starts amid an input, and however little is wanted.
+    #[test]
+    fn each_request_has_one_head_at_most_and_one_end(
+        sent in prop::collection::vec((0_usize..10, 0_u32..5, any::<bool>()), 1..40),
+        cuts in prop::collection::vec(1_usize..60, 1..20),
+        acts in prop::collection::vec(0_u8..12, 1..20),
+        wanted in (any::<bool>(), any::<bool>()),
+    ) {
+        let mut owner = Owner::new(wanted.0, wanted.1);
+        let frames: Vec<u8> = sent.iter().flat_map(|sent| anything(*sent)).collect();
+        let (mut rest, mut cuts) = (&frames[..], cuts.iter().cycle());
+        let mut acts = acts.iter().cycle();
+        while !rest.is_empty() && !owner.failed {
+            let (piece, after) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+            rest = after;
+            owner.hear(piece, &mut acts);
+        }
+    }
+}
+
+/// A frame that a peer may send amid others, for good or ill.
+fn anything((which, stream, ends): (usize, u32, bool)) -> Vec<u8> {
+    let (id, end) = (2 * stream + 1, if ends { END } else { 0 });
+    match which {
+        0 | 1 => headers(id, end, OK),
+        2 => headers(id, end, &[(":status", "200"), ("content-length", "2")]),
+        3 | 4 => data(id, end, b"ab"),
+        5 => frame(Kind::Data, PADDED | end, id, b"\x02abcd"),
+        6 => reset(id, if ends { Code::RefusedStream } else { Code::Cancel }),
+        7 => headers(id, 0, &[(":status", "103")]),
+        8 => headers(id, 0, &[("x", "y")]),
+        _ => goaway(id, Code::NoError),
+    }
+}
+
+/// An owner that knows what it was told of each request.
+struct Owner {
+    fixture: Fixture,
+    /// Whether the head was told of, for each request that is under way.
+    open: BTreeMap<Tag, bool>,
+    failed: bool,
+}
+
+impl Owner {
+    fn new(content: bool, fields: bool) -> Self {
+        let mut fixture = Fixture::new(4);
+        fixture.hear(&settings(&[]));
+        fixture.conn.tell_content(content);
+        fixture.conn.keep_fields(fields);
+        let mut owner = Self { fixture, open: BTreeMap::new(), failed: false };
+        while owner.start() {}
+        owner.fixture.say();
+        owner
+    }
+
+    fn start(&mut self) -> bool {
+        let Ok(tag) = self.fixture.conn.start(GET) else { return false };
+        assert_eq!(self.open.insert(tag, false), None, "a tag is given out twice");
+        true
+    }
+
+    /// Hears a piece, and does something after each event.
+    fn hear<'a>(&mut self, piece: &[u8], acts: &mut impl Iterator<Item = &'a u8>) {
+        let mut input = piece;
+        loop {
+            let event = match self.fixture.conn.receive(&mut input) {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(_) => return self.failed = true,
+            };
+            self.note(&event);
+            match acts.next() {
+                Some(0 | 1) => drop(self.fixture.say()),
+                Some(2) => drop(self.start()),
+                Some(3) => {
+                    if let Some((tag, _)) = self.open.pop_first() {
+                        self.fixture.conn.cancel(tag);
+                    }
+                }
+                _ => {}
+            }
+            assert_eq!(self.fixture.conn.outstanding() as usize, self.open.len());
+        }
+        // At the end of an input nothing is kept back.
+        for (tag, told) in &self.open {
+            assert_eq!(self.fixture.conn.phase(*tag) == Phase::Body, *told);
+        }
+    }
+
+    fn note(&mut self, event: &Event<'_>) {
+        let Some(tag) = event.tag() else { return };
+        let told = self.open.remove(&tag);
+        let (wanted, after) = match event {
+            Event::Interim { .. } | Event::Whole { .. } => (Some(false), false),
+            Event::Head { .. } => (Some(false), true),
+            Event::Body { .. } | Event::Done { .. } => (Some(true), true),
+            _ => (told.or(Some(false)), false),
+        };
+        assert_eq!(told, wanted, "{event:?}");
+        if !event.is_end() {
+            self.open.insert(tag, after);
         }
     }
 }
