@@ -120,7 +120,8 @@ show() {
 show > "$FOLDER/before"
 "$PUMMEL" doctor --for "$RUN" --only "$ONLY" --apply --yes --undo "$FOLDER/undo" || exit 8
 show > "$FOLDER/changed"
-"$PUMMEL" doctor --for "${RUN%70000}80000" --only "$ONLY" --apply --yes --undo "$FOLDER/undo" && exit 7
+MORE="${RUN%70000}80000"
+"$PUMMEL" doctor --for "$MORE" --only "$ONLY" --apply --yes --undo "$FOLDER/undo" && exit 7
 "$PUMMEL" doctor --revert --undo "$FOLDER/undo" || exit 6
 show > "$FOLDER/after"
 "$PUMMEL" doctor --revert --undo "$FOLDER/undo" && exit 5
