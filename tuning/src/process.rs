@@ -24,8 +24,9 @@ pub fn resume(process: u32) -> io::Result<()> {
     send(process, Signal::CONT)
 }
 
-/// For how long the threads of `process` were ready to run and had no CPU, since each of them
-/// began; `None` if the kernel does not tell, or there is no such process.
+/// For how long the threads of `process` that have not ended were ready to run and had no CPU,
+/// since each of them began: less than before where one has ended meanwhile. `None` if the kernel
+/// does not tell, or there is no such process.
 #[must_use]
 pub fn waited(process: u32) -> Option<Duration> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?;
@@ -82,8 +83,12 @@ mod tests {
 
     #[test]
     fn waits_are_told_of_a_process_that_exists() {
-        let first = waited(std::process::id());
-        assert!(first.is_some() && waited(std::process::id()) >= first);
+        // With one thread: the sum over several is less when one of them has ended.
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let first = waited(child.id());
+        assert!(first.is_some() && waited(child.id()) >= first);
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
         assert_eq!(waited(u32::MAX), None);
     }
 
