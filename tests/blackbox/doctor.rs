@@ -297,11 +297,11 @@ fn what_helps_helps_if_it_is_done_in_its_order() {
     }
     let outside = fs::read_link("/proc/self/ns/net").unwrap();
     // More than all ports of one address, and more files than the process may have.
-    let doctor = |before: &str, flags: &str| {
+    let doctor = |host: &str, before: &str, flags: &str| {
         let script = format!(
             "[ \"$(readlink /proc/self/ns/net)\" != \"$OUTSIDE\" ] || exit 9\n\
              ip link set lo up || exit 8\nulimit -n 500 || exit 7\n{before}\n\
-             exec \"$PUMMEL\" doctor --json --for \"http://127.0.0.1:1/ -c 70000 {flags}\""
+             exec \"$PUMMEL\" doctor --json --for \"http://{host}:1/ -c 70000 {flags}\""
         );
         let mut command = Command::new("unshare");
         command.args(["-n", "sh", "-c", &script]).env("OUTSIDE", &outside);
@@ -310,7 +310,8 @@ fn what_helps_helps_if_it_is_done_in_its_order() {
         assert_ne!(outcome.stdout, "", "{outcome:?}");
         outcome.stdout
     };
-    let ill = doctor("", "");
+    let four = "127.0.0.1";
+    let ill = doctor(four, "", "");
     let files = cure(&ill, "open_files").unwrap();
     let [shell, place] = files.as_slice() else { panic!("{files:?}") };
     assert_eq!(place, "run in the same shell");
@@ -323,10 +324,18 @@ fn what_helps_helps_if_it_is_done_in_its_order() {
     let may = Command::new("sh").args(["-c", &script]).output().unwrap().status.success();
     let done = [range, &queue[0], shell].map(|step| format!("{step} > /dev/null || exit 6"));
     let done = done[..if may { 3 } else { 2 }].join("\n");
-    let well = doctor(&done, addresses);
+    let well = doctor(four, &done, addresses);
     assert_eq!(cure(&well, "local_ports"), None, "{well}");
     assert_eq!(cure(&well, "accept_queue"), None, "{well}");
     assert_eq!(cure(&well, "open_files").is_none(), may, "{well}");
     // The first step alone is not enough.
-    assert!(cure(&doctor(&done, ""), "local_ports").is_some());
+    assert!(cure(&doctor(four, &done, ""), "local_ports").is_some());
+    // The loopback address of IPv6 has no neighbours: one is added first.
+    let six = "[::1]";
+    let ill = doctor(six, "", "");
+    let steps = cure(&ill, "local_ports").unwrap();
+    let [range, add, addresses] = steps.as_slice() else { panic!("{steps:?}") };
+    let done = [range, add].map(|step| format!("{step} > /dev/null || exit 6")).join("\n");
+    let well = doctor(six, &done, addresses);
+    assert_eq!(cure(&well, "local_ports"), None, "{well}");
 }

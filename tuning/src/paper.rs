@@ -8,7 +8,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use crate::advice::codes;
-use crate::setting::{Choice, Group, Place, RING_CALLS, SETTINGS, Setting};
+use crate::setting::{Choice, Group, Place, RING_CALLS, SETTINGS, Setting, WAKE_UP_MICROS};
 
 /// The guide; its text ends where the tables begin.
 const GUIDE: &str = "README.md";
@@ -141,14 +141,14 @@ fn seccomp() -> String {
 }
 
 fn tuned() -> String {
-    let mut text =
+    let mut text = format!(
         "# A profile of tuned: copy to /etc/tuned/pummel/tuned.conf, then `tuned-adm profile \
-                    pummel`.\n# `tuned-adm profile` with the name of before takes it back.\n\
-                    [main]\nsummary=Sends load, and nothing else\n\
-                    include=latency-performance\n\n\
-                    [cpu]\ngovernor=performance\nforce_latency=20\n\n\
-                    [vm]\ntransparent_hugepages=madvise\n\n[sysctl]\n"
-            .to_owned();
+         pummel`.\n# `tuned-adm profile` with the name of before takes it back.\n\
+         [main]\nsummary=Sends load, and nothing else\n\
+         include=latency-performance\n\n\
+         [cpu]\ngovernor=performance\nforce_latency={WAKE_UP_MICROS}\n\n\
+         [vm]\ntransparent_hugepages=madvise\n\n[sysctl]\n"
+    );
     for setting in SETTINGS.iter().filter(|setting| setting.place == Place::Sysctl) {
         let Some(value) = setting.throughput.value().or(setting.latency.value()) else { continue };
         writeln!(text, "{} = {value}", setting.key).unwrap();

@@ -18,10 +18,10 @@ pub(crate) struct DoctorArgs {
     /// Measure what this machine can do at best, against the built-in target
     #[arg(long, conflicts_with_all = ["apply", "revert"])]
     pub(crate) calibrate: bool,
-    /// Say which settings of the kernel would be changed; with --yes, change them
+    /// Say which settings of the kernel would be changed, for hints none; with --yes, change them
     #[arg(long, conflicts_with = "revert")]
     pub(crate) apply: bool,
-    /// Only what these findings change: quota,conntrack
+    /// Only what these findings change, which may be hints: conntrack,governor
     #[arg(long, value_name = "LIST")]
     pub(crate) only: Option<String>,
     /// Do it
@@ -43,4 +43,7 @@ const UNDO: &str = "/var/lib/pummel/doctor.undo";
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 nothing is in the way, 1 the run of --for cannot be done or will not reach what it
-asks for (impossible, limits), 2 bad usage. What changes is undone by a restart, too.";
+asks for (impossible, limits), 2 bad usage. What changes is undone by a restart, too.
+
+--apply does what is tried first, where that is a setting, and nothing for hints. For a finding
+that --only names it does the first of the alternatives that is a setting.";

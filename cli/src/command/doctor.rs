@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use pummel_engine::coordinator::Control;
 use pummel_engine::reactor::{self, Kind, Wish};
-use pummel_tuning::advice::{Change, Demand, Ring, codes, unknown};
+use pummel_tuning::advice::{Change, Chosen, Demand, Ring, choose, codes, unknown};
 use pummel_tuning::apply::{self, Changed};
 use pummel_tuning::{Finding, Host, Severity, advise};
 
@@ -136,11 +136,15 @@ fn calibrate(host: &Host) -> Result<Calibration, Failure> {
 /// Makes the changes that help against `findings`, or says which they would be.
 fn apply(args: &DoctorArgs, findings: &[Finding]) -> Result<Code, Failure> {
     let only = args.only.as_deref().map(named).transpose()?;
-    let meant = |finding: &&Finding| only.as_ref().is_none_or(|list| list.contains(&finding.code));
-    let cures = findings.iter().filter(meant).flat_map(|finding| &finding.cures);
-    let changes: Vec<Change> = cures.flat_map(|cure| cure.changes().cloned()).collect();
+    let Chosen { changes, left } = choose(findings, only.as_deref());
+    if !left.is_empty() {
+        let named = left.join(",");
+        stderr::line(&format!("these are left as they are; --only {named} changes them"));
+    }
     if changes.is_empty() {
-        stderr::line("there is nothing to change in the kernel's settings");
+        if left.is_empty() {
+            stderr::line("there is nothing to change in the kernel's settings");
+        }
         return Ok(Code::Done);
     }
     if !args.yes {

@@ -81,6 +81,36 @@ pub struct Change {
     pub value: String,
 }
 
+/// What of the cures of findings is to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The changes, in their order.
+    pub changes: Vec<Change>,
+    /// The findings for which others could be made, if they were asked for.
+    pub left: Vec<&'static str>,
+}
+
+/// Chooses what to change: one cure of a finding at most, as each helps by itself.
+///
+/// Of the findings that `only` names it is the first cure that changes anything. Without names
+/// nothing is changed for a hint, and nothing where what helps best is no change: the next best may
+/// cost what nobody has asked for.
+#[must_use]
+pub fn choose(findings: &[Finding], only: Option<&[&str]>) -> Chosen {
+    let mut chosen = Chosen::default();
+    for Finding { code, severity, cures, .. } in findings {
+        let changes = |cure: &Cure| cure.changes().next().is_some();
+        let Some(cure) = cures.iter().find(|cure| changes(cure)) else { continue };
+        let safe = *severity > Severity::Hint && cures.first().is_some_and(changes);
+        match only {
+            Some(list) if !list.contains(code) => {}
+            None if !safe => chosen.left.push(*code),
+            Some(_) | None => chosen.changes.extend(cure.changes().cloned()),
+        }
+    }
+    chosen
+}
+
 impl Severity {
     /// Its name.
     #[must_use]
@@ -126,6 +156,20 @@ impl Cure {
         let change = |path| Change { path, value: value.to_owned() };
         let changes = paths.into_iter().map(change).collect();
         Step { how: format!("echo {value} | tee {shown}"), changes, privileged: true }.into()
+    }
+
+    /// Writes `value` into several files, `shown` for each of `numbers` as `$i`.
+    pub(super) fn write_for(
+        numbers: &str,
+        shown: &str,
+        paths: impl IntoIterator<Item = String>,
+        value: &str,
+    ) -> Self {
+        let mut cure = Self::write(shown, paths, value);
+        for step in &mut cure.steps {
+            step.how = format!("for i in {numbers}; do {}; done", step.how);
+        }
+        cure
     }
 
     /// With what is to be done after it, as without that it does not help.

@@ -18,7 +18,7 @@ mod tests;
 use core::cmp::Reverse;
 
 pub use demand::{Churn, Demand, Ring, To};
-pub use finding::{About, Change, Cure, Finding, Severity, Step, Unknown};
+pub use finding::{About, Change, Chosen, Cure, Finding, Severity, Step, Unknown, choose};
 pub use rules::{codes, unknown};
 
 use crate::host::Host;

@@ -22,8 +22,12 @@ const DISABLED: &str = "/proc/sys/kernel/io_uring_disabled";
 const BALANCER: &str = "/proc/612/comm";
 const FLOWS: &str = "/proc/sys/net/core/rps_sock_flow_entries";
 const FLOWS_OF_QUEUE: &str = "/sys/class/net/eth0/queues/rx-0/rps_flow_cnt";
-const SENT: [&str; 2] =
-    ["/sys/class/net/eth0/queues/tx-0/xps_cpus", "/sys/class/net/eth0/queues/tx-1/xps_cpus"];
+const SENT: [&str; 4] = [
+    "/sys/class/net/eth0/queues/tx-0/xps_cpus",
+    "/sys/class/net/eth0/queues/tx-1/xps_cpus",
+    "/sys/class/net/eth0/queues/tx-2/xps_cpus",
+    "/sys/class/net/eth0/queues/tx-3/xps_cpus",
+];
 const SENT_BY_QUEUE: &str = "/sys/class/net/eth0/queues/tx-1/xps_rxqs";
 const LOADAVG: &str = "/proc/loadavg";
 const STATUS: &str = "/proc/self/status";
@@ -54,6 +58,12 @@ fn many(demand: &mut Demand, connections: u64) {
 fn many_here(demand: &mut Demand, connections: u64) {
     many(demand, connections);
     demand.to = To::Address([127, 0, 0, 1].into());
+}
+
+/// The same to an address of IPv6.
+fn many_of_six(demand: &mut Demand, to: [u16; 8], connections: u64) {
+    many(demand, connections);
+    demand.to = To::Address(to.into());
 }
 
 /// So many new connections per second, for a minute and a half.
@@ -300,7 +310,7 @@ const CASES: &[Case] = &[
         says: Some((
             Hint,
             "up to 144 KiB for each connection, 4.1 GiB in all",
-            "tcp_rmem='4096 16",
+            "tcp_rmem='4096 16384 6291456'",
         )),
     },
     Case {
@@ -694,6 +704,22 @@ const CASES: &[Case] = &[
     Case {
         code: "shared_queue",
         machine: VM,
+        // The first queue of each is its own; the third is everybody's.
+        edits: &[(SENT[0], "1\n"), (SENT[1], "2\n"), (SENT[2], "f\n"), (SENT[3], "0\n")],
+        demand: |it| shards(it, "0-1"),
+        says: Some((Hint, "the same queues of eth0, which has 4", "echo 1 | tee")),
+    },
+    Case {
+        code: "shared_queue",
+        machine: VM,
+        edits: &[(SENT[0], "5\n"), (SENT[1], "2\n"), (SENT[2], "1\n"), (SENT[3], "a\n")],
+        // Two queues each, which are shared with CPUs that have no shard.
+        demand: |it| shards(it, "0-1"),
+        says: None,
+    },
+    Case {
+        code: "shared_queue",
+        machine: VM,
         edits: &[(SENT[0], "1\n"), (SENT[1], "2\n")],
         demand: |it| shards(it, "0-1"),
         says: None,
@@ -878,8 +904,172 @@ fn what_helps_only_together_is_named_together_and_in_order() {
     );
     assert_eq!(
         cures("idle_states", (BARE_METAL, &[]), |it| shards(it, "0"))[1],
-        "echo 1 | sudo tee /sys/devices/system/cpu/cpu*/cpuidle/state3/disable"
+        "for i in 0; do echo 1 | sudo tee /sys/devices/system/cpu/cpu$i/cpuidle/state3/disable; \
+         done"
     );
+}
+
+#[test]
+fn where_a_server_has_an_address_of_ipv6_so_have_its_connections() {
+    const ONE: [u16; 8] = [0, 0, 0, 0, 0, 0, 0, 1];
+    let sources = "--source-ip ::1,fd6e:4a1c:9b72::2,fd6e:4a1c:9b72::3";
+    let add = "sudo ip address add fd6e:4a1c:9b72::";
+    let [widened, more, other] =
+        cures("local_ports", (BARE_METAL, &[]), |it| many_of_six(it, ONE, 70_000))
+            .try_into()
+            .unwrap();
+    assert_eq!(
+        widened,
+        format!(
+            "sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535', then {add}2/128 dev lo, \
+             then --source-ip ::1,fd6e:4a1c:9b72::2"
+        )
+    );
+    assert_eq!(more, format!("{add}2/128 dev lo, then {add}3/128 dev lo, then {sources}"));
+    assert_eq!(
+        other,
+        "127.0.0.1 as the target, if the server listens there, then --source-ip \
+         127.0.0.1,127.0.0.2,127.0.0.3"
+    );
+    let many_more = |it: &mut Demand| many_of_six(it, ONE, 700_000);
+    assert!(cures("local_ports", (BARE_METAL, &[]), many_more)[0].ends_with(
+        "ADDRESS dev lo, for each that is missing of 11, then --source-ip with 11 \
+                        addresses"
+    ));
+    // An address of IPv4 in the clothes of the other kind.
+    let mapped = |it: &mut Demand| many_of_six(it, [0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], 70_000);
+    assert!(cures("local_ports", (BARE_METAL, &[]), mapped)[0].ends_with("127.0.0.1,127.0.0.2"),);
+}
+
+#[test]
+fn buffers_become_smaller_where_they_are_large_and_nothing_else_of_them_changes() {
+    const RECEIVE: &str = "/proc/sys/net/ipv4/tcp_rmem";
+    const SEND: &str = "/proc/sys/net/ipv4/tcp_wmem";
+    let fewer = "fewer connections (-c)";
+    let set = |what: &str| format!("sudo sysctl -w net.ipv4.{what}");
+    let (receive, send) = ("tcp_rmem='4096 16384 67108864'", "tcp_wmem='8192 16384 4194304'");
+    for (words, expected) in [
+        // What is least and most is somebody's choice.
+        (["4096\t131072\t67108864", "4096\t16384\t4194304"], vec![set(receive)]),
+        (["4096\t8192\t67108864", "8192\t1048576\t4194304"], vec![set(send)]),
+        // With the one direction alone it is still too much.
+        (
+            ["4096\t131072\t67108864", "8192\t1048576\t4194304"],
+            vec![format!("{}, then {}", set(send), set(receive))],
+        ),
+        (["4096\t8192\t6291456", "4096\t16384\t4194304"], vec![]),
+        (["32768\t32768\t6291456", "4096\t16384\t4194304"], vec![]),
+    ] {
+        // Less is free than connections with small buffers take.
+        let edits = [(RECEIVE, words[0]), (SEND, words[1])];
+        let cures = cures("socket_buffers", (OLD, &edits), |it| {
+            many(it, 1_000_000);
+            it.memory = Some(200 << 20);
+        });
+        let expected: Vec<String> = expected.into_iter().chain([fewer.to_owned()]).collect();
+        assert_eq!(cures, expected, "{words:?}");
+    }
+    // The larger ones are enough.
+    let edits = [(RECEIVE, "4096\t131072\t6291456"), (SEND, "4096\t32768\t4194304")];
+    let enough = cures("socket_buffers", (OLD, &edits), |it| {
+        many(it, 30_000);
+        it.memory = Some(200 << 20);
+    });
+    assert_eq!(enough[0], set("tcp_rmem='4096 16384 6291456'"));
+}
+
+#[test]
+fn what_nobody_has_named_is_changed_only_if_it_is_grave_and_helps_best() {
+    let mut demand = Demand::default();
+    shards(&mut demand, "0");
+    // Ports that wait are best avoided by a flag, and what is written for them is the next best.
+    demand.churn = Some(Churn { per_second: 500.0, seconds: 90.0, reset: false });
+    let findings = advise(&host(BARE_METAL, &[]), &demand);
+    let paths = |only: Option<&[&str]>| -> Vec<String> {
+        choose(&findings, only).changes.into_iter().map(|change| change.path).collect()
+    };
+    let governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+    assert_eq!(paths(None), [governor]);
+    let left = choose(&findings, None).left;
+    for code in ["new_connections", "idle_states", "huge_pages", "numa_balancing"] {
+        assert!(left.contains(&code), "{code}: {left:?}");
+    }
+    assert!(!left.contains(&"governor"), "{left:?}");
+    // One of several alternatives.
+    let ports = findings.iter().find(|finding| finding.code == "new_connections").unwrap();
+    assert!(ports.cures.iter().filter(|cure| cure.changes().count() > 0).count() > 1, "{ports:?}");
+    assert_eq!(paths(Some(&["new_connections"])), [TW_REUSE]);
+    let state = "/sys/devices/system/cpu/cpu0/cpuidle/state3/disable";
+    assert_eq!(paths(Some(&["idle_states", "far_card"])), [state]);
+    assert_eq!(choose(&findings, Some(&["idle_states"])).left, [""; 0]);
+}
+
+#[test]
+fn shards_share_no_queue_when_all_queues_are_dealt_out() {
+    let all = SENT.map(|path| (path, "f\n"));
+    let two = |it: &mut Demand| shards(it, "0-1");
+    let tx = "/sys/class/net/eth0/queues/tx-";
+    let cured = cures("shared_queue", (VM, &all), two);
+    assert_eq!(
+        cured,
+        [format!(
+            "echo 1 | tee {tx}0/xps_cpus {tx}2/xps_cpus, then echo 2 | tee {tx}1/xps_cpus \
+             {tx}3/xps_cpus"
+        )]
+    );
+    let mut demand = Demand::default();
+    two(&mut demand);
+    let found = |edits: &[(&str, &str)]| {
+        let found = advise(&host(VM, edits), &demand);
+        found.into_iter().find(|finding| finding.code == "shared_queue")
+    };
+    let before = found(&all).unwrap();
+    let changes = before.cures[0].changes();
+    let done: Vec<(&str, &str)> = changes.map(|it| (it.path.as_str(), it.value.as_str())).collect();
+    assert_eq!(done.len(), SENT.len());
+    assert_eq!(found(&done), None);
+}
+
+#[test]
+fn what_is_changed_of_cpus_is_changed_of_those_of_shards_alone() {
+    const STATES: [(&str, &str); 6] = [
+        ("/sys/devices/system/cpu/cpu1/cpuidle/state2/latency", "60\n"),
+        ("/sys/devices/system/cpu/cpu1/cpuidle/state2/disable", "0\n"),
+        ("/sys/devices/system/cpu/cpu1/cpuidle/state3/latency", "170\n"),
+        ("/sys/devices/system/cpu/cpu1/cpuidle/state3/disable", "0\n"),
+        ("/sys/devices/system/cpu/cpu2/cpuidle/state3/latency", "170\n"),
+        ("/sys/devices/system/cpu/cpu2/cpuidle/state3/disable", "0\n"),
+    ];
+    let root = (STATUS, "CapEff:\t000001ffffffffff\nCpus_allowed_list:\t0-31\n");
+    assert_eq!(
+        cures("governor", (BARE_METAL, &[root]), |it| shards(it, "3,7")),
+        ["for i in 3 7; do echo performance | tee \
+          /sys/devices/system/cpu/cpu$i/cpufreq/scaling_governor; done"]
+    );
+    assert_eq!(
+        cures("governor", (BARE_METAL, &[root]), nothing),
+        ["echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"]
+    );
+    let mut demand = Demand::default();
+    shards(&mut demand, "0-1");
+    let findings = advise(&host(BARE_METAL, &STATES), &demand);
+    for (code, files) in [
+        ("governor", [(0, "cpufreq/scaling_governor"), (1, "cpufreq/scaling_governor")].as_slice()),
+        (
+            "idle_states",
+            &[
+                (1, "cpuidle/state2/disable"),
+                (1, "cpuidle/state3/disable"),
+                (0, "cpuidle/state3/disable"),
+            ],
+        ),
+    ] {
+        let found = findings.iter().find(|finding| finding.code == code).unwrap();
+        let changes = found.cures.iter().flat_map(Cure::changes);
+        let paths: Vec<&str> = changes.map(|change| change.path.as_str()).collect();
+        let path = |(cpu, file): &(usize, &str)| format!("/sys/devices/system/cpu/cpu{cpu}/{file}");
+        assert_eq!(paths, files.iter().map(path).collect::<Vec<_>>(), "{code}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use core::fmt;
 
 pub use readings::{Reading, Settings};
 pub use table::SETTINGS;
+pub(crate) use table::WAKE_UP_MICROS;
 
 /// The system calls of `io_uring`, which the filters of containers forbid.
 pub const RING_CALLS: [&str; 3] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];

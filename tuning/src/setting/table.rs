@@ -6,6 +6,16 @@
 
 use super::{Choice, Group, Place, Setting};
 
+/// Longest time to wake up that is not worth a word, in µs: for sentences and for the number.
+macro_rules! wake_up_micros {
+    () => {
+        50
+    };
+}
+
+/// Longest time to wake up that is not worth a word, in µs.
+pub(crate) const WAKE_UP_MICROS: u64 = wake_up_micros!();
+
 /// Every setting that matters to a load generator.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -447,14 +457,14 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Cpus,
         place: Place::Tool {
             check: "cpupower idle-info",
-            set: "cpupower idle-set -D 20",
+            set: concat!("cpupower idle-set -D ", wake_up_micros!()),
             undo: "cpupower idle-set -E",
         },
         what: "How deeply a CPU sleeps: waking up from the deepest states takes 100 µs and more, \
                which is added to a latency.",
         default: "all allowed",
         throughput: Choice::Keep,
-        latency: Choice::Set("none that takes more than 20 µs"),
+        latency: Choice::Set(concat!("none that takes more than ", wake_up_micros!(), " µs")),
         since: "2.6.24",
         risk: "Power and heat; less turbo for the others.",
         source: "Documentation/admin-guide/pm/cpuidle.rst",

@@ -1,6 +1,6 @@
 //! What bounds connections: files, ports, the tables that remember them.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::demand::{Churn, Demand, To};
 use super::super::finding::{Cure, Severity};
@@ -26,6 +26,10 @@ const BACKLOG_MAX: u64 = 2_147_483_647;
 
 /// Addresses that are written out where a command names some.
 const ADDRESSES_SHOWN_MAX: u64 = 8;
+
+/// What comes before addresses that are added to the loopback interface for `::1`, which has no
+/// neighbours: of those that no network but one's own uses.
+const LOCAL_PREFIX: Ipv6Addr = Ipv6Addr::new(0xfd6e, 0x4a1c, 0x9b72, 0, 0, 0, 0, 0);
 
 /// How long a firewall keeps what was closed, in seconds, unless its sysctl says otherwise.
 const TRACKED_S: u64 = 120;
@@ -100,18 +104,57 @@ fn more_ports(host: &Host, demand: &Demand, need: u64) -> Option<Cure> {
     Some(more_addresses(demand, need.div_ceil(each.max(1))).after(widened))
 }
 
-/// So many local addresses. All that begin with 127 are there; others are to be added.
+/// So many local addresses, of the kind of the server's.
 fn more_addresses(demand: &Demand, count: u64) -> Cure {
-    if !demand.is_loopback() || count > ADDRESSES_SHOWN_MAX {
-        let added = Cure::command(format!(
-            "ip address add ADDRESS dev CARD, for each that is missing of {count}"
-        ));
-        let named = Cure::by(format!("--source-ip with {count} addresses"));
-        return if demand.is_loopback() { named } else { added.then(named) };
+    let card = match loopback(demand) {
+        Some(IpAddr::V4(_)) => return sources_there(count),
+        Some(IpAddr::V6(_)) if count <= ADDRESSES_SHOWN_MAX => return sources_added(count),
+        Some(IpAddr::V6(_)) => "lo",
+        None => "CARD",
+    };
+    Cure::command(format!("ip address add ADDRESS dev {card}, for each that is missing of {count}"))
+        .then(sources_counted(count))
+}
+
+/// The server's address, if it is one of the loopback interface.
+fn loopback(demand: &Demand) -> Option<IpAddr> {
+    let To::Address(ip) = demand.to else { return None };
+    demand.is_loopback().then(|| ip.to_canonical())
+}
+
+fn sources_counted(count: u64) -> Cure {
+    Cure::by(format!("--source-ip with {count} addresses"))
+}
+
+fn sources_named(all: &[String]) -> Cure {
+    Cure::by(format!("--source-ip {}", all.join(",")))
+}
+
+/// So many addresses that begin with 127: all of them are there.
+fn sources_there(count: u64) -> Cure {
+    if count > ADDRESSES_SHOWN_MAX {
+        return sources_counted(count);
     }
     let first = Ipv4Addr::LOCALHOST.to_bits();
     let all = (first..).zip(0..count).map(|(bits, _)| Ipv4Addr::from_bits(bits).to_string());
-    Cure::by(format!("--source-ip {}", all.collect::<Vec<_>>().join(",")))
+    sources_named(&all.collect::<Vec<_>>())
+}
+
+/// `::1`, and as many others as are missing. They are added, as it has no neighbours.
+fn sources_added(count: u64) -> Cure {
+    let others = (2..=count).map(|last| LOCAL_PREFIX.to_bits() | u128::from(last));
+    let others: Vec<String> = others.map(|bits| Ipv6Addr::from_bits(bits).to_string()).collect();
+    let add = |address| Cure::command(format!("ip address add {address}/128 dev lo"));
+    let added = others.iter().map(add).reduce(Cure::then);
+    let all: Vec<String> =
+        core::iter::once(Ipv6Addr::LOCALHOST.to_string()).chain(others).collect();
+    sources_named(&all).after(added)
+}
+
+/// Another address of the server, where its own is `::1`: that of IPv4 has neighbours enough.
+fn other_loopback(demand: &Demand, count: u64) -> Option<Cure> {
+    let target = || Cure::by("127.0.0.1 as the target, if the server listens there");
+    loopback(demand)?.is_ipv6().then(|| target().then(sources_there(count)))
 }
 
 /// A connection needs a port of its own for each pair of addresses.
@@ -129,6 +172,7 @@ pub(super) fn local_ports(host: &Host, demand: &Demand) -> Option<Said> {
             .counts(need, have)
             .cure_if(more_ports(host, demand, need))
             .cure(more_addresses(demand, need.div_ceil(each.max(1))))
+            .cure_if(other_loopback(demand, need.div_ceil(each.max(1))))
     })
 }
 

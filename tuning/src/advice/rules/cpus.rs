@@ -1,14 +1,14 @@
 //! CPUs: how many, how much of them, and what keeps them from being at hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::demand::Demand;
 use super::super::finding::{Cure, Severity};
 use super::Said;
 use crate::host::Host;
 use crate::host::cpu::{CpuList, Quota};
-use crate::host::idle::IdleState;
 use crate::host::kernel::is_trusted_clock;
+use crate::setting::WAKE_UP_MICROS;
 
 /// Share of the CPUs that others may use before a run starts.
 const LOAD_SHARE: f64 = 0.5;
@@ -18,9 +18,6 @@ const STEAL_SHARE: f64 = 0.01;
 
 /// The governor that does not lower the clock rate.
 const FAST_GOVERNOR: &str = "performance";
-
-/// Longest time to wake up that is not worth a word, in µs.
-const WAKE_UP_MICROS: u64 = 50;
 
 /// Who has used up its quota is stopped.
 pub(super) fn quota(host: &Host, demand: &Demand) -> Option<Said> {
@@ -115,49 +112,70 @@ fn ours<'h>(host: &'h Host, demand: &'h Demand) -> &'h CpuList {
     demand.shards.as_ref().unwrap_or(&host.cpus.allowed)
 }
 
+/// Writes `value` into `files` of each of `cpus`, and of no other: where these are all that the
+/// machine has, the command says so.
+fn write_each(host: &Host, cpus: &CpuList, files: &[String], value: &str) -> Cure {
+    let of = |cpu: &str| -> Vec<String> {
+        files.iter().map(|file| format!("/sys/devices/system/cpu/cpu{cpu}/{file}")).collect()
+    };
+    let numbers: Vec<String> = cpus.iter().map(|cpu| cpu.to_string()).collect();
+    let paths: Vec<String> = numbers.iter().flat_map(|cpu| of(cpu)).collect();
+    if host.cpus.online == Some(cpus.len()) {
+        return Cure::write(&of("*").join(" "), paths, value);
+    }
+    Cure::write_for(&numbers.join(" "), &of("$i").join(" "), paths, value)
+}
+
 /// A lower clock makes requests after pauses slow.
 pub(super) fn governor(host: &Host, demand: &Demand) -> Option<Said> {
     let slow = host.cpus.rest.governors.iter().filter(|(name, _)| name != FAST_GOVERNOR);
     let of_ours = |(name, cpus): &(String, CpuList)| {
-        cpus.common(ours(host, demand)).map(|cpus| format!("{name} (CPU {cpus})"))
+        cpus.common(ours(host, demand)).map(|cpus| (name.clone(), cpus))
     };
-    let slow: Vec<&(String, CpuList)> =
-        slow.filter(|governor| of_ours(governor).is_some()).collect();
-    let named: Vec<String> = slow.iter().filter_map(|governor| of_ours(governor)).collect();
-    (!named.is_empty()).then(|| {
-        let message = format!(
-            "the governor {} lowers the clock rate where there are pauses",
-            named.join(", ")
-        );
-        let path = |cpu: &str| format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
-        let cpus = slow.iter().flat_map(|(_, cpus)| cpus.iter());
-        let paths = cpus.map(|cpu| path(&cpu.to_string()));
-        let cure = Cure::write(&path("*"), paths, FAST_GOVERNOR);
-        let severity = if demand.scheduled { Severity::Risky } else { Severity::Hint };
-        Said::new(severity, message).cure(cure)
-    })
+    let slow: Vec<(String, CpuList)> = slow.filter_map(of_ours).collect();
+    let cpus = CpuList::new(slow.iter().flat_map(|(_, cpus)| cpus.iter()))?;
+    let named: Vec<String> =
+        slow.iter().map(|(name, cpus)| format!("{name} (CPU {cpus})")).collect();
+    let message =
+        format!("the governor {} lowers the clock rate where there are pauses", named.join(", "));
+    let cure = write_each(host, &cpus, &["cpufreq/scaling_governor".to_owned()], FAST_GOVERNOR);
+    let severity = if demand.scheduled { Severity::Risky } else { Severity::Hint };
+    Some(Said::new(severity, message).cure(cure))
+}
+
+/// Keeps `ours` from states that they leave late.
+fn shallow(host: &Host, ours: &CpuList) -> Option<Cure> {
+    let deep = host.cpus.rest.states.iter().filter(|state| state.micros > WAKE_UP_MICROS);
+    let mut states: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for state in deep {
+        let cpus = ours.iter().filter(|cpu| state.cpus.contains(*cpu));
+        for cpu in cpus {
+            states.entry(cpu).or_default().insert(state.number);
+        }
+    }
+    // CPUs with the same states, which usually are all, are named once.
+    let mut alike: BTreeMap<BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
+    for (cpu, states) in states {
+        alike.entry(states).or_default().push(cpu);
+    }
+    let each = alike.into_iter().filter_map(|(states, cpus)| {
+        let file = |state| format!("cpuidle/state{state}/disable");
+        let files: Vec<String> = states.into_iter().map(file).collect();
+        Some(write_each(host, &CpuList::new(cpus)?, &files, "1"))
+    });
+    each.reduce(Cure::then)
 }
 
 /// A CPU that sleeps deeply wakes up late.
 #[expect(clippy::cast_precision_loss, reason = "microseconds")]
 pub(super) fn idle_states(host: &Host, demand: &Demand) -> Option<Said> {
-    let rest = &host.cpus.rest;
-    let micros = rest.wake_up_micros(ours(host, demand)).filter(|it| *it > WAKE_UP_MICROS)?;
+    let micros = host.cpus.rest.wake_up_micros(ours(host, demand));
+    let micros = micros.filter(|it| *it > WAKE_UP_MICROS)?;
     demand.scheduled.then(|| {
         let message = format!("an idle CPU takes up to {micros} µs to wake up");
-        let path = |cpu: &str, state: usize| {
-            format!("/sys/devices/system/cpu/cpu{cpu}/cpuidle/state{state}/disable")
-        };
-        let deep = || rest.states.iter().filter(|state| state.micros > WAKE_UP_MICROS);
-        let shown: BTreeSet<String> = deep().map(|state| path("*", state.number)).collect();
-        let shown: Vec<String> = shown.into_iter().collect();
-        let of_state = |state: &IdleState| {
-            let number = state.number;
-            state.cpus.iter().map(move |cpu| path(&cpu.to_string(), number)).collect::<Vec<_>>()
-        };
         Said::new(Severity::Hint, message)
             .numbers(micros as f64, WAKE_UP_MICROS as f64)
             .cure(Cure::by("--pacing spin"))
-            .cure(Cure::write(&shown.join(" "), deep().flat_map(of_state), "1"))
+            .cure_if(shallow(host, ours(host, demand)))
     })
 }

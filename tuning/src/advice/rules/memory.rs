@@ -10,8 +10,8 @@ use crate::host::memory::Locked;
 /// them.
 const PAGES_PER_CONNECTION: u64 = 2;
 
-/// Smaller buffers for receiving, that grow as far as they do by default.
-const RECEIVE_SMALL: &str = "4096 16384 6291456";
+/// A buffer that is small: what it begins with, in bytes. It grows as far as it may all the same.
+const BUFFER_SMALL: u64 = 16_384;
 
 /// The run and the kernel's part of it.
 pub(super) fn memory(host: &Host, demand: &Demand) -> Option<Said> {
@@ -41,19 +41,54 @@ pub(super) fn memory(host: &Host, demand: &Demand) -> Option<Said> {
     Some(said.cure(Cure::by("fewer connections (-c), or end other programs")))
 }
 
-/// What the kernel may keep of each connection's data before it looks at how fast it is read, both
-/// directions together, in bytes.
-fn buffers(host: &Host) -> Option<u64> {
-    let second = |key: &str| -> Option<u64> {
-        host.settings.text(key)?.split_whitespace().nth(1)?.parse().ok()
-    };
-    second("net.ipv4.tcp_rmem")?.checked_add(second("net.ipv4.tcp_wmem")?)
+/// The buffers of one direction: what each has at least, begins with, and grows to, in bytes.
+struct Buffers {
+    key: &'static str,
+    least: u64,
+    usual: u64,
+    most: u64,
+}
+
+impl Buffers {
+    fn of(host: &Host, key: &'static str) -> Option<Self> {
+        let mut words = host.settings.text(key)?.split_whitespace().map(str::parse);
+        let (least, usual) = (words.next()?.ok()?, words.next()?.ok()?);
+        Some(Self { key, least, usual, most: words.next()?.ok()? })
+    }
+
+    /// What they could begin with.
+    fn small(&self) -> u64 {
+        self.usual.min(self.least.max(BUFFER_SMALL))
+    }
+
+    /// Has them begin so, if that is less; what they have at least and at most stays as it is.
+    fn shrunk(&self) -> Option<Cure> {
+        let value = format!("{} {} {}", self.least, self.small(), self.most);
+        (self.small() < self.usual).then(|| Cure::set(self.key, value))
+    }
+}
+
+/// Smaller buffers: those of the direction that has the larger ones, and the others as well if
+/// that is not enough to save `excess` bytes for each connection.
+fn smaller_buffers(receive: &Buffers, send: &Buffers, excess: u64) -> Option<Cure> {
+    let (large, other) = if send.usual > receive.usual { (send, receive) } else { (receive, send) };
+    let cure = large.shrunk()?;
+    let saved = large.usual.saturating_sub(large.small());
+    let more = (saved < excess).then(|| other.shrunk()).flatten();
+    Some(match more {
+        Some(more) => cure.then(more),
+        None => cure,
+    })
 }
 
 /// Large answers take more than what is sure.
 pub(super) fn socket_buffers(host: &Host, demand: &Demand) -> Option<Said> {
-    let (sure, each, free) = (demand.memory?, buffers(host)?, host.memory.free()?);
-    let more = demand.connections?.saturating_mul(each);
+    let (sure, connections, free) = (demand.memory?, demand.connections?, host.memory.free()?);
+    let receive = Buffers::of(host, "net.ipv4.tcp_rmem")?;
+    let send = Buffers::of(host, "net.ipv4.tcp_wmem")?;
+    // What it may keep before it looks at how fast data is read, both directions together.
+    let each = receive.usual.checked_add(send.usual)?;
+    let more = connections.saturating_mul(each);
     let need = sure.saturating_add(more);
     (demand.to != To::Socket && sure <= free && need > free).then(|| {
         let message = format!(
@@ -63,9 +98,11 @@ pub(super) fn socket_buffers(host: &Host, demand: &Demand) -> Option<Said> {
             bytes(more),
             bytes(free)
         );
+        let excess = need.saturating_sub(free).div_ceil(connections.max(1));
         Said::new(Severity::Hint, message)
             .counts(need, free)
-            .cure(Cure::set("net.ipv4.tcp_rmem", RECEIVE_SMALL))
+            .cure_if(smaller_buffers(&receive, &send, excess))
+            .cure(Cure::by("fewer connections (-c)"))
     })
 }
 

@@ -1,14 +1,12 @@
 //! The way of packets: queues, interrupts, cards.
 
-use std::collections::BTreeSet;
-
 use super::super::demand::{Demand, To};
 use super::super::finding::{Cure, Severity, Unknown};
 use super::Said;
 use crate::host::Host;
 use crate::host::cpu::CpuList;
 use crate::host::net::Card;
-use crate::host::queues::{Mask, mask};
+use crate::host::queues::{Mask, Queues, mask};
 use crate::tree::named;
 
 /// From this length on, the queue of a CPU is not to blame.
@@ -186,26 +184,29 @@ fn steered(host: &Host, card: &Card) -> Cure {
 /// Shards that send through one queue wait for each other.
 pub(super) fn shared_queue(host: &Host, demand: &Demand) -> Option<Said> {
     let (card, shards) = (card(host, demand)?, demand.shards.as_ref()?);
-    let sent = &card.queues.sent;
-    let known = sent.iter().all(|(_, mask)| *mask != Mask::Unknown);
-    let has =
-        |(_, mask): &&(usize, Mask), cpu| matches!(mask, Mask::Of(cpus) if cpus.contains(cpu));
-    let queue_of = |cpu| sent.iter().find(|queue| has(queue, cpu)).map(|queue| queue.0);
-    let taken: BTreeSet<Option<usize>> = shards.iter().map(queue_of).collect();
-    // Without a queue of its own, a CPU takes one by the hash of the connection: any.
-    let shared = taken.contains(&None) || taken.len() < shards.len();
+    let Queues { sent, sending, .. } = &card.queues;
+    let known = sent.len() == *sending && sent.iter().all(|(_, mask)| *mask != Mask::Unknown);
+    // Of several queues a CPU takes one by the hash of the connection, and without any, of all.
+    let users = |mask: &Mask| match mask {
+        Mask::Of(cpus) => cpus.common(shards),
+        Mask::Empty | Mask::Unknown => None,
+    };
+    let used: Vec<CpuList> = sent.iter().filter_map(|(_, mask)| users(mask)).collect();
+    let homeless = shards.iter().any(|cpu| !used.iter().any(|users| users.contains(cpu)));
+    let shared = homeless || used.iter().any(|users| users.len() > 1);
     let enough = sent.len() >= shards.len() && shards.len() > 1;
     (known && enough && shared).then(|| {
-        let Card { name, queues, .. } = card;
+        let name = &card.name;
         let message = format!(
-            "{} shards send through the same queues of {name}, which has {} (XPS)",
-            shards.len(),
-            queues.sending
+            "{} shards send through the same queues of {name}, which has {sending} (XPS)",
+            shards.len()
         );
         let path = |queue: usize| format!("/sys/class/net/{name}/queues/tx-{queue}/xps_cpus");
-        let each = shards.iter().zip(sent).filter_map(|(cpu, (queue, _))| {
-            let path = path(*queue);
-            Some(Cure::write(&path.clone(), [path], &mask(&CpuList::new([cpu])?)))
+        // All queues are dealt out: one that is left as it is would be shared still.
+        let each = shards.iter().enumerate().filter_map(|(first, cpu)| {
+            let own = sent.iter().skip(first).step_by(shards.len());
+            let paths: Vec<String> = own.map(|(queue, _)| path(*queue)).collect();
+            Some(Cure::write(&paths.join(" "), paths, &mask(&CpuList::new([cpu])?)))
         });
         let cure = each.reduce(Cure::then).unwrap_or_default();
         Said::new(Severity::Hint, message).cure(cure)
