@@ -938,7 +938,10 @@ fn where_a_server_has_an_address_of_ipv6_so_have_its_connections() {
     ));
     // An address of IPv4 in the clothes of the other kind.
     let mapped = |it: &mut Demand| many_of_six(it, [0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], 70_000);
-    assert!(cures("local_ports", (BARE_METAL, &[]), mapped)[0].ends_with("127.0.0.1,127.0.0.2"),);
+    assert!(
+        cures("local_ports", (BARE_METAL, &[]), mapped)[0]
+            .ends_with(" ::ffff:127.0.0.1,::ffff:127.0.0.2"),
+    );
 }
 
 #[test]

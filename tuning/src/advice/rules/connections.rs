@@ -107,7 +107,7 @@ fn more_ports(host: &Host, demand: &Demand, need: u64) -> Option<Cure> {
 /// So many local addresses, of the kind of the server's.
 fn more_addresses(demand: &Demand, count: u64) -> Cure {
     let card = match loopback(demand) {
-        Some(IpAddr::V4(_)) => return sources_there(count),
+        Some(IpAddr::V4(_)) => return sources_there(count, demand.to),
         Some(IpAddr::V6(_)) if count <= ADDRESSES_SHOWN_MAX => return sources_added(count),
         Some(IpAddr::V6(_)) => "lo",
         None => "CARD",
@@ -130,13 +130,17 @@ fn sources_named(all: &[String]) -> Cure {
     Cure::by(format!("--source-ip {}", all.join(",")))
 }
 
-/// So many addresses that begin with 127: all of them are there.
-fn sources_there(count: u64) -> Cure {
+/// So many addresses that begin with 127, all of which are there, written as `to` is.
+fn sources_there(count: u64, to: To) -> Cure {
     if count > ADDRESSES_SHOWN_MAX {
         return sources_counted(count);
     }
     let first = Ipv4Addr::LOCALHOST.to_bits();
-    let all = (first..).zip(0..count).map(|(bits, _)| Ipv4Addr::from_bits(bits).to_string());
+    let written = |ip: Ipv4Addr| match to {
+        To::Address(IpAddr::V6(_)) => ip.to_ipv6_mapped().to_string(),
+        To::Address(IpAddr::V4(_)) | To::Somewhere | To::Socket => ip.to_string(),
+    };
+    let all = (first..).zip(0..count).map(|(bits, _)| written(Ipv4Addr::from_bits(bits)));
     sources_named(&all.collect::<Vec<_>>())
 }
 
@@ -154,7 +158,8 @@ fn sources_added(count: u64) -> Cure {
 /// Another address of the server, where its own is `::1`: that of IPv4 has neighbours enough.
 fn other_loopback(demand: &Demand, count: u64) -> Option<Cure> {
     let target = || Cure::by("127.0.0.1 as the target, if the server listens there");
-    loopback(demand)?.is_ipv6().then(|| target().then(sources_there(count)))
+    let to = To::Address(Ipv4Addr::LOCALHOST.into());
+    loopback(demand)?.is_ipv6().then(|| target().then(sources_there(count, to)))
 }
 
 /// A connection needs a port of its own for each pair of addresses.
