@@ -74,8 +74,12 @@ fn delivery(report: &Report, verdict: &Verdict) -> String {
     let delivery = &verdict.delivery;
     let (sent, all) = (delivery.sent_in_window, delivery.scheduled);
     let lag = &report.totals.parts.loop_lag;
+    let astray = match delivery.astray {
+        0 => String::new(),
+        count => format!(", {count} led to no host of the run"),
+    };
     if lag.is_empty() {
-        return format!("{sent} of {all} sent");
+        return format!("{sent} of {all} sent{astray}");
     }
     let back = match delivery.limitation {
         Some(Limitation::Server { .. } | Limitation::Stops { .. }) if sent < all => {
@@ -83,7 +87,7 @@ fn delivery(report: &Report, verdict: &Verdict) -> String {
         }
         _ => "",
     };
-    let sent = format!("{sent} of {all} sent in the window{back}");
+    let sent = format!("{sent} of {all} sent in the window{back}{astray}");
     let (p99, max) = (lag.quantile(Quantile::P99), lag.max());
     format!("{sent}, loop lag {p99} at p99, {max} at most")
 }

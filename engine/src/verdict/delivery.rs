@@ -19,7 +19,9 @@ pub struct Delivery {
     pub sent: u64,
     /// Sent within the window.
     pub sent_in_window: u64,
-    /// Sent within the window, as a share of the scheduled; 1 in a closed loop.
+    /// Not sent, because the values of their URLs led to no host of the run.
+    pub astray: u64,
+    /// Sent within the window or led astray, as a share of the scheduled; 1 in a closed loop.
     pub in_time: f64,
     /// What slots waited for, if most of them had to.
     pub limitation: Option<Limitation>,
@@ -59,14 +61,17 @@ impl Delivery {
     pub(super) fn of(report: &Report, course: &Course) -> Self {
         let ledger = &report.totals.ledger;
         let open = report.plan.load.is_open();
-        let sent = if open { report.totals.parts.lag.count() } else { ledger.scheduled };
+        let astray = troubles(report, Phase::Url).min(ledger.scheduled);
+        let sent = if open { report.totals.parts.lag.count() } else { ledger.scheduled - astray };
         let judged = open && ledger.scheduled > 0;
-        let in_time = if judged { share(course.sent_in_window, ledger.scheduled) } else { 1.0 };
+        let in_time = share(course.sent_in_window + astray, ledger.scheduled.max(1));
+        let in_time = if judged { in_time } else { 1.0 };
         let sent_in_window = if open { course.sent_in_window.min(sent) } else { sent };
         Self {
             scheduled: ledger.scheduled,
             sent,
             sent_in_window,
+            astray,
             in_time: in_time.min(1.0),
             limitation: None,
         }
@@ -290,6 +295,21 @@ pub(super) fn silence(report: &Report, course: &Course, findings: &mut Findings)
     }
 }
 
+/// That much of the schedule was not sent, and who kept it back is unknown: a client that had a part
+/// in it makes servers look slow and connections few.
+fn unexplained(delivery: &Delivery, findings: &mut Findings) {
+    let told = findings.reasons.iter().any(|reason| reason.status == Status::Invalid);
+    if told || delivery.in_time >= DELIVERED_MIN {
+        return;
+    }
+    let why = ", and whether the target or the client kept back the others cannot be told";
+    findings.reasons.push(Reason {
+        status: Status::Suspect,
+        remedy: "see to the client first, then to the longest service times and to the errors",
+        ..undelivered(delivery, why)
+    });
+}
+
 /// Whether most of what was not sent in time was due while no connection could be had: in steps in
 /// which nothing was sent.
 fn cut_off(report: &Report, course: &Course, delivery: &Delivery) -> bool {
@@ -362,10 +382,14 @@ pub(super) fn shortfall(
                 }
             },
         }),
-        None if findings.client_held_back() && !held_back(report, delivery, findings) => {}
+        None if findings.client_held_back() && !held_back(report, delivery, findings) => {
+            unexplained(delivery, findings);
+        }
         None if late => {
             let reason = undelivered(delivery, "");
-            let blamed = findings.blames_client();
+            // Whoever gave up waiting for a connection did not wait for the client.
+            let gave_up = 2.0 * starved(report) >= 1.0 - delivery.in_time;
+            let blamed = findings.blames_client() && !gave_up;
             let remedy = if blamed { "see to the client first" } else { reason.remedy };
             findings.reasons.push(Reason { remedy, ..reason });
         }

@@ -325,7 +325,8 @@ fn of_cause_and_symptom_only_the_cause_is_named() {
     machine.shards[0].switches_per_s = Some(5_000.0);
     assert_eq!(on_machine(&machine), ["run_queue"]);
     let mut late = run(|_| Slot { late: millis(2), waited: millis(900), light: false, ..WELL });
-    assert_eq!(reasons(&late), ["loop_lag"], "the pool is not judged by a client that is late");
+    let unjudged = "the pool is not judged by a client that is late";
+    assert_eq!(reasons(&late), ["loop_lag", "undelivered"], "{unjudged}");
     late.shards[0].busy = 0.9;
     assert_eq!(reasons(&late), ["overloaded"]);
 }
@@ -414,6 +415,36 @@ fn what_was_not_sent_is_missing_whoever_is_to_blame() {
         assert_eq!((codes(&verdict), verdict.status), (expected.to_vec(), status), "{unsent}");
         assert_eq!(verdict.of_axis(Axis::Client), Status::Pass);
     }
+}
+
+/// Where the client was disturbed, nobody can tell who kept the load back; but it was not delivered.
+#[test]
+fn a_load_that_was_not_delivered_is_not_passed_for_the_client_was_disturbed() {
+    for (sent, expected) in [
+        (SLOTS, ["run_queue"].as_slice()),
+        (9_600, &["run_queue"]),
+        (9_400, &["run_queue", "undelivered"]),
+    ] {
+        let waited = |k| if k < sent { Nanos::ZERO } else { Nanos::from_secs(11) };
+        let report = run(|k| Slot { waited: waited(k), ..WELL });
+        let verdict = Verdict::of(&report, &thread(0.02, 0.02));
+        let mut codes = codes(&verdict);
+        codes.sort_unstable();
+        assert_eq!((codes, verdict.status), (expected.to_vec(), Status::Suspect), "{sent}");
+    }
+}
+
+/// What a value led to no host is no fault of the client or of the target.
+#[test]
+fn what_was_led_astray_was_not_sent_and_is_not_missing() {
+    let end = |k| if k % 2 == 0 { Fate::Unsent } else { Fate::Ok };
+    let mut report = run(|k| Slot { end: end(k), ..WELL });
+    let astray = Trouble { phase: Phase::Url, cause: Cause::OtherHost };
+    report.totals.errors.count_many(astray, SLOTS / 2);
+    let verdict = judge(&report);
+    assert_eq!(verdict.of_axis(Axis::Delivery), Status::Pass, "{:?}", verdict.reasons);
+    let delivery = verdict.delivery;
+    assert_eq!((delivery.astray, delivery.sent_in_window), (SLOTS / 2, SLOTS / 2));
 }
 
 /// A client that looks for a server which is gone may be busy with that, and is not to blame.
