@@ -53,9 +53,13 @@ pub(crate) fn needed_for(values: Vec<u16>, sources: &[Source]) -> BTreeSet<u16> 
 }
 
 impl Work {
-    /// The values that may not be there where they are used. O(steps) for each value of a scenario.
+    /// The values that may not be there where they are used; empty where nothing is captured.
+    /// O(steps) for each value of a scenario.
     #[must_use]
     pub fn unsure(&self) -> Unsure {
+        if !self.variables().iter().any(|variable| variable.source == Source::Captured) {
+            return Unsure::default();
+        }
         let used = self.captured_values();
         let none = |all: &Vec<Vec<u16>>| vec![Vec::new(); all.len()];
         let mut unsure =
@@ -172,6 +176,14 @@ impl Work {
 /// The place behind a step, if it leads there.
 fn next(step: Step, at: usize) -> Option<usize> {
     (!matches!(step, Step::Jump(_) | Step::GiveUp)).then_some(at + 1)
+}
+
+impl Unsure {
+    /// Whether all values are sure.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.requests.iter().chain(&self.conditions).all(Vec::is_empty)
+    }
 }
 
 /// What has values, and which: all of them here.

@@ -3,7 +3,7 @@
 use core::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Load, Plan};
+use super::{Load, Plan, Unsure};
 
 /// Which part of the whole a shard is: the `index`-th of `of`.
 ///
@@ -111,6 +111,8 @@ pub struct ShardPlan {
     /// Closed loop with a number of requests: how many of them this shard may start. In an open
     /// loop the schedule itself says which slots are the shard's.
     pub quota: Option<u64>,
+    /// The captured values that users may lack; of the whole plan, and read only.
+    pub unsure: Arc<Unsure>,
 }
 
 impl ShardPlan {
@@ -129,6 +131,7 @@ impl ShardPlan {
 #[must_use]
 pub fn split(plan: &Arc<Plan>) -> Vec<ShardPlan> {
     let of = plan.cores.shards().min(plan.connections);
+    let unsure = Arc::new(plan.work.unsure());
     let parts = (0..of.get()).zip(plan.cores.cpus()).filter_map(|(index, &cpu)| {
         let share = Share::new(index, of, plan.connections)?;
         let quota = match plan.load {
@@ -137,7 +140,8 @@ pub fn split(plan: &Arc<Plan>) -> Vec<ShardPlan> {
         };
         let connections = share.connections();
         let room = share.connections_of(plan.most())?;
-        Some(ShardPlan { plan: Arc::clone(plan), share, cpu, connections, room, quota })
+        let (plan, unsure) = (Arc::clone(plan), Arc::clone(&unsure));
+        Some(ShardPlan { plan, share, cpu, connections, room, quota, unsure })
     });
     parts.collect()
 }

@@ -1,12 +1,14 @@
 //! Values that are used before anything was captured under their names: an empty text stands
 //! there, and is counted.
 
-use crate::plan::{Unsure, Work};
+use std::sync::Arc;
+
+use crate::plan::Unsure;
 
 /// Which captured values users have, where it is not sure that they have them.
 pub(super) struct Unset {
-    /// What may lack values, and which; nothing at all where all of them are sure.
-    unsure: Unsure,
+    /// What may lack values, and which; shared by all shards.
+    unsure: Arc<Unsure>,
     /// Values of a user; none where all are sure.
     variables: usize,
     /// What each user has captured, by its values.
@@ -14,14 +16,10 @@ pub(super) struct Unset {
 }
 
 impl Unset {
-    /// For the users of `work`.
-    pub(super) fn new(work: &Work) -> Self {
-        let unsure = work.unsure();
-        let mut all = unsure.requests.iter().chain(&unsure.conditions);
-        if all.all(Vec::is_empty) {
-            return Self { unsure: Unsure::default(), variables: 0, captured: Vec::new() };
-        }
-        Self { unsure, variables: work.variables().len(), captured: Vec::new() }
+    /// For users who have so many `variables`.
+    pub(super) fn new(unsure: Arc<Unsure>, variables: usize) -> Self {
+        let variables = if unsure.is_none() { 0 } else { variables };
+        Self { unsure, variables, captured: Vec::new() }
     }
 
     /// Room for one user more.

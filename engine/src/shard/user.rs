@@ -101,14 +101,14 @@ impl Users {
         let stream = SCENARIOS + u64::from(plan.share.index());
         let random = |apart: u64| Random::new(plan.plan.seed, stream + apart);
         let mut crowd = Crowd {
-            walk: Walk::new(work, random(2 * APART)),
+            walk: Walk::new(work, &plan.unsure, random(2 * APART)),
             laps: Laps::new(work),
             choice: Choice::new(work, plan.share, random(0)),
             table: Vec::with_capacity(at_once),
             idle: Vec::with_capacity(at_once),
             ready: VecDeque::with_capacity(at_once),
             thinking: BinaryHeap::with_capacity(at_once),
-            values: Table::new(work, plan.plan.load.is_open(), random(APART)),
+            values: Table::new((work, &plan.unsure), plan.plan.load.is_open(), random(APART)),
             feeds: Feeds::new(work, taps),
             grows,
             limit: at_once,

@@ -1,5 +1,7 @@
 //! The values that a user puts into requests.
 
+use std::sync::Arc;
+
 use pummel_proto_http::{Values, write_base64};
 
 use super::jars::Jars;
@@ -7,7 +9,7 @@ use super::unset::Unset;
 use super::{date, sign};
 use crate::cookies::Cookie;
 use crate::pace::Random;
-use crate::plan::{Asking, Source, Work, needed_for};
+use crate::plan::{Asking, Source, Unsure, Work, needed_for};
 use crate::units::{Instant, Nanos};
 
 /// The values of all users of a shard, a row for each.
@@ -59,8 +61,12 @@ impl Values for Row<'_> {
 }
 
 impl Table {
-    /// The values of `work`; nobody has any yet.
-    pub(super) fn new(work: &Work, is_open: bool, random: Random) -> Self {
+    /// The values of `work`, of which users may lack what is `unsure`; nobody has any yet.
+    pub(super) fn new(
+        (work, unsure): (&Work, &Arc<Unsure>),
+        is_open: bool,
+        random: Random,
+    ) -> Self {
         let sources: Box<[Source]> =
             work.variables().iter().map(|variable| variable.source.clone()).collect();
         let wanted = work.requests().iter().map(Asking::values);
@@ -69,7 +75,7 @@ impl Table {
         Self {
             wanted: wanted.map(|values| made_for(values, &sources)).collect(),
             captured: captured.map(|((number, _), kept)| (number, kept)).collect(),
-            unset: Unset::new(work),
+            unset: Unset::new(Arc::clone(unsure), work.variables().len()),
             shared: shared(&sources),
             sources,
             cells: Vec::new(),
@@ -377,7 +383,7 @@ mod tests {
         let variables = sources.map(|source| Variable { name: String::new(), source });
         let work = Work::new(vec![asking], vec![scenario]).unwrap();
         let work = work.with_variables(variables.to_vec(), Nanos::ZERO).unwrap();
-        let mut table = Table::new(&work, false, Random::new(1, 1));
+        let mut table = Table::new((&work, &Arc::default()), false, Random::new(1, 1));
         (0..2).for_each(|_| table.grow());
         for (user, nanos, expected) in [
             (0, 7_200_000_000_000, "YXQgMDIwMA=="),

@@ -3,7 +3,7 @@
 use super::values::Row;
 use crate::judge::Condition;
 use crate::pace::Random;
-use crate::plan::{Step, Work};
+use crate::plan::{Step, Unsure, Work};
 use crate::units::Nanos;
 
 /// Most steps from one request to the next: as many as a scenario may have. A loop whose passes
@@ -66,8 +66,8 @@ pub(super) enum Turn {
 }
 
 impl Walk {
-    /// The ways through the scenarios of `work`.
-    pub(super) fn new(work: &Work, random: Random) -> Self {
+    /// The ways through the scenarios of `work`, where conditions may lack values as `unsure` says.
+    pub(super) fn new(work: &Work, unsure: &Unsure, random: Random) -> Self {
         let steps = || work.scenarios().iter().flat_map(|scenario| &scenario.steps);
         let counters = steps().map(|step| match step {
             Step::Loop(counter) | Step::Again { counter, .. } => usize::from(*counter) + 1,
@@ -76,7 +76,7 @@ impl Walk {
         Self {
             scenarios: work.scenarios().iter().map(|s| s.steps.clone().into()).collect(),
             conditions: work.logic().conditions.clone().into(),
-            unsure: work.unsure().conditions.iter().map(|values| !values.is_empty()).collect(),
+            unsure: unsure.conditions.iter().map(|values| !values.is_empty()).collect(),
             random,
             drawn: 0,
             passes: Vec::new(),
