@@ -1,7 +1,9 @@
 //! Values that were used before they were captured, and what to do about it.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
+use pummel_engine::plan::{Unsure, Work};
 use pummel_engine::record;
 use pummel_engine::report::Report;
 use serde::Serialize;
@@ -51,36 +53,73 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
 
 /// What is said of each.
 pub(super) fn sentences(report: &Report) -> Vec<String> {
-    let sentence = |(number, name, unset): (u16, &str, record::Unset)| {
-        let uses = [(unset.requests, "request"), (unset.conditions, "comparison")];
-        let uses = uses.into_iter().filter(|(count, _)| *count > 0);
-        let uses: Vec<String> = uses.map(|(count, thing)| counted(count, thing)).collect();
-        let steps = steps_with(report, number);
-        let there = if steps.is_empty() { "there" } else { &steps };
-        format!(
-            "{{{{{name}}}}} was empty in {}: capture it on every way to {there}, or ask first \
-             whether it is there: if = \"{{{{{name}}}}}\"",
-            uses.join(" and ")
-        )
-    };
-    all(report).map(sentence).collect()
+    let work = &report.plan.work;
+    let mut all = all(report).peekable();
+    // Most runs lack nothing.
+    let unsure = all.peek().map(|_| work.unsure()).unwrap_or_default();
+    all.map(|(number, name, unset)| {
+        let steps = if unset.requests > 0 { steps_with(work, &unsure, number) } else { Vec::new() };
+        sentence(name, unset, steps)
+    })
+    .collect()
 }
 
-/// The names of the steps that may lack the value with this number.
-fn steps_with(report: &Report, number: u16) -> String {
-    let work = &report.plan.work;
-    let unsure = work.unsure().requests;
-    let mut names = Vec::new();
-    for (asking, values) in work.requests().iter().zip(&unsure) {
-        let name = format!("\"{}\"", asking.name);
-        if values.contains(&number) && !names.contains(&name) {
-            names.push(name);
+/// What is said of the value with this name, which `steps` may lack: what to do about the requests.
+/// A condition that compares it first is ordinary, and no step's fault.
+fn sentence(name: &str, unset: record::Unset, mut steps: Vec<String>) -> String {
+    let mut said = Vec::new();
+    if unset.requests > 0 {
+        if steps.len() > NAMED_MAX {
+            let more = steps.len() - NAMED_MAX;
+            steps.truncate(NAMED_MAX);
+            steps.push(format!("{more} more"));
         }
+        let there = if steps.is_empty() { "there".to_owned() } else { steps.join(", ") };
+        said.push(format!(
+            "in {}: capture it on every way to {there}, or ask first whether it is there: \
+             if = \"{{{{{name}}}}}\"",
+            counted(unset.requests, "request")
+        ));
     }
-    if names.len() > NAMED_MAX {
-        let more = names.len() - NAMED_MAX;
-        names.truncate(NAMED_MAX);
-        names.push(format!("{more} more"));
+    if unset.conditions > 0 {
+        said.push(format!(
+            "in {} of a condition, as is ordinary before the first pass of a loop that captures it",
+            counted(unset.conditions, "comparison")
+        ));
     }
-    names.join(", ")
+    format!("{{{{{name}}}}} was empty {}", said.join("; and "))
+}
+
+/// The names of the steps that may lack the value with this number, each once.
+fn steps_with(work: &Work, unsure: &Unsure, number: u16) -> Vec<String> {
+    let mut known = HashSet::new();
+    let all = work.requests().iter().zip(&unsure.requests);
+    let lacking = all.filter(|(_, values)| values.contains(&number));
+    let names = lacking.map(|(asking, _)| asking.name.as_str());
+    names.filter(|name| known.insert(*name)).map(|name| format!("\"{name}\"")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(requests: u64, conditions: u64, steps: &[&str]) -> String {
+        let steps = steps.iter().map(|step| (*step).to_owned()).collect();
+        sentence("t", record::Unset { requests, conditions }, steps)
+    }
+
+    #[test]
+    fn requests_are_told_with_the_remedy_and_comparisons_without_blame() {
+        let ordinary = "of a condition, as is ordinary before the first pass of a loop that \
+                        captures it";
+        assert_eq!(of(0, 1, &[]), format!("{{{{t}}}} was empty in 1 comparison {ordinary}"));
+        let remedy = "or ask first whether it is there: if = \"{{t}}\"";
+        let said = format!(
+            "{{{{t}}}} was empty in 2 requests: capture it on every way to a, b, c, 1 more, \
+             {remedy}; and in 3 comparisons {ordinary}"
+        );
+        assert_eq!(of(2, 3, &["a", "b", "c", "d"]), said);
+        let said = "{{t}} was empty in 1 request: capture it on every way to there, ";
+        assert_eq!(of(1, 0, &[]), said.to_owned() + remedy);
+    }
 }
