@@ -1,9 +1,10 @@
-//! Values that are used where nothing can have captured them.
+//! Values that are used where nothing can have captured them, or that `vars` hide.
 
 use pummel_engine::plan::{Uncaptured, Use, Work};
 
 use super::step::Places;
-use crate::config::file::{Fault, File};
+use super::{Part, blocks};
+use crate::config::file::{Fault, File, Node};
 
 /// Refuses the first step or condition that has such a value.
 ///
@@ -29,8 +30,42 @@ pub(super) fn ensure(work: &Work, places: &Places, file: &File) -> Result<(), Fa
         ),
     };
     let said = format!(
-        "{path} has {{{{{name}}}}}, which is not captured before: {instead}; capture it earlier, \
-         or name it in vars"
+        "{path} has {{{{{name}}}}}, which is not captured before: {instead}; capture it earlier"
     );
     Err(Fault::new(span.clone(), said))
+}
+
+/// Refuses the first capture of a scenario under a name that `vars` around it have: nobody would
+/// ever see what it takes.
+///
+/// # Errors
+/// What captures it, and where the name is given.
+pub(super) fn ensure_seen(scenario: Part<'_>, file: &File) -> Result<(), Fault> {
+    let steps = scenario.get("steps")?.map(Node::list).transpose()?.unwrap_or_default();
+    let steps = blocks::all(steps)?;
+    apart(scenario, &steps, file)?;
+    for step in steps.iter().filter(|step| matches!(Part(step).get("vars"), Ok(Some(_)))) {
+        apart(Part(step), &blocks::all(core::slice::from_ref(*step))?, file)?;
+    }
+    Ok(())
+}
+
+/// Refuses the first capture of `steps` under a name that the `vars` of `around` have.
+fn apart(around: Part<'_>, steps: &[&Node], file: &File) -> Result<(), Fault> {
+    let Some(vars) = around.get("vars")? else { return Ok(()) };
+    let vars = vars.any_table()?;
+    for step in steps {
+        let Some(captures) = Part(step).get("capture")? else { continue };
+        for capture in captures.any_table()?.entries() {
+            if let Some(var) = vars.get(&capture.key) {
+                let said = format!(
+                    "is hidden by {}, at {}, which goes before it; give one of them another name",
+                    var.path,
+                    file.line(&var.span)
+                );
+                return Err(capture.node.fault(&said));
+            }
+        }
+    }
+    Ok(())
 }

@@ -186,6 +186,7 @@ pub(super) fn work(
     let mut all = Vec::new();
     for part in scenarios.iter().copied() {
         all.push(scenario(part, &mut builder)?);
+        captured::ensure_seen(part, file)?;
     }
     for target in targets.map(Node::list).transpose()?.unwrap_or_default() {
         let weight = weight(Part(target))?;

@@ -84,19 +84,19 @@ fn a_value_that_nothing_captures_before_is_refused_with_both_places() {
     refused(
         &format!("{has}{takes}"),
         "p.toml:4:1: scenario.steps[0] has {{t}}, which is not captured before: scenario.steps[1] \
-         does that, at p.toml:5, and no way leads from there to here; capture it earlier, or name \
-         it in vars",
+         does that, at p.toml:5, and no way leads from there to here; capture it \
+         earlier",
     );
     refused(
         "{ headers = [\"A: {{base64(t)}}\"], capture.t = { status = true } },\n",
         "p.toml:4:1: scenario.steps[0] has {{t}}, which is not captured before: only its own \
-         response tells it; capture it earlier, or name it in vars",
+         response tells it; capture it earlier",
     );
     refused(
         &format!("{{}},\n{{ if = \"{{{{t}}}} == 'x'\" }},\n{takes}"),
         "p.toml:5:8: scenario.steps[1].if has {{t}}, which is not captured before: \
          scenario.steps[2] does that, at p.toml:6, and no way leads from there to here; capture \
-         it earlier, or name it in vars",
+         it earlier",
     );
     for steps in [
         format!("{takes}{has}"),
@@ -107,6 +107,38 @@ fn a_value_that_nothing_captures_before_is_refused_with_both_places() {
     ] {
         assert_eq!(of(&steps), Ok(()), "{steps}");
     }
+}
+
+#[test]
+fn a_capture_that_vars_around_it_hide_is_refused_with_both_places() {
+    let of = |toml: &str| {
+        let toml = format!("[scenario]\nbase_url = \"http://h:1\"\n{toml}");
+        work_of(&toml, "p").map(|_| ())
+    };
+    let takes = "capture.t = { status = true }";
+    for (toml, said) in [
+        (
+            format!("vars = {{ t = \"a\" }}\nsteps = [{{ steps = [{{ {takes} }}] }}]"),
+            "p.toml:4:35: scenario.steps[0].steps[0].capture.t is hidden by scenario.vars.t, at \
+             p.toml:3, which goes before it; give one of them another name",
+        ),
+        (
+            format!("steps = [\n{{ vars = {{ t = 1 }}, steps = [{{}},\n{{ {takes} }}] }}]"),
+            "p.toml:5:15: scenario.steps[0].steps[1].capture.t is hidden by \
+             scenario.steps[0].vars.t, at p.toml:4, which goes before it; give one of them \
+             another name",
+        ),
+        (
+            format!("steps = [\n{{ vars = {{ t = 1 }}, {takes} }}]"),
+            "p.toml:4:33: scenario.steps[0].capture.t is hidden by scenario.steps[0].vars.t, at \
+             p.toml:4, which goes before it; give one of them another name",
+        ),
+    ] {
+        assert_eq!(of(&toml).unwrap_err(), said);
+    }
+    // Elsewhere it is seen.
+    let apart = format!("steps = [{{ {takes} }}, {{ path = \"/{{{{t}}}}\", vars = {{ t = 1 }} }}]");
+    assert_eq!(of(&apart), Ok(()));
 }
 
 #[test]
