@@ -114,3 +114,42 @@ fn of_many_urls_the_first_hundred_are_asked_for() {
     assert_eq!(report["preflight"]["requests"], 100);
     assert_eq!(recorder.asked().len(), 110);
 }
+
+#[test]
+fn a_scenario_for_which_a_feed_has_no_row_is_named_however_many_requests_others_make() {
+    let recorder = Recorder::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let step = |path: &str| format!("{{ path = \"{path}/{{{{users}}}}\" }}");
+    let toml = format!(
+        "url = \"{}\"\n[feeds.users]\nfile = \"users\"\norder = \"unique\"\n\
+         [scenarios.a]\nsteps = [{}, {}]\n[scenarios.b]\nsteps = [{}]\n",
+        recorder.target(),
+        step("/1"),
+        step("/2"),
+        step("/3"),
+    );
+    std::fs::write(folder.path().join("users"), "only\n").unwrap();
+    std::fs::write(folder.path().join("pummel.toml"), toml).unwrap();
+    for (flag, said) in [
+        ("--preflight", "preflight: a feed has no row for scenario b; the run has not begun"),
+        ("--dry-run", "a feed has no row for scenario b\n"),
+    ] {
+        let mut command = pummel([flag, "-t", "1h"]);
+        let outcome = tests::run(command.current_dir(folder.path())).unwrap();
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert!(outcome.stderr.contains(said), "{outcome:?}");
+    }
+    assert_eq!(recorder.asked().len(), 4);
+}
+
+#[test]
+fn a_redirect_that_is_followed_is_no_request_of_its_own() {
+    let peer = Peer::new(PROTOCOLS[0], |asked| match asked.path.as_str() {
+        "/b" => Answer::Said(200, &[], b""),
+        "/a" => Answer::Said(302, &[("location", "/b")], b""),
+        _ => Answer::Said(302, &[("location", "/a")], b""),
+    });
+    let report = peer.report("", "--preflight --redirect 5 -c 1 -n 1");
+    assert_eq!(report["preflight"], json!({"requests": 1}));
+    assert_eq!(peer.recorder.asked().len(), 6);
+}

@@ -8,6 +8,7 @@ use pummel_engine::{RunError, reactor};
 use pummel_tuning::Host;
 
 use super::run::{ensure_read, obey_signals, tell_feeds};
+use super::untried;
 use crate::config::{self, Config};
 use crate::exit::{Code, Failure};
 use crate::output::{self, CookieFile, stderr};
@@ -36,11 +37,13 @@ pub(super) fn attempt(config: &Config, host: &Host) -> Result<Code, Failure> {
     if let Some(file) = cookies {
         file.write(&report.cookies).map_err(Failure::impossible)?;
     }
-    // Each scenario has one at least, unless it lacked a row.
-    let asked = report.exchanges.iter().filter(|exchange| !exchange.is_redirected);
-    let all = asked.count() >= config.work.scenarios().len();
     let broken = tell_feeds(&report);
-    let good = all && !broken && report.exchanges.iter().all(Exchange::is_good);
+    let untried = untried::of(&report).filter(|_| report.ending == Ending::Completed);
+    if let Some(said) = &untried {
+        stderr::line(said);
+    }
+    let whole = untried.is_none() && !broken;
+    let good = whole && report.exchanges.iter().all(Exchange::is_good);
     Ok(match report.ending {
         Ending::Interrupted => Code::Interrupted,
         Ending::Completed if good => Code::Done,

@@ -5,12 +5,13 @@ pub(crate) mod companion;
 mod config;
 mod demo;
 mod doctor;
-mod preflight;
+mod fitness;
 mod rehearsal;
 mod run;
 mod schema;
 mod selftest;
 mod target;
+mod untried;
 
 use crate::args::{Command, Typed, Words};
 use crate::exit::{Code, Failure};

@@ -8,6 +8,7 @@ use pummel_engine::report::Ending;
 use pummel_engine::{RunError, run};
 
 use super::run::ensure_read;
+use super::untried;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::output;
@@ -15,14 +16,14 @@ use crate::output;
 /// Most requests that are sent: of whole scenarios, and of the first in any case.
 const REQUESTS_MAX: usize = 100;
 
-/// Sends what `plan` asks for, once each; returns how many requests that were. They are in no
-/// number of the run.
+/// Sends what `plan` asks for, once each; returns how many requests that were, each with the
+/// redirects that it followed. They are in no number of the run.
 ///
 /// # Errors
-/// If not all responses are as expected, or the user calls it off by `control`.
+/// If not all responses are as expected, a scenario lacks a row, or the user calls it off by
+/// `control`.
 pub(super) fn rehearse(config: &Config, plan: &Plan, control: &Control) -> Result<u64, Failure> {
     let plan = plan.clone().tried_in_part(REQUESTS_MAX);
-    let scenarios = plan.work.scenarios().len();
     let report = match run(plan, Observers::none(), control) {
         Ok(report) => report,
         Err(RunError::StoppedBeforeStart) => return Err(Failure::interrupted()),
@@ -35,14 +36,14 @@ pub(super) fn rehearse(config: &Config, plan: &Plan, control: &Control) -> Resul
     if let Some(bad) = report.exchanges.iter().find(|exchange| !exchange.is_good()) {
         return Err(failed(&output::shortfall(&report, bad)));
     }
-    let asked = report.exchanges.iter().filter(|exchange| !exchange.is_redirected).count();
     if report.ending == Ending::TargetLost {
         return Err(failed("no connection was left, and none could be opened"));
     }
-    if asked < scenarios {
-        return Err(failed("a feed has no row for a scenario"));
+    if let Some(said) = untried::of(&report) {
+        return Err(failed(&said));
     }
-    Ok(report.exchanges.len() as u64)
+    let asked = report.exchanges.iter().filter(|exchange| !exchange.is_redirected);
+    Ok(asked.count() as u64)
 }
 
 fn failed(what: &str) -> Failure {

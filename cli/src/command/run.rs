@@ -14,7 +14,7 @@ use pummel_tuning::Host;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::{attempt, preflight, rehearsal};
+use super::{attempt, fitness, rehearsal};
 use crate::args::Typed;
 use crate::calibrate::Calibration;
 use crate::config::{self, Announce, Calibrate, Config, Settings, Strictness, Surroundings};
@@ -64,7 +64,7 @@ pub(super) fn execute(
     let choice = reactor::choose(config.reactor);
     let choice = choice.map_err(|error| Failure::impossible(anyhow!("{error}")))?;
     let (plan, notes) = config::plan(config, host, choice.kind)?;
-    let checked = preflight::judge(config, host, &plan)?;
+    let checked = fitness::judge(config, host, &plan)?;
     let remarks = choice.fallback.iter().chain(&notes).chain(&config.remarks);
     for remark in remarks.chain(&checked.lines) {
         stderr::line(remark);

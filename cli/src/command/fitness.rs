@@ -15,7 +15,7 @@ const ELSEWHERE: [&str; 2] = ["new_connections", "timestamps"];
 
 /// What was found before a run.
 #[derive(Debug)]
-pub(super) struct Preflight {
+pub(super) struct Fitness {
     /// All of it, gravest first.
     pub(super) findings: Vec<Finding>,
     /// What of it is to be said, a line each.
@@ -26,7 +26,7 @@ pub(super) struct Preflight {
 ///
 /// # Errors
 /// If it cannot be done.
-pub(super) fn judge(config: &Config, host: &Host, plan: &Plan) -> Result<Preflight, Failure> {
+pub(super) fn judge(config: &Config, host: &Host, plan: &Plan) -> Result<Fitness, Failure> {
     let ring = match plan.reactor {
         Kind::Uring => Ring::Works,
         Kind::Epoll => Ring::Unwanted,
@@ -37,7 +37,7 @@ pub(super) fn judge(config: &Config, host: &Host, plan: &Plan) -> Result<Preflig
     let to = to.map_or(To::Socket, To::Address);
     let shards = CpuList::new(plan.cores.cpus().iter().copied());
     let findings = advise(host, &Demand { to, here, shards, ..demand });
-    Ok(Preflight { lines: weigh(&findings)?, findings })
+    Ok(Fitness { lines: weigh(&findings)?, findings })
 }
 
 /// Refuses what is impossible, and puts words to the rest.
