@@ -152,7 +152,7 @@ impl Made {
     pub(super) fn place(&self, meaning: &mut Meaning<'_>) -> Result<(Text, Url)> {
         let (base, rest) = (meaning.text(&self.base)?, meaning.path(&self.rest)?);
         let path = if self.rest.starts_with('/') { rest.clone() } else { Text::from("/") };
-        Ok((path, Url { base, rest }))
+        Ok((path, Url { base, rest, home: None }))
     }
 }
 

@@ -63,11 +63,14 @@ impl<'a> Authority<'a> {
 /// Reads a URL that begins with `base`, behind which stands the `rest` of its path and query, if
 /// any. Puts path and query into `target` as they are, and returns the server that is named; what
 /// goes without saying may be left out, and a fragment is. `None` if the scheme is none of HTTP, it
-/// names no server or a user, or is longer than [`LOCATION_BYTES_MAX`].
+/// names no server or a user, or is longer than [`LOCATION_BYTES_MAX`], as it stands or read.
 ///
 /// O(bytes); allocates nothing but room in `target`.
 pub fn locate<'a>(base: &'a [u8], rest: &[u8], target: &mut Vec<u8>) -> Option<Authority<'a>> {
     target.clear();
+    if base.len() + rest.len() > LOCATION_BYTES_MAX {
+        return None;
+    }
     let text = base.split(|&byte| byte == b'#').next()?.trim_ascii();
     let (secured, text) = match text.windows(3).position(|three| three == b"://") {
         // A colon and two slashes may also stand in a path or query.
@@ -81,9 +84,6 @@ pub fn locate<'a>(base: &'a [u8], rest: &[u8], target: &mut Vec<u8>) -> Option<A
     };
     let end = text.iter().position(|byte| b"/?".contains(byte)).unwrap_or(text.len());
     let (authority, path) = text.split_at_checked(end)?;
-    if path.len() + rest.len() >= LOCATION_BYTES_MAX {
-        return None;
-    }
     if !path.starts_with(b"/") {
         target.push(b'/');
     }
@@ -97,7 +97,7 @@ pub fn locate<'a>(base: &'a [u8], rest: &[u8], target: &mut Vec<u8>) -> Option<A
         }
     }
     target.extend_from_slice(rest);
-    Authority::parse(authority, secured)
+    Authority::parse(authority, secured).filter(|_| target.len() <= LOCATION_BYTES_MAX)
 }
 
 /// Resolves `location` against a URL whose scheme is `https` if `secured`, and whose path and query
@@ -356,6 +356,7 @@ mod tests {
             assert_eq!(of(base, ""), None, "{base}");
         }
         assert!(of("h", &long).is_none() && of(&format!("h/{long}"), "").is_none());
+        assert!(of(&long, "/").is_none() && of(&format!("http://{long}"), "").is_none());
         let fits = of("h", long.get(1..).unwrap()).unwrap();
         assert_eq!(fits.1.len(), LOCATION_BYTES_MAX);
     }

@@ -176,6 +176,9 @@ pub struct Url {
     pub base: Text,
     /// The rest of path and query, if there is any.
     pub rest: Text,
+    /// If the beginning needs what responses said: the server that is told `Authorization` and its
+    /// like all the same, if a step of the scenario names it; or else the first that one names.
+    pub home: Option<u16>,
 }
 
 impl Asking {
@@ -400,7 +403,7 @@ impl Work {
         }
         let number = u16::try_from(self.variables.len());
         let number = number.map_err(|_| WorkError::Variable(u16::MAX))?;
-        let detours = Detours::new(&self.requests, places, number);
+        let detours = Detours::new(&self, places, number);
         self.detours = Some(detours.map_err(WorkError::Detours)?);
         self.variables.push(Variable { name: String::new(), source: Source::Captured });
         Ok(self)

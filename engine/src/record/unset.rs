@@ -3,7 +3,7 @@
 /// How often one value was, in the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unset {
-    /// Requests that were made with it.
+    /// Requests with an empty text in its place, sent or not: it may have been for their URL.
     pub requests: u64,
     /// Conditions that compared it.
     pub conditions: u64,

@@ -96,6 +96,9 @@ impl Trail {
         let mut servers = Vec::with_capacity(plan.servers());
         for (number, target) in (0..).zip(plan.targets()) {
             let (url, mut written) = (target.url.as_bytes(), Vec::new());
+            if target.addresses.first().inet().is_none() {
+                continue;
+            }
             if let Some(there) = locate(url, b"", &mut Vec::new()) {
                 name(there, &mut written);
                 servers.push((written.into_boxed_slice(), number));
@@ -129,7 +132,7 @@ impl Trail {
         values: &impl Values,
     ) -> Result<(u16, u16), Cause> {
         let url = self.urls.get(usize::from(asked)).and_then(Option::as_ref);
-        let Url { base, rest } = url.ok_or(Cause::Malformed)?;
+        let Url { base, rest, .. } = url.ok_or(Cause::Malformed)?;
         self.base.clear();
         base.fill(values, &mut self.base);
         let seam = self.base.len();
@@ -138,7 +141,7 @@ impl Trail {
         let there = locate(base, rest, &mut self.target).ok_or(Cause::Malformed)?;
         name(there, &mut self.name);
         let origin = self.number().ok_or(Cause::OtherHost)?;
-        let number = self.detours.of(asked, (origin, false), true).ok_or(Cause::OtherHost)?;
+        let number = self.detours.of(asked, (origin, origin), true).ok_or(Cause::OtherHost)?;
         Ok((number, origin))
     }
 
@@ -188,8 +191,7 @@ impl Trail {
         // RFC 9110 section 15.4: 301 and 302 were to keep the method, and nobody has it so.
         let changed = status == 303 || (matches!(status, 301 | 302) && begin.posts);
         let whole = hops.whole && !changed;
-        let away = self.roams(asked) && origin != home;
-        let number = self.detours.of(asked, (origin, away), whole).ok_or(OtherHost)?;
+        let number = self.detours.of(asked, (origin, home), whole).ok_or(OtherHost)?;
         Ok((number, Hops { count: hops.count + 1, whole, counted: false }))
     }
 

@@ -2,7 +2,7 @@
 //! nowhere has its outcome, too.
 
 use proptest::prelude::*;
-use pummel_proto_http::{Escape, Scheme, Text};
+use pummel_proto_http::{Escape, NoValues, Scheme, Text};
 
 use super::redirects::{Heard, leading, unfollowed};
 use super::servers::apart;
@@ -10,7 +10,9 @@ use super::users::{asking as step, work_of};
 use super::*;
 use crate::judge::{Capture, Extractor, Token};
 use crate::plan::{Asking, Cookies, Source, Step, Until, Url, Variable};
-use crate::record::Unfollowed;
+use crate::reactor::Address;
+use crate::record::{Cause, Unfollowed};
+use crate::shard::follow::Trail;
 
 const SERVICE: Nanos = Nanos::from_millis(1);
 
@@ -26,7 +28,8 @@ fn roaming(rest: &str) -> Asking {
     let builder = Request::builder("POST", "any", "/").unwrap().body("hello");
     let request = builder.field("Authorization", "Bearer x").unwrap().build();
     let asking = Asking::new("roaming".to_owned(), request, ExpectedStatus::default());
-    Asking { url: Some(Url { base: value(0), rest: Text::from(rest) }), ..asking }
+    let url = Url { base: value(0), rest: Text::from(rest), home: None };
+    Asking { url: Some(url), ..asking }
 }
 
 fn choice(options: &[&str]) -> Source {
@@ -106,6 +109,107 @@ fn what_a_response_named_is_where_the_next_step_goes() {
     let all: Vec<_> = lines(&heard).into_iter().map(|(slot, line, _)| (slot, line)).collect();
     let pair = [(0, "GET /a".to_owned()), (1, "POST /b?c".to_owned())];
     assert_eq!(all, [pair.clone(), pair].concat());
+}
+
+/// A request to `/a` of the server `origin`, whose response names the value 0 in `Location`.
+fn naming(origin: u16) -> Asking {
+    let captures = vec![Capture::new(Extractor::Field(Token::parse("location").unwrap()), 0)];
+    Asking { origin, captures, ..step("/a") }
+}
+
+/// What each server was asked for by this work, and whether it was told secrets; `says` where each
+/// path leads.
+fn told(work: Vec<Asking>, says: fn(&str) -> (u16, &'static str)) -> Vec<(u32, String, bool)> {
+    let plan = between((&closed(1), requests(work.len() as u64)), work, Source::Captured, 3);
+    let (script, heard) = leading(move |path| {
+        let (status, to) = says(path);
+        (status, to.to_owned())
+    });
+    run(plan, script);
+    let secrets = heard.borrow().iter().map(|(_, text)| text.contains("Authorization")).collect();
+    let secrets: Vec<bool> = secrets;
+    lines(&heard).into_iter().zip(secrets).map(|((slot, line, _), it)| (slot, line, it)).collect()
+}
+
+#[test]
+fn a_response_chooses_no_server_that_is_told_secrets_but_the_one_that_it_is_from() {
+    let first = (0, "GET /a".to_owned(), false);
+    let there = told(vec![naming(0), roaming("")], |path| match path {
+        "/a" => (200, "http://server1/steal"),
+        _ => (200, ""),
+    });
+    assert_eq!(there, [first.clone(), (1, "POST /steal".to_owned(), false)]);
+    let here = told(vec![naming(0), roaming("")], |path| match path {
+        "/a" => (200, "http://example.org/next"),
+        _ => (200, ""),
+    });
+    assert_eq!(here, [first.clone(), (0, "POST /next".to_owned(), true)]);
+    // Nor does it by redirects, to itself or elsewhere, and home it is as it was.
+    let work = vec![naming(0), Asking { redirects: 3, ..roaming("") }];
+    let all = told(work, |path| match path {
+        "/a" => (200, "http://server1/steal"),
+        "/steal" => (307, "/again"),
+        "/again" => (307, "http://server2/steal2"),
+        "/steal2" => (307, "http://example.org/home"),
+        _ => (200, ""),
+    });
+    let expected = [(1, "/steal", false), (1, "/again", false), (2, "/steal2", false)];
+    let expected = expected.into_iter().chain([(0, "/home", true)]);
+    let expected = expected.map(|(slot, path, told)| (slot, format!("POST {path}"), told));
+    assert_eq!(all, [first].into_iter().chain(expected).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_home_of_secrets_is_what_the_user_says_if_a_step_names_it_and_else_the_first() {
+    for (home, expected) in [(None, 0), (Some(1), 1), (Some(2), 0)] {
+        let mut last = roaming("");
+        last.url.as_mut().unwrap().home = home;
+        for (server, url) in [(0, "http://example.org/x"), (1, "http://server1/x")] {
+            let mut work = vec![naming(0), Asking { origin: 1, ..step("/b") }, last.clone()];
+            work[0].name = url.to_owned();
+            let all = told(
+                work,
+                match server {
+                    0 => |_| (200, "http://example.org/x"),
+                    _ => |_| (200, "http://server1/x"),
+                },
+            );
+            assert_eq!(all[2], (server, "POST /x".to_owned(), server == expected), "{home:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_made_of_what_a_response_said_is_led_by_it_too() {
+    let mut work = vec![naming(0), roaming("")];
+    work[1].url.as_mut().unwrap().base = value(1);
+    let steps = [Step::Request(0), Step::Request(1)];
+    for (source, secrets) in [(Source::Base64(value(0)), false), (Source::Sequence, true)] {
+        let variable = |source| Variable { name: String::new(), source };
+        let variables = vec![variable(Source::Captured), variable(source)];
+        let all = work_of(work.clone(), &[(1, &steps)]).with_variables(variables, Nanos::ZERO);
+        let places = ["a", "b"].map(|name| (Scheme::Http, name.to_owned()));
+        let all = all.unwrap().following(&places).unwrap();
+        let detours = all.detours().unwrap();
+        let number = usize::from(detours.of(1, (1, 1), true).unwrap());
+        let fields = detours.all()[number - 2].request.fields().count();
+        assert_eq!(fields == 1, secrets, "{fields}");
+    }
+}
+
+#[test]
+fn no_value_names_a_socket() {
+    let mut asking = roaming("");
+    asking.url.as_mut().unwrap().base = Text::from("unix");
+    let mut plan = between((&closed(1), requests(1)), vec![asking], choice(&["x"]), 1);
+    let led = |plan: &Plan| Trail::of(plan).unwrap().set_out(0, &NoValues);
+    plan.target.url = "unix:/s.sock:/".to_owned();
+    let path = std::path::Path::new("/s.sock").into();
+    plan.target.addresses = Addresses::new(vec![Address::Unix(path)]).unwrap();
+    assert_eq!(led(&plan), Err(Cause::OtherHost));
+    plan.target.url = "http://unix/".to_owned();
+    plan.target.addresses = Addresses::new(vec![address(1)]).unwrap();
+    assert!(led(&plan).is_ok());
 }
 
 #[test]
@@ -199,7 +303,7 @@ fn a_request_is_numbered_once_and_has_the_cookies_of_its_server() {
     let mut asking = roaming("/a");
     let mut base = Text::from("http://server");
     base.push_slot(pummel_proto_http::Slot { value: 0, escape: Escape::Plain });
-    asking.url = Some(Url { base, rest: Text::from("/a") });
+    asking.url = Some(Url { base, rest: Text::from("/a"), home: None });
     let mut plan = between((&closed(1), requests(4)), vec![asking], source, 5);
     let cookies = Cookies { until: Until::End, loaded: Vec::new(), told: false };
     plan.work = plan.work.with_cookies(cookies, Nanos::ZERO).unwrap();
