@@ -144,6 +144,54 @@ fn a_host_that_nobody_named_is_not_asked_but_counted_and_told_with_the_remedy() 
     );
 }
 
+/// A server that says of each request in `X-Next` where the next one goes.
+fn naming(next: &str) -> Recorder {
+    let next: &'static str = next.to_owned().leak();
+    let fields: &'static [_] = vec![("X-Next", next)].leak();
+    Recorder::answering(None, move |_: &Asked| Answer::Said(200, fields, b"ok")).unwrap()
+}
+
+#[test]
+fn a_host_that_a_response_chose_is_told_no_secrets() {
+    let there = Recorder::new().unwrap();
+    let here = naming(&format!("http://{}/steal", there.target()));
+    let toml = "[[scenario.steps]]\npath = \"/a\"\ncapture.next = { header = \"X-Next\" }\n\
+                [[scenario.steps]]\nurl = \"{{next}}\"\nheaders = [\"X-A: 1\"]\n";
+    let [url, allowed] = [&here, &there].map(|host| format!("http://{}", host.target()));
+    let words = format!("{url} -c 1 -n 4 --shards 1 -a me:secret --allow-host {allowed} -H");
+    let words: Vec<&str> = words.split(' ').chain(["Cookie: s=1"]).collect();
+    let outcome = run((toml, ""), &words);
+    assert!(outcome.went_well(), "{outcome:?}");
+    let of = |host: &Recorder| {
+        let told = |asked: &Asked| ["authorization", "cookie"].map(|it| asked.field(it).is_some());
+        host.asked().iter().map(|asked| (asked.path.clone(), told(asked))).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&here), vec![("/a".to_owned(), [true; 2]); 2]);
+    assert_eq!(of(&there), vec![("/steal".to_owned(), [false; 2]); 2]);
+    assert!(there.asked().iter().all(|asked| asked.field("x-a") == Some("1")));
+}
+
+#[test]
+fn where_values_and_redirects_lead_elsewhere_the_remedy_is_told_once() {
+    let here = naming("http://b.example/x");
+    let lost = Recorder::answering(None, |_: &Asked| {
+        Answer::Said(302, &[("Location", "http://a.example/")], b"")
+    });
+    let lost = lost.unwrap();
+    let toml = format!(
+        "redirect = 1\n[[scenario.steps]]\npath = \"/a\"\n\
+         capture.next = {{ header = \"X-Next\" }}\n\
+         [[scenario.steps]]\nurl = \"http://{}/\"\n[[scenario.steps]]\nurl = \"{{{{next}}}}\"\n",
+        lost.target()
+    );
+    let words = format!("http://{} -c 1 -n 6 --shards 1", here.target());
+    let outcome = run((&toml, ""), &words.split(' ').collect::<Vec<_>>());
+    assert!(outcome.stdout.contains("2 not followed: another host\n"), "{outcome:?}");
+    assert!(outcome.stdout.contains("2 led by values to another host\n"), "{outcome:?}");
+    let remedy = "--allow-host http://a.example allows one that values or redirects led to\n";
+    assert!(outcome.stdout.contains(remedy), "{outcome:?}");
+}
+
 #[test]
 fn in_an_open_loop_each_slot_has_its_outcome() {
     let host = Recorder::new().unwrap();

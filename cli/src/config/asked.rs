@@ -8,7 +8,7 @@ use pummel_engine::plan::{Asking, STEPS_MAX, Scenario, Step, Work};
 
 use super::feeds::Feeds;
 use super::request::{self, Body, Common};
-use super::roam::{self, Refusal};
+use super::roam::{Gathered, Refusal};
 use super::scenario::{Meaning, Scope, Variables};
 use super::servers::Servers;
 use super::settings::epoch;
@@ -50,8 +50,9 @@ pub(super) fn work(common: &Common<'_>, urls: &Urls, feeds: Feeds) -> Result<Ask
     let (variables, feeds) = variables.into_parts();
     let mut servers = Servers::default();
     urls.servers.iter().try_for_each(|server| servers.number(server).map(drop))?;
+    let mut gathered = Gathered::default();
     for url in requests.iter().filter_map(|asking| asking.url.as_ref()) {
-        roam::gather(&url.base, (&variables, &feeds), &mut servers)?;
+        gathered.add(&url.base, (&variables, &feeds), &mut servers)?;
     }
     let servers = servers.into_all();
     let scenario = |step| {

@@ -4,7 +4,7 @@
 //! A run resolves and connects to its servers before it begins, so those of other values have to be
 //! named.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use pummel_engine::plan::{Source, Variable};
@@ -59,6 +59,32 @@ impl From<Error> for Refusal {
     }
 }
 
+/// The beginnings of URLs that were looked at so far, and of each whether its servers are known.
+#[derive(Default)]
+pub(super) struct Gathered(HashMap<Text, bool>);
+
+impl Gathered {
+    /// Adds the servers to `all` that a URL may lead to which begins with `base`; says whether
+    /// these are all of them, as far as its feed's file is looked at. O(rows) the first time that
+    /// a URL begins so, and O(bytes) then.
+    ///
+    /// # Errors
+    /// If one is none, or there are too many.
+    pub(super) fn add(
+        &mut self,
+        base: &Text,
+        values: (&[Variable], &Feeds),
+        all: &mut Servers,
+    ) -> Result<bool, Refusal> {
+        if let Some(known) = self.0.get(base) {
+            return Ok(*known);
+        }
+        let known = gather(base, values, all)?;
+        self.0.insert(base.clone(), known);
+        Ok(known)
+    }
+}
+
 /// What a URL is made of, beside text.
 #[derive(Default)]
 struct Parts {
@@ -70,12 +96,8 @@ struct Parts {
     columns: Vec<(u16, usize)>,
 }
 
-/// Adds the servers to `all` that a URL may lead to which begins with `base`; says whether these
-/// are all of them, as far as its feed's file is looked at. O(rows).
-///
-/// # Errors
-/// If one is none, or there are too many.
-pub(super) fn gather(
+/// The same for a beginning that is looked at for the first time.
+fn gather(
     base: &Text,
     (variables, feeds): (&[Variable], &Feeds),
     all: &mut Servers,
@@ -278,6 +300,24 @@ mod tests {
             let found = of(base).unwrap_err();
             assert!(found.starts_with(said), "{found}\nexpected {said}");
         }
+    }
+
+    #[test]
+    fn the_file_of_a_feed_is_read_once_for_all_urls_that_begin_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        let sites = folder.path().join("sites.csv");
+        fs::write(&sites, SITES).unwrap();
+        let file = from_text("p.toml", "[feeds.sites]\nfile = \"sites.csv\"\n").unwrap();
+        let feeds = Feeds::read(&file.root, folder.path(), 1).unwrap();
+        let (mut variables, scope) = (Variables::new(feeds), Scope::default());
+        let mut meaning = Meaning { variables: &mut variables, scope: &scope };
+        let bases = ["{{sites.url}}", "http://{{sites.name}}"].map(|it| meaning.text(it).unwrap());
+        let (variables, feeds) = variables.into_parts();
+        let (mut gathered, mut all) = (Gathered::default(), Servers::default());
+        let mut add = |base| gathered.add(base, (&variables, &feeds), &mut all).ok();
+        assert_eq!(add(&bases[0]), Some(true));
+        fs::remove_file(sites).unwrap();
+        assert_eq!((add(&bases[0]), add(&bases[1])), (Some(true), None));
     }
 
     #[test]

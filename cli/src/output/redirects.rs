@@ -34,6 +34,14 @@ pub(super) fn other_host(report: &Report) -> Option<String> {
     (!name.is_empty()).then(|| name.into_owned())
 }
 
+/// How many requests values led to no host of the run.
+fn nowhere(report: &Report) -> Option<u64> {
+    let rows = report.totals.errors.rows();
+    let led =
+        |(trouble, count): &(Trouble, u64)| (trouble.cause == Cause::OtherHost).then_some(*count);
+    rows.iter().find_map(led)
+}
+
 /// Writes it for a person, with what to do about it.
 pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     if !report.plan.work.redirects() {
@@ -44,6 +52,8 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     for (why, count) in redirects.unfollowed().filter(|&(_, count)| count > 0) {
         let other_host = other_host(report).filter(|_| why == Unfollowed::OtherHost);
         let said = match other_host {
+            // Which of both led there is not known.
+            Some(_) if nowhere(report).is_some() => "another host".to_owned(),
             Some(host) => format!("another host; --allow-host {host} allows it"),
             None => words(why).to_owned(),
         };
@@ -54,14 +64,17 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
 
 /// Writes what to do about requests whose values led to no host of the run, if there were some.
 pub(super) fn write_nowhere(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    let rows = report.totals.errors.rows();
-    let led =
-        |(trouble, count): &(Trouble, u64)| (trouble.cause == Cause::OtherHost).then_some(*count);
-    let (Some(count), Some(host)) = (rows.iter().find_map(led), other_host(report)) else {
+    let (Some(count), Some(host)) = (nowhere(report), other_host(report)) else {
         return Ok(());
     };
-    let said = format!("{count} led by values to another host; --allow-host {host} allows it");
-    text::line(to, "", &said)
+    let led = format!("{count} led by values to another host");
+    let is_redirected = |(why, count)| why == Unfollowed::OtherHost && count > 0;
+    if report.totals.redirects.unfollowed().any(is_redirected) {
+        text::line(to, "", &led)?;
+        let said = format!("--allow-host {host} allows one that values or redirects led to");
+        return text::line(to, "", &said);
+    }
+    text::line(to, "", &format!("{led}; --allow-host {host} allows it"))
 }
 
 /// Why a redirect was not followed.

@@ -17,7 +17,7 @@ use crate::config::file::{Fault, Node};
 use crate::config::form;
 use crate::config::redirects;
 use crate::config::request::{self, Body, Common};
-use crate::config::roam;
+use crate::config::roam::Gathered;
 use crate::config::servers::Servers;
 use crate::config::target::TargetUrl;
 use crate::config::urls::{self, Aim};
@@ -113,15 +113,17 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// If values lead to what is no server.
     pub(super) fn into_parts(self) -> Result<(Parts, Places), Fault> {
-        let Self { requests, places, logic, mut servers, .. } = self;
+        let Self { mut requests, places, logic, mut servers, .. } = self;
         let (variables, feeds) = self.variables.into_parts();
+        let mut gathered = Gathered::default();
         for (index, node) in self.made {
-            let url = requests.get(index).and_then(|asking| asking.url.as_ref());
-            let Some(Url { base, .. }) = url else { continue };
-            let all = roam::gather(base, (&variables, &feeds), &mut servers);
+            let url = requests.get_mut(index).and_then(|asking| asking.url.as_mut());
+            let Some(Url { base, home, .. }) = url else { continue };
+            let all = gathered.add(base, (&variables, &feeds), &mut servers);
             let all = all.map_err(|refusal| refusal.fault(&node))?;
             if let (false, Aim::At(target)) = (all, self.target) {
-                servers.number(target).map_err(|said| node.because(&said))?;
+                let number = servers.number(target).map_err(|said| node.because(&said))?;
+                *home = Some(number);
             }
         }
         Ok(((requests, logic, (variables, feeds), servers.into_all()), places))
