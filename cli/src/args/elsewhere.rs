@@ -49,7 +49,7 @@ pub(super) fn instead(word: &str) -> Option<&'static str> {
 }
 
 /// What is told of words that were taken for what they are here, and look like what they are in
-/// wrk: `-d 30s` and `-t 4`.
+/// wrk: `-d 30s`, `-t 4` and `-T 2s`.
 pub(crate) fn mistaken(typed: &Typed) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(body) = short(typed, "data")
@@ -71,13 +71,19 @@ pub(crate) fn mistaken(typed: &Typed) -> Vec<String> {
              meant, -t {seconds}s says so"
         ));
     }
+    if let Some(media) = short(typed, "content_type")
+        && looks_like_duration(media)
+    {
+        let media = Quoted(media);
+        said.push(format!("-T {media} is the Content-Type, and no timeout, which is --timeout"));
+    }
     said
 }
 
 /// The value of a flag that was given once, and by its short name.
 fn short<'t>(typed: &'t Typed, flag: &str) -> Option<&'t str> {
     let [value] = typed.values(flag)? else { return None };
-    let in_full = format!("--{flag}");
+    let in_full = format!("--{}", flag.replace('_', "-"));
     let is_long = |word: &OsStr| word.to_str().is_some_and(|word| word.starts_with(&in_full));
     value.to_str().filter(|_| !typed.any_word(is_long))
 }
@@ -127,6 +133,8 @@ mod tests {
                     meant, -t 4s says so";
         assert_eq!(said("p -t4 -c100 -d30s -R2000 x"), format!("{body}|{time}"));
         assert_eq!(said("p -d 30s x"), body);
+        let media = "-T \"2s\" is the Content-Type, and no timeout, which is --timeout";
+        assert_eq!(said("p -T 2s x"), media);
         assert_eq!(said("p -t 4 -c 100 x"), time);
         for line in [
             "p x -t 4",
@@ -135,6 +143,8 @@ mod tests {
             "p x --duration 4 -c 100",
             "p x -d 30s -X PUT",
             "p x --data 30s",
+            "p x --content-type 2s",
+            "p x -T text/plain",
             "p x -d s",
             "p x -d 5x",
             "p x -d a=30s",

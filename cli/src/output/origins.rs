@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use pummel_engine::plan::{Means, Plan};
 use pummel_engine::report::Report;
+use pummel_engine::units::Nanos;
 use serde::Serialize;
 
 use super::{counted, text};
@@ -71,7 +72,9 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         let label = if number == 0 { "Hosts" } else { "" };
         let Connections { opened, reconnects, failed } = one.connections;
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        let requests = counted(one.requests, "request");
+        let warm = report.plan.stop.warmup > Nanos::ZERO;
+        let warm = if warm { ", the warm-up included" } else { "" };
+        let requests = format!("{}{warm}", counted(one.requests, "request"));
         let connections = format!("{opened} opened, {reconnects} reopened{failed}");
         text::line(to, label, &format!("{}  {requests}; {connections}", one.url))?;
     }
