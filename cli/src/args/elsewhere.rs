@@ -71,7 +71,7 @@ pub(crate) fn mistaken(typed: &Typed) -> Vec<String> {
              meant, -t {seconds}s says so"
         ));
     }
-    if let Some(media) = short(typed, "content_type")
+    if let Some(media) = short(typed, "content-type")
         && looks_like_duration(media)
     {
         let media = Quoted(media);
@@ -83,7 +83,7 @@ pub(crate) fn mistaken(typed: &Typed) -> Vec<String> {
 /// The value of a flag that was given once, and by its short name.
 fn short<'t>(typed: &'t Typed, flag: &str) -> Option<&'t str> {
     let [value] = typed.values(flag)? else { return None };
-    let in_full = format!("--{}", flag.replace('_', "-"));
+    let in_full = format!("--{flag}");
     let is_long = |word: &OsStr| word.to_str().is_some_and(|word| word.starts_with(&in_full));
     value.to_str().filter(|_| !typed.any_word(is_long))
 }

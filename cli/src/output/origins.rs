@@ -73,7 +73,7 @@ pub(super) fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         let Connections { opened, reconnects, failed } = one.connections;
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
         let warm = report.plan.stop.warmup > Nanos::ZERO;
-        let warm = if warm { ", the warm-up included" } else { "" };
+        let warm = if warm { " with warm-up" } else { "" };
         let requests = format!("{}{warm}", counted(one.requests, "request"));
         let connections = format!("{opened} opened, {reconnects} reopened{failed}");
         text::line(to, label, &format!("{}  {requests}; {connections}", one.url))?;
@@ -139,8 +139,10 @@ mod tests {
         let shown = String::from_utf8(shown).unwrap();
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines.len(), SHOWN + 1);
-        assert!(lines[0].ends_with("/a  40 requests; 3 opened, 1 reopened, 2 failed"), "{shown}");
-        assert!(lines[1].trim() == "http://g/  0 requests; 0 opened, 0 reopened", "{shown}");
+        let first = "/a  40 requests with warm-up; 3 opened, 1 reopened, 2 failed";
+        assert!(lines[0].ends_with(first), "{shown}");
+        let second = "http://g/  0 requests with warm-up; 0 opened, 0 reopened";
+        assert!(lines[1].trim() == second, "{shown}");
         assert!(lines[SHOWN].ends_with("and 3 more (--json has all)"), "{shown}");
         assert_eq!(documents(&report).len(), 13);
         let all = "http://localhost:8080, http://g, http://g and 10 more";
