@@ -295,8 +295,8 @@ pub(super) fn silence(report: &Report, course: &Course, findings: &mut Findings)
     }
 }
 
-/// That much of the schedule was not sent, and who kept it back is unknown: a client that had a part
-/// in it makes servers look slow and connections few.
+/// That much of the schedule was not sent, and who kept it back is unknown: a client that had a
+/// part in it makes servers look slow and connections few.
 fn unexplained(delivery: &Delivery, findings: &mut Findings) {
     let told = findings.reasons.iter().any(|reason| reason.status == Status::Invalid);
     if told || delivery.in_time >= DELIVERED_MIN {

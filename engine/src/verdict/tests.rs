@@ -417,7 +417,7 @@ fn what_was_not_sent_is_missing_whoever_is_to_blame() {
     }
 }
 
-/// Where the client was disturbed, nobody can tell who kept the load back; but it was not delivered.
+/// Where the client was disturbed, nobody can tell who kept the load back; but it was not sent.
 #[test]
 fn a_load_that_was_not_delivered_is_not_passed_for_the_client_was_disturbed() {
     for (sent, expected) in [
